@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from limits_rig import limits_store
-from postgres_rig import Postgres, needs_postgres
+from postgres_rig import Postgres, needs_postgres, postgres_server
 from server import SECONDS_MAX, Server, serving
 from test_reload import Streaming, until
 from test_workers import workers_of
@@ -152,6 +152,29 @@ def test_a_signal_to_all_processes_lets_streams_have_their_end(tmp_path: Path) -
             os.kill(pid, signal.SIGTERM)
         assert all(stream.whole().endswith(b"data: [DONE]\n\n") for stream in streams)
         assert server.process.wait(SECONDS_MAX) == 0
+
+
+@needs_postgres
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_database_that_hangs_keeps_no_server_from_leaving(tmp_path: Path, workers: int) -> None:
+    """[fault O8] After the last stream a thread that had asked it was waited for without end. The next start has what it did not take."""
+    slow = "embedded: {tokens_per_second: 8}\nserver: {drain_seconds: 20}\n"
+    with postgres_server() as postgres:
+        variables = {"DATABASE_URL": postgres.fresh()}
+        with serving(tmp_path, slow, variables=variables, workers=workers) as server:
+            stream = Streaming(server)
+            stopped = postgres.pids
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                server.process.terminate()
+                assert stream.whole().endswith(b"data: [DONE]\n\n")
+                assert server.process.wait(SECONDS_MAX) == 0
+            finally:
+                for pid in stopped:
+                    os.kill(pid, signal.SIGCONT)
+        with serving(tmp_path, slow, variables=variables, label="again") as server:
+            assert "calls 1" in server.aisa("ledger", "audit")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

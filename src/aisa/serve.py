@@ -118,7 +118,8 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
         found = Running(str(Path(config.server.data_dir).absolute()), None if loaded.path is None else str(Path(loaded.path).absolute()))
         stack.enter_context(announced(found, os.environ))
         start = Start(control, tls, tokenizers, say, again, handed=handed, settled=crash_settled(settled))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        # The database is closed before the loop waits for its threads: one that has asked a server which hangs would be waited for.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.closing(database):
             if config.server.workers > 1:
                 return runner.run(serve_with_workers(config, database, folder, start=start))
             return runner.run(serve(config, database, journal, start=start))

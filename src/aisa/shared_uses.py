@@ -113,6 +113,7 @@ class SharedUses:
         await asyncio.wait([self._task])
         if self._ends and not self._away:
             await asyncio.wait([asyncio.ensure_future(self._turn())], timeout=LEAVE_MAX.total_seconds())
+        self._database.close()
 
     async def _follow(self) -> None:
         while True:

@@ -168,8 +168,10 @@ class StoredMoney:
         self._task.cancel()
         await asyncio.wait([each for each in (self._task, self._asking) if each is not None], timeout=LEAVE_MAX.total_seconds())
         if not keep:
-            with suppress(StorageFailed):  # then it is forgotten in time
-                await asyncio.to_thread(self._forget)
+            forgetting = asyncio.ensure_future(asyncio.to_thread(self._forget))
+            await asyncio.wait([forgetting], timeout=LEAVE_MAX.total_seconds())
+            with suppress(StorageFailed, asyncio.InvalidStateError):  # then it is forgotten in time
+                forgetting.result()
 
     def _forget(self) -> None:
         with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:

@@ -53,8 +53,18 @@ Failure = Callable[[str, DBAPIError | PoolTimeout], StorageFailed]
 class Database:
     """An open database. Safe to use from several threads; those that write take turns."""
 
-    def __init__(self, engine: Engine, where: str, readers: Engine | None = None, *, failure: Failure | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        where: str,
+        readers: Engine | None = None,
+        *,
+        failure: Failure | None = None,
+        hang_up: Callable[[], None] | None = None,
+    ) -> None:
+        """`hang_up` ends what a server of the database was asked and does not answer; a file answers within BUSY_SECONDS_MAX."""
         self._engine = engine
+        self._hang_up = hang_up
         self._where = where
         self._failure = failure or failure_of
         self._readers = engine if readers is None else readers
@@ -86,7 +96,9 @@ class Database:
             raise self._failure(self._where, error) from error
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. Threads that still wait for an answer have an error for one."""
+        if self._hang_up is not None:
+            self._hang_up()
         self._readers.dispose()  # before the writer's, which empties the write-ahead log when it is the last
         self._engine.dispose()
 

@@ -6,14 +6,18 @@ each other in a circle, and what one has read nobody changes before it writes. H
 
 from __future__ import annotations
 
-from contextlib import closing
+import os
+import socket
+from contextlib import closing, suppress
+from typing import Any
+from weakref import WeakSet
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from aisa.storage.engine import BUSY, BUSY_SECONDS_MAX, READERS_MAX, Database, Migrate, version_of
 from aisa.storage.failure import StorageFailed
@@ -36,13 +40,32 @@ CONNECT = {
 SERVERS = "datname = current_database() AND application_name ~ '^aisa( schema [0-9]+)?$'"  # so do versions before 0045 call themselves
 
 
+class Lines:
+    """The connections of some engines, to be cut all at once: a server that hangs keeps whoever has asked it for as long as it does."""
+
+    def __init__(self, *engines: Engine) -> None:
+        self._open = WeakSet[psycopg.Connection[Any]]()
+        for engine in engines:
+            event.listen(engine, "connect", self._note)
+
+    def _note(self, connection: psycopg.Connection[Any], _entry: ConnectionPoolEntry) -> None:
+        self._open.add(connection)
+
+    def cut(self) -> None:
+        """Cut those that are open; in another thread than theirs, which has an error for an answer at once."""
+        for connection in list(self._open):
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+                end.shutdown(socket.SHUT_RDWR)
+
+
 def open_postgres(url: str, migrate: Migrate) -> Database:
     """Open a database, making its tables or migrating them first if need be.
 
     Raises StorageFailed when it cannot be reached or used, or a newer aisa made it.
     """
     where = shown(url)
-    database = Database(writer_of(url), where, readers_of(url), failure=failure_of)
+    writer, readers = writer_of(url), readers_of(url)
+    database = Database(writer, where, readers, failure=failure_of, hang_up=Lines(writer, readers).cut)
     try:
         with database.transaction(STATEMENT_MILLISECONDS_MAX) as connection:
             version = version_of(connection)
@@ -58,12 +81,14 @@ def open_postgres(url: str, migrate: Migrate) -> Database:
 
 def open_postgres_readers(url: str) -> Database:
     """Open a database that another process of this server writes, for reading alone: `transaction` is not to be used on it."""
-    return Database(readers_of(url), shown(url), failure=failure_of)
+    readers = readers_of(url)
+    return Database(readers, shown(url), failure=failure_of, hang_up=Lines(readers).cut)
 
 
 def open_postgres_unlocked(url: str) -> Database:
     """Open a database that is migrated, for short writes that take rows' own locks and never wait for those who write calls."""
-    return Database(unlocked_writer_of(url), shown(url), failure=failure_of)
+    writer = unlocked_writer_of(url)
+    return Database(writer, shown(url), failure=failure_of, hang_up=Lines(writer).cut)
 
 
 def refuse_others(connection: Connection, where: str) -> None:

@@ -138,16 +138,19 @@ class Crew:
         self.send(Drain())
 
     async def stop(self, seconds: float) -> None:
-        """Pass on no more, and wait until all are gone, for so long besides what an end takes; what is left then is killed."""
+        """Pass on no more, and wait until all are gone, for so long besides what an end takes; what is left then is killed.
+
+        What they left is settled meanwhile, for END_SECONDS_MAX more: where the database is away, the next start does it.
+        """
         self._stopping = True
         for worker in self.workers.values():
             worker.channel.close()
-        watches = [watch for watch in self._watches if not watch.done()]
-        if watches:
-            await asyncio.wait(watches, timeout=seconds + GRACE_SECONDS_MAX + END_SECONDS_MAX)
+        ends = [asyncio.ensure_future(worker.process.wait()) for worker in self.workers.values()]
+        if ends:
+            await asyncio.wait(ends, timeout=seconds + GRACE_SECONDS_MAX + END_SECONDS_MAX)
         for worker in list(self.workers.values()):
             kill(worker.process)
-        watches = [watch for watch in watches if not watch.done()]
+        watches = [watch for watch in self._watches if not watch.done()]
         if watches:
             await asyncio.wait(watches, timeout=END_SECONDS_MAX)
 

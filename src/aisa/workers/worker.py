@@ -152,6 +152,7 @@ class Worker:
             await pool.close()
         self.refused.sum_up()
         await self.rows.stop(WRITE_SECONDS_MAX)
+        database.close()  # before the loop waits for its threads
         observers.close()
 
     def _open(self, config: Config, database: Database, report: Callable[[Fact], None]) -> None:

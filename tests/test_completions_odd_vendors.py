@@ -95,6 +95,28 @@ def test_log_probabilities_in_the_form_of_conversations_are_those_of_completions
     assert json.loads(client.body)["choices"][0]["logprobs"] == wanted
 
 
+@pytest.mark.parametrize("number", ["-Infinity", "NaN", "-1e400"])
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+def test_a_log_probability_that_is_no_number_is_the_smallest_there_is(number: str, stream: bool) -> None:
+    """[fault W4] As on chat; null is what the first token of a repeated prompt has, and clients add the others up."""
+    logprobs = {"tokens": ["a", "b"], "token_logprobs": [None, 9], "top_logprobs": [None, {"b": 9, "c": -1.5}], "text_offset": [0, 1]}
+    answer = whole("ab")
+    answer["choices"][0]["logprobs"] = logprobs
+    written = said("ab", logprobs=logprobs) if stream else json.dumps(answer).encode()
+    wrong = written.replace(b"9,", number.encode() + b",").replace(b"9]", number.encode() + b"]")
+    vendor = Script([wrong, said("", "stop"), DONE]) if stream else Script([wrong], headers={})
+    _, client, _ = called(asked(logprobs=2, stream=stream), vendor)
+    told = (events_of(client.body)[0] if stream else json.loads(client.body))["choices"][0]["logprobs"]
+    assert (told["token_logprobs"], told["top_logprobs"]) == ([None, -9999.0], [None, {"b": -9999.0, "c": -1.5}])
+
+
+def test_a_document_with_bytes_that_are_no_text_is_mended() -> None:
+    """Where nobody looks at them too: what leaves is strict JSON."""
+    body = json.dumps(whole("one", fingerprint="??")).encode().replace(b"??", b"\xed\xa0\xbd")
+    _, client, row = called(asked(), Script([body], headers={}))
+    assert (json.loads(client.body.decode())["choices"][0]["text"], row.outcome) == ("one", "completed")
+
+
 @pytest.mark.parametrize(
     "named",
     [

@@ -20,6 +20,7 @@ from aisa.wire.completions import CompletionsRequest
 from aisa.wire.finish import spoken
 from aisa.wire.generated import listed
 from aisa.wire.model_name import shown_name
+from aisa.wire.plain import is_utf8
 from aisa.wire.texts import Given
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import count_of, with_cost
@@ -133,9 +134,11 @@ class CompletionsStream(TypedStream):
 
 
 class PlainLogprobs(msgspec.Struct):
-    """Log-probabilities as they should be: lists with an entry a token, not those of conversations (llama.cpp)."""
+    """Log-probabilities as they should be: lists with an entry a token, of numbers, and none of conversations'."""
 
     tokens: list[str]
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float] | None] | None = None
 
 
 class PlainChoice(msgspec.Struct):
@@ -194,4 +197,4 @@ def conformant(body: bytes) -> dict[str, Raw] | None:
         members, choices = FIELDS.decode(body), PLAIN.decode(body).choices
     except NOT_JSON:
         return None
-    return members if [choice.index for choice in choices] == list(range(len(choices))) else None
+    return members if [choice.index for choice in choices] == list(range(len(choices))) and is_utf8(body) else None

@@ -50,7 +50,16 @@ def finite(tree: Tree) -> Tree:
     for name, value in tree.items():
         if isinstance(value, float) and not isfinite(value):
             tree[name] = LOGPROB_MIN if name == "logprob" else None
+        elif name in ("token_logprobs", "top_logprobs") and is_list(value):
+            tree[name] = [likely(entry) for entry in value]
     return tree
+
+
+def likely(entry: object) -> object:
+    """Return an entry of lists of log-probabilities as text completions have them: a number, or numbers by token, that are finite."""
+    if is_tree(entry) and "logprob" not in entry:
+        return {token: LOGPROB_MIN if value is None else value for token, value in entry.items()}
+    return LOGPROB_MIN if isinstance(entry, float) and not isfinite(entry) else entry
 
 
 def integer(digits: str) -> int:

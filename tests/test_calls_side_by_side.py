@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from aisa.config.schema import Prices
+from aisa.testing.aws_frames import frames_of
 from aisa.testing.clock import run_virtual
 from aisa.wire.door import Door
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.whole_calls import HELD_CHARACTERS_MAX, WholeCallsDoor
 from door_readers import SPEAKERS, data_of
 from rig import DONE, HEAD, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, event, usage
+from sdk_readers import READERS as CLIENTS
+from sequences import SPOKEN, sent
 
 Json = dict[str, Any]
 Calls = dict[int, list[tuple[str, str]]]
@@ -155,3 +159,30 @@ def test_choices_and_calls_whose_places_are_no_plain_numbers_are_told_apart(as_w
     rig, client = Rig(ScriptedUpstream(Script([json.dumps({"choices": messages}).encode()], headers={}))), MemoryClient()
     run_virtual(rig.call(client, json.dumps({**asked("chat", 2), "stream": False}).encode()))
     assert [choice["message"]["content"] for choice in json.loads(client.body)["choices"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("door", ["chat", "messages", "responses"])
+@pytest.mark.parametrize("dialect", ["gemini", "bedrock"])
+def test_calls_that_a_vendor_gives_one_id_have_each_its_own(door: str, dialect: str) -> None:
+    """Their clients tell calls, and what answers them, apart by ids alone."""
+    if dialect == "bedrock":
+        use = {"toolUse": {"toolUseId": "same", "name": "now"}}
+        begun = [["contentBlockStart", {"contentBlockIndex": place, "start": use}] for place in (0, 1)]
+        used = ["metadata", {"usage": {"inputTokens": 1, "outputTokens": 9}}]
+        steps = [frames_of([*begun, ["messageStop", {"stopReason": "tool_use"}], used])]
+    else:
+        parts = [{"functionCall": {"id": "same", "name": "now", "args": {}}}] * 2
+        steps = [
+            event(
+                {
+                    "candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}],
+                    "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 6},
+                }
+            )
+        ]
+    speaker = SPEAKERS[door]
+    client = sent(speaker.door, speaker.ask("tools"), dialect, steps)
+    assert CLIENTS[SPOKEN[door]](client.body).calls == (("now", "{}"), ("now", "{}"))
+    next_turn = json.dumps(speaker.turn(speaker.ask("tools"), speaker.read(client.body)))
+    ids = re.findall(r'"(?:tool_call_id|tool_use_id|function_call_output", "call_id)": "([^"]+)"', next_turn)
+    assert (len(ids), len(set(ids))) == (2, 2)

@@ -54,6 +54,7 @@ class AnswerBuilder:
         self._by_pieces = by_pieces
         self._meters: dict[int, TokenMeter] = {}
         self._calls: dict[int, int] = {}  # how many each choice has made
+        self._ids: set[str] = set()  # of all of them
         self._ungiven: dict[tuple[int, int], None] = {}  # calls of functions that were given nothing yet, by choice and place
         self._verdicts: dict[int, tuple[str, str]] = {}  # what each choice's finish means, and the vendor's word
         self._parts: list[Part] = []
@@ -157,7 +158,7 @@ class AnswerBuilder:
         return f"call_{self._call_id}_{choice}_{self._calls.get(choice, 0)}"
 
     def call(self, choice: int, call_id: str, name: str, *, custom: bool = False) -> int:
-        """The model calls a tool. Returns the how-manieth call of the choice this is; a call without an id gets one.
+        """The model calls a tool. Returns the how-manieth call of the choice this is; a call without an id of its own gets one.
 
         Raises Unintelligible for a call without a name.
         """
@@ -165,7 +166,8 @@ class AnswerBuilder:
             raise Unintelligible("a tool call without a name")
         index = self._calls.get(choice, 0)
         if self._open(choice):
-            call_id = call_id or self.next_id(choice)
+            call_id = call_id if call_id and call_id not in self._ids else self.next_id(choice)
+            self._ids.add(call_id)
             self._calls[choice] = index + 1
             tokens = self._count(choice, name)
             if self._legacy:
@@ -192,11 +194,9 @@ class AnswerBuilder:
     def carry(self, choice: int, name: str, value: object, *, beside: bool = False, made: bool = False) -> None:
         """Carry something along by name, `beside` what is said or in it. `made`: the model made it, and its size says nothing."""
         if self._open(choice):
-            tokens = 0
-            if made:
-                self._unmeasured = True
-                tokens = self._meters[choice].add_unseen()
-                self.tokens += tokens
+            self._unmeasured = self._unmeasured or made
+            tokens = self._meters[choice].add_unseen() if made else 0
+            self.tokens += tokens
             self._add(Extra(choice, name, value, tokens, beside))
 
     def finish(self, choice: int, reason: object) -> None:

@@ -29,9 +29,8 @@ class StreamDelivery:
     def __init__(self, client: Client) -> None:
         self.tokens = 0
         self._client = client
-        self._ends = self._counts = (
-            NO_ENDS  # where what was written with tokens ends, on the scale of `Client.bytes_written`, and the tokens up to there
-        )
+        #: Where what was written with tokens ends, on the scale of `Client.bytes_written`, and the tokens up to there.
+        self._ends = self._counts = NO_ENDS
         #: Of what was written as several events, by where it ends: where it begins, the tokens before, and those up to each event's end.
         self._inside: dict[int, tuple[int, int, Sequence[int], Sequence[int]]] | None = None
         self._kept = 0  # events in these

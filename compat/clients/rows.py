@@ -85,6 +85,7 @@ CLIENTS = (
     python("Strands", "strands-agents[openai]", "python/strands_client.py", CHAT),
     python("CrewAI", "crewai", "python/crewai_client.py", f"{CHAT}, {RESPONSES}"),
     python("LiteLLM (library)", "litellm", "python/litellm_client.py", f"{FOUR}, {EMBEDDINGS}"),
+    python("any-llm", "any-llm-sdk[anthropic,gemini]", "python/any_llm_client.py", f"{FOUR}, {EMBEDDINGS}"),
     python("llm", "llm", "shell/llm.sh", CHAT),
     python("aider", "aider-chat", "shell/aider.sh", CHAT),
     python("gptme", "gptme", "shell/gptme.sh", CHAT),

@@ -205,7 +205,6 @@ class CallContext:
         if self._bill is None:
             self.life.settle(outcome)
             self.timeouts.stop()
-            self.charge.choices -= self.choices_missing if self._choices > 1 else 0  # the next call's hold is learned of those there are
             self._bill = self.charge.close(self._ending(outcome))
         return self._bill
 
@@ -335,6 +334,7 @@ class CallContext:
             self.client.bytes_sent,
             None if self.error is None else self.error.code,
             said,
+            self._choices - self.choices_missing if self._choices > 1 else 1,
         )
 
     def _fact(self, outcome: str, usage: Usage, tokens: int, *, cost: Nanos | None) -> CallEnded:

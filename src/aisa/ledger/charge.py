@@ -55,7 +55,7 @@ class Charge:
     """
 
     __slots__ = (
-        "_awaited", "_held", "_held_input", "_ledger", "_limits", "_listed", "_offer", "_slot", "bill", "bound_name", "choices",
+        "_awaited", "_choices", "_held", "_held_input", "_ledger", "_limits", "_listed", "_offer", "_slot", "bill", "bound_name",
         "covered", "opening", "row",
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ class Charge:
         self._held, self._held_input = 0, held_input
         self.covered = 0 if limits else sys.maxsize
         self._listed: Price | None = None  # of the model that answered, if the catalogue prices it otherwise than the one asked
-        self._awaited = self.choices = 1
+        self._awaited = self._choices = 1
         self.bound_name = "max_tokens"  # what the call's own protocol calls the limit on its output
 
     def hold(self, amount: Nanos, tokens: int) -> None:
@@ -157,6 +157,7 @@ class Charge:
     def close(self, ending: Ending) -> Bill:
         """Settle, the first time; return the bill."""
         if self.bill is None:
+            self._choices = ending.choices
             self._take_price(ending.told)
             made = self._with_rest(ending.generated, ending.told)
             row = row_of(self.opening, ending if made is ending.generated else replace(ending, generated=made), self._listed)
@@ -258,7 +259,7 @@ class Charge:
     def _post(self) -> None:
         self._awaited -= 1
         if self._awaited == 0 and self.row is not None:
-            self._ledger.post(self.row, self._slot, self.choices)
+            self._ledger.post(self.row, self._slot, self._choices)
 
 
 def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:

@@ -126,7 +126,6 @@ class LiveLedger:
             targets = [other.target for other in plan.offers]
             held_input = max([input_tokens(content, other.model, other.context_window) for other in targets])
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits or (), held_input=held_input)
-        charge.choices = request.choices
         try:
             if limits:
                 hold = first_hold(rates, request, plan.entry.settings, held_input=held_input, learned=self.usual(plan.offers))

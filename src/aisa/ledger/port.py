@@ -30,7 +30,8 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
 class Ending(msgspec.Struct, frozen=True):
     """How a call ended, as the path saw it. Durations are milliseconds since the call was received; None for what never happened.
 
-    `delivered` is what the client has if it was lost, else what was handed to its connection; `told` what the answer says of itself.
+    `delivered` is what the client has if it was lost, else what was handed to its connection; `told` what the answer says of itself, and
+    `choices` how many its vendor made: the next call's hold is learned of those.
     """
 
     outcome: str
@@ -43,6 +44,7 @@ class Ending(msgspec.Struct, frozen=True):
     bytes_sent: int
     error_code: str | None
     told: Told = Told()
+    choices: int = 1
 
 
 class Short(ApiError):
@@ -54,9 +56,7 @@ class Short(ApiError):
 
 
 class Charge(Protocol):
-    """One open call in the ledger. `choices` is how many it asked for, and in the end how many its vendor made."""
-
-    choices: int
+    """One open call in the ledger."""
 
     @property
     def input_tokens(self) -> int:

@@ -92,11 +92,11 @@ class StreamDelivery:
         known = bisect_right(self._ends, self._client.bytes_delivered())
         if known:
             self._delivered = self._counts[known - 1]
-            inside = self._inside or {}
-            for end in self._ends[:known]:
-                inside.pop(end, None)
+            if self._inside:
+                last = self._ends[known - 1]
+                inside = self._inside = {end: several for end, several in self._inside.items() if end > last}
+                self._kept = sum([len(ends) for _, _, ends, _ in inside.values()])
             del self._ends[:known], self._counts[:known]
-            self._kept = sum([len(ends) for _, _, ends, _ in inside.values()])
         self._look_at = self._kept + len(self._ends) + ENDS_MAX
 
 

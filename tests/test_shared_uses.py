@@ -64,6 +64,9 @@ class Switch(Database):
         self.away = False
         self._real = real
 
+    def close(self) -> None:
+        """Leave it to others, who have it too."""
+
     @contextmanager
     def transaction(self, busy_milliseconds: int = 0) -> Generator[Connection]:
         """Open one, or fail."""

@@ -29,6 +29,7 @@ from aisa.embedded.upstream import EmbeddedUpstream
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.http.descriptors import clients_that_fit, raise_limit
+from aisa.http.sockets import cut_off
 from aisa.http.token_requests import token_sender
 from aisa.identity.keys import TokenAdminKeys, TokenKeys
 from aisa.ids import CallIds
@@ -196,7 +197,7 @@ def open_data(config: Config, migrate: Migrate) -> Database:
         return open_database(config.server.data_dir, migrate)
     from aisa.storage.postgres import open_postgres
 
-    return open_postgres(config.stores.database, migrate)
+    return open_postgres(config.stores.database, migrate, cut_off)
 
 
 def open_uses(config: Config) -> IdempotencyStore | SharedUses:
@@ -206,7 +207,7 @@ def open_uses(config: Config) -> IdempotencyStore | SharedUses:
         return local
     from aisa.storage.postgres import open_postgres_unlocked
 
-    uses = SharedUses(local, open_postgres_unlocked(config.stores.database), server_id(config))
+    uses = SharedUses(local, open_postgres_unlocked(config.stores.database, cut_off), server_id(config))
     uses.start()
     return uses
 
@@ -217,7 +218,7 @@ def open_worker_data(config: Config) -> Database:
         return open_readers(config.server.data_dir)
     from aisa.storage.postgres import open_postgres_readers
 
-    return open_postgres_readers(config.stores.database)
+    return open_postgres_readers(config.stores.database, cut_off)
 
 
 def take_tokens(

@@ -29,6 +29,12 @@ _PROGRESS = struct.Struct("=B119xQQ")  # of the kernel's tcp_info: state, bytes 
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
+def cut_off(descriptor: int) -> None:
+    """Shut down the connection behind a descriptor, which stays somebody else's to close. Raises OSError."""
+    with socket.socket(fileno=os.dup(descriptor)) as end:
+        end.shutdown(socket.SHUT_RDWR)
+
+
 def reached_at(host: str) -> str:
     """Return the address by which other machines reach what listens on `host`: itself, or for one that means all of them this machine's.
 

@@ -6,8 +6,7 @@ each other in a circle, and what one has read nobody changes before it writes. H
 
 from __future__ import annotations
 
-import os
-import socket
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
 from weakref import WeakSet
@@ -40,10 +39,16 @@ CONNECT = {
 SERVERS = "datname = current_database() AND application_name ~ '^aisa( schema [0-9]+)?$'"  # so do versions before 0045 call themselves
 
 
+#: Cuts the connection that a descriptor stands for: whoever waits for an answer there, in any thread, has an error for one. Raises OSError.
+Cut = Callable[[int], None]
+
+
 class Lines:
     """The connections of some engines, to be cut all at once: a server that hangs keeps whoever has asked it for as long as it does."""
 
-    def __init__(self, *engines: Engine) -> None:
+    def __init__(self, cut: Cut | None, *engines: Engine) -> None:
+        """Without `cut` it is waited for."""
+        self._cut = cut
         self._open = WeakSet[psycopg.Connection[Any]]()
         for engine in engines:
             event.listen(engine, "connect", self._note)
@@ -51,21 +56,23 @@ class Lines:
     def _note(self, connection: psycopg.Connection[Any], _entry: ConnectionPoolEntry) -> None:
         self._open.add(connection)
 
-    def cut(self) -> None:
-        """Cut those that are open; in another thread than theirs, which has an error for an answer at once."""
+    def hang_up(self) -> None:
+        """Cut those that are open."""
+        if self._cut is None:
+            return
         for connection in list(self._open):
-            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
-                end.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError, psycopg.Error):  # it has ended by itself
+                self._cut(connection.fileno())
 
 
-def open_postgres(url: str, migrate: Migrate) -> Database:
+def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None) -> Database:
     """Open a database, making its tables or migrating them first if need be.
 
     Raises StorageFailed when it cannot be reached or used, or a newer aisa made it.
     """
     where = shown(url)
     writer, readers = writer_of(url), readers_of(url)
-    database = Database(writer, where, readers, failure=failure_of, hang_up=Lines(writer, readers).cut)
+    database = Database(writer, where, readers, failure=failure_of, hang_up=Lines(cut, writer, readers).hang_up)
     try:
         with database.transaction(STATEMENT_MILLISECONDS_MAX) as connection:
             version = version_of(connection)
@@ -79,16 +86,16 @@ def open_postgres(url: str, migrate: Migrate) -> Database:
     return database
 
 
-def open_postgres_readers(url: str) -> Database:
+def open_postgres_readers(url: str, cut: Cut | None = None) -> Database:
     """Open a database that another process of this server writes, for reading alone: `transaction` is not to be used on it."""
     readers = readers_of(url)
-    return Database(readers, shown(url), failure=failure_of, hang_up=Lines(readers).cut)
+    return Database(readers, shown(url), failure=failure_of, hang_up=Lines(cut, readers).hang_up)
 
 
-def open_postgres_unlocked(url: str) -> Database:
+def open_postgres_unlocked(url: str, cut: Cut | None = None) -> Database:
     """Open a database that is migrated, for short writes that take rows' own locks and never wait for those who write calls."""
     writer = unlocked_writer_of(url)
-    return Database(writer, shown(url), failure=failure_of, hang_up=Lines(writer).cut)
+    return Database(writer, shown(url), failure=failure_of, hang_up=Lines(cut, writer).hang_up)
 
 
 def refuse_others(connection: Connection, where: str) -> None:

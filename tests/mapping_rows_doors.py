@@ -14,6 +14,15 @@ DOORS: Rows = {
             "messages_door:how_to_answer_reaches_another_vendor_in_the_words_of_chat_completions "
             "messages_content:tools_that_anthropic_runs_and_members_that_it_alone_has_are_left_out"
         ),
+        "marks for the cache, for Claude on Bedrock and nobody else": (
+            "bedrock_marks:marks_on_system_tools_calls_and_results_are_points_for_claude "
+            "bedrock_marks:a_marked_text_of_the_models_and_a_later_instruction_have_points_too "
+            "bedrock_marks:everybody_else_gets_the_bytes_of_a_request_without_marks "
+            "bedrock_marks:marks_that_move_on_change_nothing_else_of_an_agents_history "
+            "bedrock_marks:what_was_read_and_written_is_told_to_the_client_and_billed_by_lifetime "
+            "bedrock_marks:a_write_of_an_hour_without_a_price_is_refused_beforehand "
+            "bedrock_marks:who_does_not_get_the_mark_is_asked_all_the_same"
+        ),
         "pictures, documents, what tools show, and that they failed": (
             "messages_content:what_a_user_shows_is_a_part_of_a_message messages_content:what_a_tool_shows_stands_behind_all_results "
             "messages_content:that_a_tool_failed_reaches_models_whose_dialect_says_so"

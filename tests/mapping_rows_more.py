@@ -11,6 +11,12 @@ BEDROCK: Rows = {
             "bedrock:a_conversation_is_in_converses_words bedrock:a_mark_for_the_cache_in_a_result_stands_behind_the_result "
             "bedrock:a_mark_for_the_cache_stands_behind_a_picture_too"
         ),
+        "marks for the cache of Claude's: where, how many, for how long": (
+            "bedrock_marks:a_point_stands_behind_what_is_marked_where_bedrock_takes_one "
+            "bedrock_marks:the_mark_of_a_whole_request_is_a_point_behind_its_last_block "
+            "bedrock_marks:of_more_than_four_marks_the_last_are_points "
+            "bedrock_marks:a_model_whose_cache_lasts_five_minutes_is_not_asked_for_an_hour"
+        ),
         "results that failed, and that are empty": "bedrock:a_result_of_nothing_says_so_and_one_of_a_failure_too",
         "ids of calls in letters that the model takes": "bedrock:ids_of_calls_are_in_letters_that_the_model_takes_and_stay_the_same",
         "instructions in place": "bedrock:later_instructions_stay_where_they_were",

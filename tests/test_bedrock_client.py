@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from aisa.providers import bedrock
+from aisa.providers.shape import Target
 from aisa.testing.aws_frames import frames_of
+from aisa.wire.messages import MessagesRequest
 from aisa.wire.trees import as_tree, is_list, is_tree
 from test_bedrock import CASES, CLAUDE, FUNCTION, NEWEST, NOVA, PNG, USER, asked, call, result, said
 
@@ -103,3 +106,25 @@ def test_awss_model_of_the_api_takes_what_we_ask(fields: dict[str, Any]) -> None
     assert members(shape, written) == []
     report = validate.ParamValidator().validate({"modelId": CLAUDE, **as_tree(written)}, shape)
     assert report.generate_report() == ""
+
+
+def test_awss_model_of_the_api_takes_the_marks_of_the_messages_api() -> None:
+    """Points behind every kind of block, for either lifetime."""
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    asks = {
+        "model": "m",
+        "max_tokens": 99,
+        "system": [{"type": "text", "text": "S", **mark}],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}, **mark}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}, **mark}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "1"}]},
+        ],
+        "cache_control": {"type": "ephemeral"},
+    }
+    request = bedrock.to_upstream(MessagesRequest(json.dumps(asks).encode()), Target("aws", CLAUDE, "bedrock"))
+    written = json.loads(request.body)
+    assert members(STREAM.input_shape, written) == []
+    assert validate.ParamValidator().validate({"modelId": CLAUDE, **as_tree(written)}, STREAM.input_shape).generate_report() == ""
+    assert request.body.count(b'"cachePoint"') == 4

@@ -24,13 +24,14 @@ from aisa.offer import ANSWER, Entry, Listed, Offer, Plan
 from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced, unpriced_kind, unpriced_tier
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
+from aisa.providers.bedrock_marks import keeps_an_hour
 from aisa.providers.counting import Counting
 from aisa.providers.shape import Target
 from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
 from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
-from aisa.wire.kinds_asked import kinds_asked
+from aisa.wire.kinds_asked import MARKED, kinds_asked, marks_asked
 from aisa.wire.model_name import shown_name
 
 EMBEDDED = "embedded"
@@ -161,7 +162,7 @@ class Routes:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
         chat = request.chat if entry.lacking else None
-        kinds = [] if chat is None else kinds_asked(chat, entry.lacking)
+        kinds = [] if chat is None else [*kinds_asked(chat, entry.lacking), *marks_asked(request, entry.lacking)]
         if fixed is not None and not tier and not kinds:
             return fixed
         offers = priced(entry, kinds, (tier, member)) if entry.unpriced or kinds or tier else list(entry.offers)
@@ -342,7 +343,7 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
     """
     offers = [offer for offer in entry.offers if offer not in entry.unpriced]
     if kinds:
-        offers = [offer for offer in offers if not any(kind in offer.lacking for kind, _ in kinds)]
+        offers = [offer for offer in offers if not any(kind in offer.lacking and asks(offer, member) for kind, member in kinds)]
         if not offers:
             kind, member = kinds[0]
             raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
@@ -351,6 +352,11 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
         if not offers:
             raise unpriced_tier(entry.name, [offer.price_list for offer in entry.offers], tier=tier[0], member=tier[1])
     return offers
+
+
+def asks(offer: Offer, member: str) -> bool:
+    """Say whether what a member asks for reaches a target: marks of the Messages API do where the model can keep a cache for an hour."""
+    return member != MARKED or keeps_an_hour(offer.target)
 
 
 def visible(routes: Routes, key: Key) -> list[Entry]:

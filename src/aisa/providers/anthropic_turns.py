@@ -31,8 +31,16 @@ PartWriter = Callable[[Tree, str, Concessions], Tree | None]
 class Turns:
     """Builds the turns of one request."""
 
-    def __init__(self, traits: Traits, state: VendorState | None, concessions: Concessions, *, write_part: PartWriter = part_block) -> None:
-        """`write_part` is given each part of a message's content, and makes blocks of it."""
+    def __init__(
+        self,
+        traits: Traits,
+        state: VendorState | None,
+        concessions: Concessions,
+        *,
+        write_part: PartWriter = part_block,
+        marks_calls: bool = False,
+    ) -> None:
+        """`write_part` is given each part of a message's content, and makes blocks of it. `marks_calls`: a call too may be marked."""
         self.system: list[Tree] = []
         self.messages: list[Tree] = []
         self.unthought = False  # the call that is being answered came without the thinking that led to it
@@ -40,6 +48,7 @@ class Turns:
         self._state = state
         self._concessions = concessions
         self._write_part = write_part
+        self._marks_calls = marks_calls
         self._legacy: list[str] = []  # ids of calls in the older form, which has none
 
     def take(self, messages: list[Tree]) -> None:
@@ -70,7 +79,7 @@ class Turns:
     def _say(self, message: Tree, place: int) -> None:
         """Write what the model said: its text and calls, and what else it had made, in its order."""
         texts = self._blocks(message, place)
-        calls = [call_block(call) for call in trees_in(message.get("tool_calls"))]
+        calls = [call_block(call, marked=self._marks_calls) for call in trees_in(message.get("tool_calls"))]
         legacy = message.get("function_call")
         layouts = [layout for seal in seals_in(message) if self._state is not None and (layout := self._state.open(seal)) is not None]
         if not layouts and calls and self._state is not None:
@@ -138,13 +147,15 @@ def blocks_of(turn: Tree) -> list[Tree]:
     return cast("list[Tree]", turn["content"])
 
 
-def call_block(call: Tree) -> Tree:
-    """Return a call of a tool."""
+def call_block(call: Tree, *, marked: bool = False) -> Tree:
+    """Return a call of a tool, if `marked` with the mark for the cache that it may have."""
     function = call.get("function")
     held = function if is_tree(function) else as_tree(call.get("custom"))
     arguments = held.get("arguments")
     given = arguments if isinstance(arguments, str) else ""
-    return {"type": "tool_use", "id": call_id(str(call.get("id"))), "name": str(held.get("name") or ""), "input": input_of(given)}
+    block: Tree = {"type": "tool_use", "id": call_id(str(call.get("id"))), "name": str(held.get("name") or ""), "input": input_of(given)}
+    mark = call.get("cache_control") if marked else None
+    return {**block, "cache_control": mark} if is_tree(mark) else block
 
 
 def input_of(arguments: str) -> Raw | Tree:

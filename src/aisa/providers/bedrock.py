@@ -11,6 +11,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.anthropic_models import traits_of
 from aisa.providers.anthropic_thinking import CHANGED_PREFIX, STRICT_PREFIX, prefix_changed
+from aisa.providers.bedrock_marks import AskedOfClaude
 from aisa.providers.bedrock_reader import BedrockReader
 from aisa.providers.bedrock_request import request_of
 from aisa.providers.bedrock_stream import FrameStream
@@ -22,6 +23,7 @@ from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.door import Request
+from aisa.wire.messages import MessagesRequest
 
 NAME: str = "bedrock"
 
@@ -30,8 +32,8 @@ JSON, FRAMES = "application/json", "application/vnd.amazon.eventstream"
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what the model has no words for."""
-    chat = request.as_chat()
     traits = traits_of(target.model)
+    chat = request.as_chat(marked=True) if traits.known and isinstance(request, MessagesRequest) else request.as_chat()
     concessions = Concessions(target, traits.title if traits.known else f"the model '{chat.model}'")
     fetches = Fetches(wanted=target.fetches)
     if target.model.strip(".") == "":
@@ -50,7 +52,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:  # noqa: ARG001 - none passes
     """Return what reads the answer: binary frames, or one document. No door speaks this protocol, so it never passes."""
-    builder = AnswerBuilder(request, target, (call_id, created), by_pieces=True)
+    asked = AskedOfClaude(request, target) if traits_of(target.model).known else None
+    builder = AnswerBuilder(request, target, (call_id, created), by_pieces=True, asked=asked)
     reader = BedrockReader(builder, target)
     return FrameStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
 

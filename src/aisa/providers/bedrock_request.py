@@ -14,6 +14,7 @@ from aisa.providers.anthropic_thinking import binding_relaxed, thinking_of
 from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tools_of
 from aisa.providers.anthropic_turns import Turns
 from aisa.providers.bedrock_blocks import Blocks, cache_point, plain_text
+from aisa.providers.bedrock_marks import with_points
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer
 from aisa.providers.fetched import Fetches
@@ -34,7 +35,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     chat = conceded(chat, target.facts, concessions)
     refuse_what_nobody_here_has(chat, concessions)
     blocks = Blocks(target.model, fetches)
-    turns = Turns(traits, target.state, concessions, write_part=blocks.read)
+    turns = Turns(traits, target.state, concessions, write_part=blocks.read, marks_calls=traits.known)
     turns.take(with_lifetimes(trees_in(msgspec.json.decode(chat.fields["messages"])), chat))
     schema, only_json = format_of(chat, concessions)
     if only_json:
@@ -67,7 +68,8 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
         "serviceTier": tier_of(chat, concessions),
         **{name: own_member(chat, name) for name in OWN},
     }
-    return {name: value for name, value in body.items() if value}
+    body = {name: value for name, value in body.items() if value}
+    return with_points(body, own_member(chat, "cache_control"), traits) if traits.known else body
 
 
 def present(fields: Tree) -> Tree:

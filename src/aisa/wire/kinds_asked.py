@@ -9,6 +9,8 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from aisa.wire.chat import ChatRequest
+from aisa.wire.door import Request
+from aisa.wire.messages import MessagesRequest
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.searches import OWN, types_offered
 from aisa.wire.trees import is_tree, trees_in
@@ -18,6 +20,7 @@ MADE = {"audio": "output_audio", "image": "output_image"}
 #: How long a cache is asked to last -> the kind that writing to it is.
 WRITES = {"30m": "cache_write_30m", "1h": "cache_write_1h", "12h": "cache_write_12h"}
 LONG_WRITES = frozenset(WRITES.values())
+MARKED = "cache_control.ttl"  # the member that asks in a request of the Messages API, whose marks only some targets get
 CACHEABLE = ("messages", "tools", "cache_control")  # members in which a request may ask for a cache
 SOUND, SOUNDS = "input_audio", ("input_audio", "audio_url")  # the kind, and the types of such a part of a message
 #: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
@@ -49,6 +52,14 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
         lifetime = cache_lifetime(fields, WRITES)
         found += [(WRITES[lifetime], "cache_control")] if lifetime else []
     return [(kind, member) for kind, member in found if kind in wanted] if found else found
+
+
+def marks_asked(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Return the wanted kind that marks for the cache in a request of the Messages API ask for, of whoever gets these; none of others."""
+    if not (wanted & LONG_WRITES and isinstance(request, MessagesRequest)):
+        return []
+    lifetime = cache_lifetime(request.fields, WRITES)
+    return [(WRITES[lifetime], MARKED)] if lifetime and WRITES[lifetime] in wanted else []
 
 
 def offers(tool: re.Pattern[bytes], tools: bytes) -> bool:

@@ -136,9 +136,12 @@ class MessagesRequest:
             size += text_bytes(text)
         return Content(size)
 
-    def as_chat(self) -> ChatRequest:
-        """Return the request in the words of chat completions. Raises UpstreamFailed for what they cannot say."""
-        chat, losses = self._translated()
+    def as_chat(self, *, marked: bool = False) -> ChatRequest:
+        """Return the request in the words of chat completions. Raises UpstreamFailed for what they cannot say.
+
+        If it is to be `marked` it has its marks for the prompt cache, which only Anthropic's models read, wherever they run.
+        """
+        chat, losses = self._translate(marked=True) if marked else self._translated()
         if self.known.thread is not None:
             raise no_threads()
         refuse_any(losses)
@@ -151,6 +154,9 @@ class MessagesRequest:
 
     def _translated(self) -> tuple[ChatRequest, list[Loss]]:
         if self._translation is None:
-            losses: list[Loss] = []
-            self._translation = chat_of(as_chat_fields(self.tree, losses), self.body_bytes), losses
+            self._translation = self._translate(marked=False)
         return self._translation
+
+    def _translate(self, *, marked: bool) -> tuple[ChatRequest, list[Loss]]:
+        losses: list[Loss] = []
+        return chat_of(as_chat_fields(self.tree, losses, marked=marked), self.body_bytes), losses

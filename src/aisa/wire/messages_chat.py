@@ -12,6 +12,7 @@ from aisa.errors import ApiError
 from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.messages_content import blocks_in, is_summary, parts_in, parts_of, texts_in
+from aisa.wire.messages_marks import MARK, mark_in, mark_of_texts, marked_texts, put_mark
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
@@ -25,8 +26,11 @@ CHANGES = ("tool_addition", REMOVAL)  # blocks that change which tools are offer
 CLIENTS_OWN = ("bash_", "text_editor_", "computer_", "browser_", "memory_")
 
 
-def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
-    """Return the members of the chat request; what it cannot say is added to `losses`."""
+def as_chat_fields(request: Tree, losses: list[Loss], *, marked: bool = False) -> Tree:
+    """Return the members of the chat request, its marks for the cache among them if it is to be `marked`.
+
+    What it cannot say is added to `losses`.
+    """
     chat: Tree = {name: request[name] for name in SAME if request.get(name) is not None}
     bound = request.get("max_tokens")
     if bound == 0:
@@ -36,18 +40,17 @@ def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
         chat["max_completion_tokens"] = bound
     if chat.get("service_tier") == "standard_only":
         chat["service_tier"] = "default"
-    messages: list[Tree] = []
-    instructions = [text for text in texts_in(request.get("system")) if not text.startswith(BILLING)]
-    if instructions:
-        messages.append({"role": "system", "content": "\n\n".join(instructions)})
+    messages = instructions(request.get("system"), BILLING, marked=marked)
     said = trees_in(request.get("messages"))
     for place in range(last_summary(said), len(said)):
-        messages += said_in(said[place], f"messages[{place}].content", losses)
+        messages += said_in(said[place], f"messages[{place}].content", losses, marked=marked)
     chat["messages"] = messages or [{"role": "user", "content": ""}]
+    if marked and is_tree(request.get(MARK)):
+        chat[MARK] = request[MARK]
     stops = request.get("stop_sequences")
     if is_list(stops) and stops:
         chat["stop"] = stops
-    chat |= tools_of(request, losses)
+    chat |= tools_of(request, losses, marked=marked)
     config = as_tree(request.get("output_config"))
     effort = text_or_none(config.get("effort")) or effort_in(as_tree(request.get("thinking")))
     if effort is not None:
@@ -56,6 +59,15 @@ def as_chat_fields(request: Tree, losses: list[Loss]) -> Tree:
     if is_tree(schema):
         chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     return chat
+
+
+def instructions(content: object, left_out: str = "", *, marked: bool) -> list[Tree]:
+    """Return the message that the system's texts are, none without any; without those that begin with `left_out`, if that is something."""
+    if marked:
+        parts = marked_texts(content, left_out)
+        return [{"role": "system", "content": parts}] if parts else []
+    texts = [text for text in texts_in(content) if not (left_out and text.startswith(left_out))]
+    return [{"role": "system", "content": "\n\n".join(texts)}] if texts else []
 
 
 def last_summary(said: list[Tree]) -> int:
@@ -75,7 +87,7 @@ def effort_in(thinking: Tree) -> str | None:
     return NONE if thinking.get("type") == "disabled" else None
 
 
-def tools_of(request: Tree, losses: list[Loss]) -> Tree:
+def tools_of(request: Tree, losses: list[Loss], *, marked: bool) -> Tree:
     """Return the tools that the client runs, and how one of them is to be chosen; those that Anthropic runs are left out."""
     functions: list[Tree] = []
     for param, tool in offered_in(request):
@@ -85,6 +97,8 @@ def tools_of(request: Tree, losses: list[Loss]) -> Tree:
         elif kind.startswith(CLIENTS_OWN):
             what = f"The tool '{kind[:64]}' is known to Anthropic's models alone. Offer it with a name and an `input_schema` of its own."
             losses.append(Loss(f"{param}.type", what))
+        if marked:
+            put_mark(functions, tool)
     choice = as_tree(request.get("tool_choice"))
     if not (functions or choice):
         return {}
@@ -152,14 +166,13 @@ def choice_of(choice: Tree) -> Tree:
     return written
 
 
-def said_in(message: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+def said_in(message: Tree, param: str, losses: list[Loss], *, marked: bool) -> list[Tree]:
     """Return the messages that one is: results of tools each for itself, before what is said beside them."""
     role, content = message.get("role"), message.get("content")
     if role == "assistant":
-        return spoken(content)
+        return spoken(content, marked=marked)
     if role != "user":
-        texts = texts_in(content)
-        return [{"role": "system", "content": "\n\n".join(texts)}] if texts else []
+        return instructions(content, marked=marked)
     if isinstance(content, str):
         return [{"role": "user", "content": content}]
     results: list[Tree] = []
@@ -170,14 +183,19 @@ def said_in(message: Tree, param: str, losses: list[Loss]) -> list[Tree]:
             text = "\n".join([str(part["text"]) for part in shown if part["type"] == "text"]) or (SHOWN_BELOW if shown else "")
             failed = {"is_error": True} if block.get("is_error") is True else {}
             results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text, **failed})
-            parts += [part for part in shown if part["type"] != "text"]
+            below = [part for part in shown if part["type"] != "text"]
+            parts += below
+            if marked:
+                put_mark(below or results[-1:], block)
         else:
             parts += parts_in(block, at, losses)
+            if marked:
+                put_mark(parts, block)
     said: list[Tree] = [{"role": "user", "content": parts}] if parts else []
     return results + said
 
 
-def spoken(content: object) -> list[Tree]:
+def spoken(content: object, *, marked: bool) -> list[Tree]:
     """Return what the model said: text, calls, and what its vendor wants back."""
     texts = texts_in(content)
     blocks = trees_in(content)
@@ -186,12 +204,13 @@ def spoken(content: object) -> list[Tree]:
             "id": block.get("id"),
             "type": "function",
             "function": {"name": block.get("name"), "arguments": encoded(block.get("input"))},
+            **({MARK: mark} if marked and (mark := mark_in(block)) is not None else {}),
         }
         for block in blocks
         if block.get("type") == "tool_use"
     ]
     seals = [text for block in blocks if (text := text_or_none(block.get("signature"))) and text.startswith(SEALED_PREFIX)]
-    said: Tree = {"role": "assistant", "content": "".join(texts) or None}
+    said: Tree = {"role": "assistant", "content": "".join(texts) or None, **(mark_of_texts(content) if marked else {})}
     if calls:
         said["tool_calls"] = calls
     if seals:

@@ -33,7 +33,8 @@ from aisa.keys.rules import DAY, MONTH, WEEK, Key
 from aisa.large_events import LargeEvents
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Learned
-from aisa.ledger.journal import Journal
+from aisa.ledger.journal import FIRST_BYTES, SECOND_AT, SECOND_BYTES, THIRD_AT, THIRD_BYTES, Journal
+from aisa.ledger.journal_file import HEADER_BYTES
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
@@ -59,7 +60,13 @@ from aisa.wire.port import SERVER_CLOSES
 #: window -> when one begins, and no larger one.
 MIDNIGHTS = {DAY: seconds_of(date(2026, 12, 2)), WEEK: seconds_of(date(2026, 11, 30)), MONTH: seconds_of(date(2026, 12, 1))}
 END_SECONDS = 3_600  # after it a world has nothing left to do: a document is waited for 600 s, twice; a background read takes 120 s
-JOURNAL_BYTES_COPIED = 65_536 + 64 * 8_192  # its header, and the slots that are taken first: a world has 30 calls
+SLOTS_COPIED = 64  # those that are taken first: a world has 30 calls
+#: Of a journal, with its header: where what belongs to these slots lies, and how much that is.
+JOURNAL_COPIED = (
+    (0, HEADER_BYTES + SLOTS_COPIED * FIRST_BYTES),
+    (HEADER_BYTES + SECOND_AT, SLOTS_COPIED * SECOND_BYTES),
+    (HEADER_BYTES + THIRD_AT, SLOTS_COPIED * THIRD_BYTES),
+)
 T = TypeVar("T")
 NEVER = float("inf")
 
@@ -605,7 +612,10 @@ class Place:
     def copy(self) -> None:
         """Keep the journal as it is now, as the death of the process does."""
         with self._path.open("rb") as journal, self._copy.open("r+b") as copy:
-            copy.write(journal.read(JOURNAL_BYTES_COPIED))
+            for at, size in JOURNAL_COPIED:
+                journal.seek(at)
+                copy.seek(at)
+                copy.write(journal.read(size))
 
     def reopened(self) -> Journal:
         """Open the copy, as the next start does."""

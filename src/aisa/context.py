@@ -13,7 +13,7 @@ from aisa.clock import SECONDS_PLACES, Chance
 from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery, with_text
 from aisa.document import DocumentDelivery
-from aisa.errors import ApiError, fault_of
+from aisa.errors import ApiError, fault_of, without_frames
 from aisa.facts import (
     CallEnded,
     DocumentLost,
@@ -224,6 +224,8 @@ class CallContext:
                 self.settle(CUT if self.life.answered else FAILED)
         elif self.error is not None:
             self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
+        if self.life.failed is not None:
+            without_frames(self.life.failed)
         self.life.step(END)
         self._ended_at = self.timeouts.now()
         if self.decoder is not None and (self.decoder.unknown or self._choices > 1):

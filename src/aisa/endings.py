@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aisa.context import CallContext
-from aisa.errors import SHUTTING_DOWN, ApiError, UpstreamFailed
+from aisa.errors import SHUTTING_DOWN, ApiError, UpstreamFailed, without_frames
 from aisa.facts import TargetHealth, VendorFailed
 from aisa.health import subject
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, SHUT_DOWN
@@ -15,6 +15,7 @@ from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, OPERATOR_ENDS, SERVER_CLO
 def explain(context: CallContext, ending: BaseException) -> ApiError | None:
     """Say how an unfinished call ended, in its life's outcome, and return what the client is to be told, if it can hear it."""
     life = context.life
+    without_frames(ending)
     life.outcome = CUT if life.answered else FAILED
     if isinstance(ending, ApiError):
         return ending

@@ -222,3 +222,12 @@ OF_VENDORS = {
     CreditSpent.of_vendor: "has no credit for us",
     Unreachable.of_vendor: "cannot be reached",
 }
+
+
+def without_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an exception, and what it came of, was raised through.
+
+    A frame of the path holds its call, and a call its failures: a circle that would keep the body until somebody looks for garbage.
+    """
+    while error is not None:
+        error.__traceback__, error = None, error.__cause__ or error.__context__

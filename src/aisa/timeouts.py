@@ -138,7 +138,8 @@ class CallTimeouts:
         return self._time()
 
     def stop(self) -> None:
-        """Look after the call no more."""
+        """Look after the call no more, and let go of it, which holds this: no look for garbage is waited for."""
+        self._answer = None
         timer, self._timer = self._timer, None
         if timer is not None:
             self._timers.give_back(timer)

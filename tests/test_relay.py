@@ -73,6 +73,16 @@ def test_a_complete_stream_reaches_the_client_byte_for_byte() -> None:
     assert repr(upstream) == "<ScriptedUpstream 1 asked, 0 open, 0 aborted>"
 
 
+@pytest.mark.parametrize("index", [-1, -5])
+def test_a_choice_below_none_is_no_choice_of_ours_and_no_bug(index: int) -> None:
+    """[fault W4] It was found from the end of those that had begun, passed with its number, and was an error of ours where none was there."""
+    lines = [*text("a"), chunk({"content": "b"}, index=index), chunk({}, "stop", index=index), chunk({}, "stop"), DONE]
+    client, rig, _ = call(Script(lines))
+    assert {choice["index"] for told in events_of(client.body) if told != "[DONE]" for choice in told["choices"]} == {0}
+    assert client.body.endswith(DONE)
+    assert rig.rows[-1].outcome == "completed"
+
+
 def test_usage_is_always_asked_of_the_vendor() -> None:
     """The bill needs it, whether or not the client wants to see it."""
     _, _, [upstream] = call(Script(whole_stream("a")))

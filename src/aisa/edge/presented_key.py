@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sys import intern
 
 from aisa.errors import ApiError
 from aisa.http.server import Request
@@ -36,4 +35,4 @@ def bearer(authorization: str | None) -> str | None:
     if authorization is None:
         return None
     scheme, _, secret = authorization.partition(" ")
-    return intern(secret.strip()) if scheme.lower() == "bearer" else None  # one text for all the connections of its client
+    return secret.strip() if scheme.lower() == "bearer" else None

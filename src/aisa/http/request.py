@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from sys import intern
 
 import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -57,6 +56,8 @@ LOWER = {
     ).split()
     for written in (name, name.title())
 }
+#: The words of a head's first line that are most often written: likewise. What else comes is nobody's to keep, as no key was looked at.
+USUAL = {word: word for word in "GET POST 1.1 /v1/chat/completions /v1/completions /v1/messages /v1/responses".split()}
 LENGTH_DIGITS_MAX = 15  # of a body's size, in a head that repeats
 BLANKS = " \t"  # what a header's value may be surrounded by
 
@@ -236,7 +237,8 @@ class RequestReader:
             if target[:1] != "/":
                 target = "/" + target
         path, _, query = target.partition("?")
-        request = self.request = Request(intern(words[0]), intern(path), query, headers, b"", intern(version[5:]), address=self.address)
+        method, path, version = (USUAL.get(word, word) for word in (words[0], path, version[5:]))
+        request = self.request = Request(method, path, query, headers, b"", version, address=self.address)
         self._ask_judge(request, chunked=chunked)
 
     def _ask_judge(self, request: Request, *, chunked: bool) -> None:

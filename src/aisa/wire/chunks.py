@@ -113,12 +113,12 @@ class ChunkStream:
     def is_open(self, index: int) -> bool:
         """Tell whether a choice has begun and its next text may pass as it is."""
         choices = self.choices
-        return index < len(choices) and choices[index].takes_plain_text
+        return 0 <= index < len(choices) and choices[index].takes_plain_text
 
     def ends_plainly(self, index: int) -> bool:
         """Tell whether this is the only choice and its finish may pass as it is: nothing is held for it, and nothing owed before it."""
         choices = self.choices
-        return index < len(choices) and choices[index].ends_plainly and self._n == 1 and not self._waiting
+        return 0 <= index < len(choices) and choices[index].ends_plainly and self._n == 1 and not self._waiting
 
     def end_plainly(self, index: int, reason: str) -> None:
         """Take note that the finish of such a choice has passed."""

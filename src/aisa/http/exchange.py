@@ -104,9 +104,9 @@ class Exchange:
         self._waiter: asyncio.Future[None] | None = None
         self._release_timer: Timer | None = None
         self._connection, self._timers, self._vendor = connection, timers, vendor
-        self._bytes_max, self._kept = bytes_max, kept
-        self._intake, self._parser = intake, parser
-        self._head = self._unread = b""
+        self._bytes_max, self._kept, self._intake, self._parser = bytes_max, kept, intake, parser
+        self._head: bytes = b""
+        self._unread: bytes = b""
 
     # What the reader calls.
 

@@ -135,7 +135,7 @@ class ChatRequest(msgspec.Struct):
         """Keep the body alone until somebody asks for more: an answer may take hours, and hardly anybody does while it comes."""
         if 0 < len(self.body) <= FOLDED_BYTES_MAX:
             del self.known, self.fields
-            self.__class__ = FoldedRequest
+            self.__class__ = FoldedRequest  # pyright: ignore[reportAttributeAccessIssue] - it has the same members
 
     @property
     def task(self) -> str:

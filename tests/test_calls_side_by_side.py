@@ -15,7 +15,7 @@ from aisa.wire.door import Door
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.whole_calls import HELD_CHARACTERS_MAX, WholeCallsDoor
 from door_readers import SPEAKERS, data_of
-from rig import DONE, HEAD, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, event, usage
+from rig import DONE, HEAD, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, event, usage
 from sdk_readers import READERS as CLIENTS
 from sequences import SPOKEN, sent
 
@@ -114,6 +114,80 @@ def test_a_call_that_was_not_whole_when_its_vendor_broke_off_is_not_paid_for_by_
     client, rig = called(door, 2, chunk(OPENING), words[0], begins(1, 0, "weather"), given(1, 0, OSLO[:9]), words[1], Break())
     assert READ[door](client.body) == {}
     assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == ("cut", 2)
+
+
+@pytest.mark.parametrize("spoken", [True, False], ids=["behind a text", "as all there is"])
+@pytest.mark.parametrize("door", DOORS)
+def test_arguments_that_are_written_for_minutes_keep_the_stream_alive(door: str, spoken: bool) -> None:
+    """[fault W2] A fragment every ten seconds is a model at work, though nothing of it can be told yet; nobody else is asked."""
+    slow = [step for place in range(14) for step in (given(0, 0, f'{"," if place else ""}"{place}"'), Stall(10))]
+    words = [chunk({"content": "So. "})] if spoken else []
+    steps = [chunk(OPENING), *words, begins(0, 0, "f", '{"a": ['), *slow, given(0, 0, "]}"), ends(0), usage(9, 40), DONE]
+    rig = Rig(ScriptedUpstream(Script(steps)), ScriptedUpstream(Script([])), prices=Prices(input=1, output=2))
+    client = MemoryClient()
+    run_virtual(rig.call(client, json.dumps(asked(door, 1)).encode(), door=DOORS[door]))
+    assert READ[door](client.body) == {0: [("f", json.dumps({"a": [str(place) for place in range(14)]}))]}
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens, rig.rows[-1].attempts) == ("completed", 40, 1)
+
+
+@pytest.mark.parametrize("reported", [True, False], ids=["whole", "cut"])
+def test_a_call_with_what_is_no_object_is_paid_for_in_a_whole_answer_alone(reported: bool) -> None:
+    """[fault M7] Gemini's client is never told of it, and a cut stream costs what arrived; its tokens ride on no word behind it."""
+    steps = [chunk(OPENING), begins(0, 0, "weather", '["Oslo", "Bergen", "Tromso"]'), chunk({"content": "word"})]
+    client, rig = called("gemini", 1, *steps, *([ends(0), usage(9, 40), DONE] if reported else [Break()]))
+    assert in_candidates(client.body) == {}
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == (("completed", 40) if reported else ("cut", 1))
+
+
+def test_a_call_in_the_older_form_is_not_paid_for_by_what_another_choice_says() -> None:
+    """[fault M7] Nor what a call is given that was told before."""
+    call = {"function_call": {"name": "weather", "arguments": '{"city": "Oslo and Bergen'}}
+    words = [chunk({"content": word}) for word in ("One ", "two ")]
+    client, rig = called("gemini", 2, chunk(OPENING), words[0], chunk(call, index=1), words[1], Break())
+    assert in_candidates(client.body) == {}
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == ("cut", 2)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_call_that_was_told_is_paid_for_in_a_stream_that_was_cut(door: str) -> None:
+    """[fault M7] With its name and its arguments, once; what was told before a call that is still held is paid for too."""
+    steps = [chunk(OPENING), begins(0, 0, "weather"), given(0, 0, OSLO)]
+    _, rig = called(door, 1, *steps, begins(0, 1, "weather"), given(0, 1, OSLO[:9]), Break())
+    paid = rig.rows[-1].billed.output_tokens
+    _, rig = called(door, 1, *steps, chunk({"content": "So "}), begins(0, 1, "weather"), given(0, 1, OSLO[:9]), Break())
+    assert (rig.rows[-1].outcome, rig.rows[-1].billed.output_tokens) == ("cut", paid + 1)
+    assert paid > 2
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_call_that_is_whole_waits_for_one_before_it_that_is_not(door: str) -> None:
+    """[fault W4] Also where something is said between them: their order is the order in which they began."""
+    steps = [begins(0, 0, "weather", OSLO[:5]), begins(0, 1, "now", "{}"), chunk({"content": "So "}), given(0, 0, OSLO[5:])]
+    client, _ = called(door, 1, chunk(OPENING), *steps, ends(0), DONE)
+    assert READ[door](client.body) == {0: [("weather", OSLO), ("now", "{}")]}
+
+
+def test_only_what_is_held_counts_for_the_bound() -> None:
+    """[fault W4] Calls that were told take no place: one behind them is whole as ever."""
+    long = json.dumps({"a": "x" * (HELD_CHARACTERS_MAX - 20)})
+    steps = [begins(0, 0, "f", long), begins(0, 1, "weather"), given(0, 1, OSLO), begins(0, 2, "g"), given(0, 2, BERGEN[:9])]
+    client, _ = called("whole", 1, chunk(OPENING), *steps, given(0, 2, BERGEN[9:]), ends(0), DONE)
+    assert in_choices(client.body) == {0: [("f", long), ("weather", OSLO), ("g", BERGEN)]}
+
+
+def test_a_text_in_any_form_is_whole_at_its_end_alone() -> None:
+    """[fault W4] What looks like a whole object may be the beginning of a patch, or of a program."""
+
+    def custom(**members: Any) -> bytes:
+        return chunk({"tool_calls": [{"index": 0, **members}]})
+
+    steps = [
+        custom(id="c0", type="custom", custom={"name": "run", "input": "{}"}), chunk({"content": "So "}),
+        custom(custom={"input": " or []"}), ends(0), DONE,
+    ]  # fmt: skip
+    client, _ = called("whole", 1, chunk(OPENING), *steps)
+    deltas = [choice["delta"] for told in data_of(client.body) for choice in told.get("choices", ())]
+    assert [call["custom"] for delta in deltas for call in delta.get("tool_calls", ())] == [{"name": "run", "input": "{} or []"}]
 
 
 def test_calls_beyond_what_may_be_held_go_on_in_fragments_each_by_its_place() -> None:

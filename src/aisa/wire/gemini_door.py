@@ -32,10 +32,10 @@ class StreamEncoder:
     def __init__(self, identity: Identity) -> None:
         self.headers: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]
         self._candidates = Candidates(identity)
-        self._owed = 0  # tokens of what is not whole yet
+        self._owed = 0  # tokens of what no event has told
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Return the events for these parts as one piece."""
+        """Return the events for these parts as one piece; an empty text where all of them are held, as the model is at work."""
         pieces: list[Piece] = []
         for part in parts:
             if isinstance(part, Piece):
@@ -44,10 +44,12 @@ class StreamEncoder:
             events = self._candidates.take(part)
             self._owed += part.tokens
             if events:
-                held = self._candidates.calls.tokens
+                held = self._candidates.calls.tokens + self._candidates.untold
                 told, self._owed = self._owed - held, held
                 pieces += [Piece(event_of(event), 0) for event in events[:-1]]
                 pieces.append(Piece(event_of(events[-1]), told, carries=isinstance(part, OUTPUT) or told > 0))
+        if not pieces and self._candidates.calls and any(isinstance(part, OUTPUT) for part in parts):
+            return Piece(SILENCE, 0, carries=True)
         return together(pieces)[0] if pieces else None
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

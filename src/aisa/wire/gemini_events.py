@@ -33,6 +33,7 @@ class Candidates:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self.calls = HeldCalls()
+        self.untold = 0  # tokens of calls that no client is told of: they are nobody's, and ride on nothing else
         self._seals: dict[int, list[str]] = {}  # by choice, that go with its next call
         self._broken: set[int] = set()  # choices with a call whose arguments are no whole object
         self.finishes: dict[int, str] = {}
@@ -53,9 +54,9 @@ class Candidates:
                 return self._called(self.calls.begin(part))
             case Arguments():
                 return self._given(part)
-            case FunctionCall(choice, name, text):  # some vendors answer so, though calls in the newer form were asked for
+            case FunctionCall(choice, name, text, tokens):  # some vendors answer so, though calls in the newer form were asked for
                 begun = self._called(self.calls.begin(ToolCall(choice, 0, f"call_{choice}", name))) if name else []
-                return begun + self._given(Arguments(choice, 0, text))
+                return begun + self._given(Arguments(choice, 0, text, tokens))
             case Extra(choice, name, value, _, beside):
                 given = [] if beside else media_in(name, value)
                 return [*self._called(self.calls.whole(choice)), self.event(choice, given)] if given else []
@@ -68,7 +69,9 @@ class Candidates:
 
     def _given(self, part: Arguments) -> list[Tree]:
         """Take what a call is given, and tell nothing."""
-        if self.calls.add(part) and self.calls.characters > CALL_BYTES_MAX:
+        if not self.calls.add(part):
+            self.untold += part.tokens
+        elif self.calls.characters > CALL_BYTES_MAX:
             raise ApiError("gateway_error", "The model's call of a tool is too long to be sent whole, as this API wants it.")
         return []
 
@@ -80,6 +83,7 @@ class Candidates:
         args, choice = value_in("".join(held.texts) or "{}"), held.call.choice
         if not is_tree(args):  # clients would make the call with whatever stood in their place
             self._broken.add(choice)
+            self.untold += held.tokens
             return None
         return {"functionCall": {"id": held.call.id, "name": held.call.name, "args": args}, **self._signature(choice)}
 

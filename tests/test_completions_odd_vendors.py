@@ -28,6 +28,37 @@ ODD: dict[str, list[bytes]] = {
     "a second choice that nobody asked for": [said("one "), said("no", "length", 1), said("two", "stop"), used(), DONE],
     "the words of conversations": [choice(index=0, delta={"content": "one "}), choice("stop", delta={"content": "two"}), used(), DONE],
     "a message": [choice("stop", message={"role": "assistant", "content": "one two"}), used(), DONE],
+    "messages one behind the other": [
+        choice(index=0, message={"content": "one "}),
+        choice("stop", message={"content": "two"}),
+        used(),
+        DONE,
+    ],
+    "all of it once more as a message": [
+        *[choice(index=0, delta={"content": word}) for word in ("one ", "two")],
+        choice("stop", index=0, delta={}, message={"role": "assistant", "content": "one two"}),
+        used(),
+        DONE,
+    ],
+    "texts, and all of it once more as a message": [
+        said("one "),
+        said("two"),
+        said("", "stop", message={"content": "one two"}),
+        used(),
+        DONE,
+    ],
+    "all of it so far in each as a message": [
+        choice(index=0, delta={"content": "one "}, message={"content": "one "}),
+        choice("stop", index=0, delta={"content": "two"}, message={"content": "one two"}),
+        used(),
+        DONE,
+    ],
+    "an empty text beside a delta": [said("", delta={"content": "one "}), said("", "stop", delta={"content": "two"}), used(), DONE],
+    "an empty delta beside a message": [
+        choice("stop", index=0, text="", delta={"content": ""}, message={"content": "one two"}),
+        used(),
+        DONE,
+    ],
     "an error behind the report": [said("one "), said("two", "stop"), used(), b'data: {"error": {"message": "CUDA", "code": 500}}\n\n'],
     "rubbish behind the report": [said("one "), said("two", "stop"), used(), b"data: oops\n\n"],
     "an empty reason": [said("one ", ""), said("two", ""), said("", "stop"), used(), DONE],
@@ -132,3 +163,7 @@ def test_a_cut_stream_whose_vendor_names_each_token_costs_as_many_as_arrived(nam
     assert (row.outcome, row.billed.output_tokens, row.billed.source) == ("cut", 50, "counted")
     _, _, row = called(asked(stream=True, logprobs=1), Script([said("word " * 25, **named), said("word " * 25), Break()]))
     assert 50 < row.billed.output_tokens < 80  # what it does not name is counted
+    unnamed, again = said("word " * 25), said("word " * 25, **named)
+    _, _, row = called(asked(stream=True, logprobs=1), Script([again, unnamed, again, again, Break()]))
+    _, _, plain = called(asked(stream=True, logprobs=1), Script([again, unnamed, unnamed, unnamed, Break()]))
+    assert row.billed.output_tokens == plain.billed.output_tokens  # and so is all behind it: what it names then is not of all

@@ -41,6 +41,7 @@ class CompletionsReader:
         self._request = request
         self._echoes: dict[int, int] = {}  # characters of the prompt that a choice has still to repeat
         self._named: int | None = 0  # tokens that the vendor has named, of one choice; None once it said something without
+        self._saying: set[int] = set()  # choices that have said something by texts or deltas
         self._only: int | None = None  # how the vendor numbers its one choice, where one is asked for
 
     def take(self, event: Tree) -> None:
@@ -51,7 +52,7 @@ class CompletionsReader:
         builder.tier = tier_named(event.get("service_tier")) or builder.tier
         for position, choice in enumerate(trees_in(event.get("choices"))):
             index = self._place(choice, position)
-            text = text_of(choice)
+            text = self._text(choice, index)
             self._say(index, text)
             self._told_of(choice, text)
             for name, value in choice.items():
@@ -77,6 +78,17 @@ class CompletionsReader:
             return index
         self._only = index if self._only is None else self._only
         return 0 if index == self._only else self._request.choices
+
+    def _text(self, choice: Tree, index: int) -> str:
+        """Return what a choice says, whichever member is not empty; some vendors answer in the words of conversations.
+
+        A message is what a document has; behind texts and deltas it is all of them once more.
+        """
+        text = choice.get("text")
+        said = (text if isinstance(text, str) else "") or content_of(choice.get("delta"))
+        if said:
+            self._saying.add(index)
+        return said or ("" if index in self._saying else content_of(choice.get("message")))
 
     def _say(self, choice: int, text: str) -> None:
         """Say a text; what of it repeats the prompt is no output."""
@@ -106,10 +118,9 @@ class CompletionsReader:
         return self._echoes.setdefault(choice, whole)
 
 
-def text_of(choice: Tree) -> str:
-    """Return what a choice says; some vendors answer in the words of conversations."""
-    text = choice.get("text")
-    return text if isinstance(text, str) else flatten(as_tree(choice.get("delta") or choice.get("message")).get("content"))[0]
+def content_of(message: object) -> str:
+    """Return the text of a conversation's message, or of its delta."""
+    return flatten(as_tree(message).get("content"))[0]
 
 
 class CompletionsStream(TypedStream):

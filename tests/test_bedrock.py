@@ -9,7 +9,7 @@ from zlib import crc32
 
 import pytest
 
-from aisa.answer import Reasoning
+from aisa.answer import Reasoning, ToolCall
 from aisa.config.schema import Prices
 from aisa.errors import UpstreamFailed
 from aisa.ledger.row import CallRow
@@ -503,6 +503,26 @@ def test_thinking_with_its_signature_goes_back_block_for_block() -> None:
     forgetful = VendorStates(Seals(bytes(SEAL_KEY_BYTES)), Memory(lambda: 0.0)).of("a", "bedrock")
     assert [sent(mine, details=True), sent(mine, details=False), sent(forgetful, details=True)] == [whole] * 3
     assert [sent(theirs, details=True), sent(theirs, details=False), sent(forgetful, details=False)] == [bare] * 3
+
+
+def test_calls_that_have_one_id_go_back_with_the_ids_of_their_results() -> None:
+    """[fault W4] Behind thinking with its signature, where a turn is written as it came: a result without its call is refused."""
+    state = VendorStates(Seals(bytes(SEAL_KEY_BYTES)), Memory(lambda: 0.0)).of("a", "bedrock")
+    target = Target("bedrock", CLAUDE, "bedrock", state=state)
+    thought = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "c2ln"}}}
+    uses: list[dict[str, Any]] = [{"toolUse": {"toolUseId": "same", "name": "weather", "input": {}}}] * 2
+    answer = {"output": {"message": {"role": "assistant", "content": [thought, *uses]}}, "stopReason": "tool_use", "usage": USAGE}
+    asked_first = parse_chat(json.dumps({"model": "m", "messages": [USER]}).encode())
+    decoder = bedrock.decoder(asked_first, target, call_id="1", created=1, protocol="openai")
+    decoder.feed(json.dumps(answer).encode())
+    decoder.end()
+    ids = [part.id for part in decoder.closing(None) if isinstance(part, ToolCall)]
+    history = [USER, said(*[call(each, "weather", "{}") for each in ids]), *[result(each, "1") for each in ids]]
+    written = json.loads(bedrock.to_upstream(parse_chat(json.dumps({"model": "m", "messages": history}).encode()), target).body)["messages"]
+    assert "reasoningContent" in written[1]["content"][0]
+    assert [block["toolUse"]["toolUseId"] for block in written[1]["content"][1:]] == ids
+    assert [block["toolResult"]["toolUseId"] for block in written[2]["content"] if "toolResult" in block] == ids
+    assert len(set(ids)) == 2
 
 
 def test_a_prefix_that_had_to_change_is_asked_with_the_documented_way_out() -> None:

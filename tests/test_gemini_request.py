@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aisa.answer import Reasoning
+from aisa.answer import Reasoning, ToolCall
 from aisa.errors import UpstreamFailed
 from aisa.providers import gemini
 from aisa.providers.fetched import Fetched, filled
@@ -188,6 +188,30 @@ def test_signatures_travel_sealed_or_are_kept_for_the_account_and_the_vendor_tha
         "google", "gemini-3.5-flash", "gemini", state=VendorStates(Seals(bytes(range(64))), Memory(lambda: 0.0)).of("a", "google")
     )
     assert [sent(forgetful, details=True), sent(forgetful, details=False)] == ["c2ln", stand_in]
+
+
+@pytest.mark.parametrize("details", [True, False], ids=["sealed", "kept"])
+def test_each_of_two_calls_that_have_one_id_brings_back_its_own_signature(*, details: bool) -> None:
+    """[fault W4] They are told apart by ids of ours, and so are their signatures: one for another's call is refused."""
+    states = VendorStates(Seals(bytes(range(64))), Memory(lambda: 0.0))
+    made: list[dict[str, Any]] = [
+        {"functionCall": {"id": "same", "name": "f", "args": {}}, "thoughtSignature": signature} for signature in ("QQ==", "Qg==")
+    ]
+    target = Target("google", "gemini-3.5-flash", "gemini", state=states.of("a", "google"))
+    decoder = gemini.decoder(
+        parse_chat(json.dumps({"model": "m", "messages": [USER]}).encode()), target, call_id="1", created=1, protocol="x"
+    )
+    decoder.feed(json.dumps({"candidates": [{"content": {"parts": made}, "finishReason": "STOP"}]}).encode())
+    decoder.end()
+    parts = decoder.closing(None)
+    ids = [part.id for part in parts if isinstance(part, ToolCall)]
+    seals = [detail(part.signature, place) for place, part in enumerate(part for part in parts if isinstance(part, Reasoning))]
+    back = {**said(*[call(each, "f") for each in ids]), **({"reasoning_details": seals} if details else {})}
+    history = [USER, back, *[result(each, "1") for each in ids]]
+    written = json.loads(gemini.to_upstream(parse_chat(json.dumps({"model": "m", "messages": history}).encode()), target).body)
+    told = [(part["functionCall"]["id"], part.get("thoughtSignature")) for part in written["contents"][1]["parts"]]
+    assert told == [(ids[0], "QQ=="), (ids[1], "Qg==")]
+    assert (ids[0], len(set(ids))) == ("same", 2)
 
 
 @pytest.mark.parametrize(

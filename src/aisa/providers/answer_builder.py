@@ -153,9 +153,9 @@ class AnswerBuilder:
         if text and self._open(choice):
             self._add(Refusal(choice, text, self._count(choice, text)))
 
-    def next_id(self, choice: int) -> str:
-        """Return an id for the next call of a choice, where the vendor gives none."""
-        return f"call_{self._call_id}_{choice}_{self._calls.get(choice, 0)}"
+    def id_of_next(self, choice: int, given: str | None) -> str:
+        """Return what the next call of a choice has as its id: the vendor's, unless it gives none, or one that another call has."""
+        return given if given and given not in self._ids else f"call_{self._call_id}_{choice}_{self._calls.get(choice, 0)}"
 
     def call(self, choice: int, call_id: str, name: str, *, custom: bool = False) -> int:
         """The model calls a tool. Returns the how-manieth call of the choice this is; a call without an id of its own gets one.
@@ -166,7 +166,7 @@ class AnswerBuilder:
             raise Unintelligible("a tool call without a name")
         index = self._calls.get(choice, 0)
         if self._open(choice):
-            call_id = call_id if call_id and call_id not in self._ids else self.next_id(choice)
+            call_id = self.id_of_next(choice, call_id)
             self._ids.add(call_id)
             self._calls[choice] = index + 1
             tokens = self._count(choice, name)

@@ -117,7 +117,7 @@ class BedrockReader:
         block = self._open[index] = Block()
         use, picture = start.get("toolUse"), start.get("image")
         if is_tree(use) and use.get("type") != "server_tool_use":
-            call_id = text_or_none(use.get("toolUseId")) or self._builder.next_id(0)
+            call_id = self._builder.id_of_next(0, text_or_none(use.get("toolUseId")))
             block.call = self._builder.call(0, call_id, text_or_none(use.get("name")) or ""), call_id
         elif is_tree(picture):
             block.picture = text_or_none(picture.get("format")) or "png"

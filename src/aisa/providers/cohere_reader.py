@@ -113,7 +113,8 @@ class CohereReader:
 
     def _call(self, calls: object, index: object) -> None:
         for call in blocks_of(calls):
-            call_id, name = text_or_none(call.get("id")) or self._builder.next_id(0), as_tree(call.get("function")).get("name")
+            call_id = self._builder.id_of_next(0, text_or_none(call.get("id")))
+            name = as_tree(call.get("function")).get("name")
             self._first_call = self._first_call or call_id
             self._calls[index] = self._builder.call(0, call_id, text_or_none(name) or "")
             self._given(call, index)

@@ -172,7 +172,7 @@ class GeminiReader:
         self._end_call(choice)
         if name is None and not (call.get("id") or call.get("args")):
             return  # the end of pieces that has come before
-        call_id = text_or_none(call.get("id")) or self._builder.next_id(choice)
+        call_id = self._builder.id_of_next(choice, text_or_none(call.get("id")))
         if signature:
             self._builder.think(choice, "", self._signatures.sealed(call_id, signature))
         index = self._builder.call(choice, call_id, name or "")

@@ -213,7 +213,7 @@ class ResponsesReader:
             self._call(item, given)
 
     def _call(self, item: Item, given: Tree) -> None:
-        call_id, named = text_or_none(given.get("call_id")) or self._builder.next_id(0), str(given.get("name") or "")
+        call_id, named = self._builder.id_of_next(0, text_or_none(given.get("call_id"))), str(given.get("name") or "")
         if namespace := text_or_none(given.get("namespace")):
             named = f"{namespace}__{named}"
         if self._thoughts and self._state is not None:

@@ -142,6 +142,10 @@ OVERFLOWS = [
     "The prompt's length exceeds the maximum",
     "Your conversation exceeded the maximum context",
     "Request size exceeds model context window",
+    "prompt is too long: 210000 tokens > 200000 maximum. Please start a new chat or try again in a new conversation.",
+    "This model's maximum context length is 8192 tokens, however you requested 9000 tokens. Please shorten it or try again later.",
+    "The prompt has 9000 tokens, more than the maximum of 8192. Retry again in a moment with a shorter one.",
+    "Your prompt exceeds the context window; try again in an emptier chat",
 ]
 #: Something else is: a stop list, `max_tokens`, the output, a tool, a file, a picture, bytes, a rate, a time.
 OTHERS = [
@@ -200,6 +204,9 @@ OTHERS = [
     "Too many tokens, please wait before trying again.",
     "Too many tokens, wait and retry",
     "The number of input tokens exceeds what is left of your allowance, try again in 20 seconds",
+    "Your input tokens exceed what is left, try again in a few minutes",
+    "Too many tokens in the prompts of this account. Try again later.",
+    "when calling the Converse operation (reached max retries: 4): Too many tokens, please wait before trying again.",
 ]
 
 

@@ -69,8 +69,11 @@ RATE = re.compile(
     r"\bper[ -](?:minute|min|hour|day)\b|\b(?:requests?|tokens?|calls?|queries)\b[^.;\n]{0,30}\bper[ -](?:second|sec)\b"
     r"|\b(?:tpm|rpm|tpd|rpd|itpm|otpm|qps|qpm)\b|\brate[ _-]?limit|\btoo many requests\b"
 )
-#: Being told to wait: that makes no prompt shorter.
-WAIT = re.compile(r"\bplease wait\b|\bwait (?:before|and|for|until)\b|\b(?:try|retry) again (?:later|in (?:a|\d))")
+#: Being told to wait: that makes no prompt shorter. Unless the words also say how much fits, or who is too long: then it is politeness.
+WAIT = re.compile(
+    r"\bplease wait\b|\bwait (?:before|and|for|until)\b|\b(?:try|retry) again (?:later|in (?:\d|a (?:second|minute|moment|few|while)))"
+)
+BOUNDED = re.compile(r"\bmax(?:imum)?\b(?! (?:number of )?(?:retries|attempts))|\bcontext (?:length|window|size)\b|\btoo long\b")
 ELSEWHERE = re.compile(
     r"(?:输入|上下文|提示词|对话|消息|prompt|token)[^。,;]{0,30}(?:超过|超出|过长|超限|太长)|(?:超过|超出)[^。,;]{0,30}(?:上下文|输入长度|最大长度|token)"
 )
@@ -80,7 +83,7 @@ NUMBER = re.compile(r"\d[\d,]{1,12}")
 def is_overflow(words: str) -> bool:
     """Tell whether a refusal says that the prompt is too long. `words` are in lower case."""
     words = words[:WORDS_CHARACTERS_MAX]
-    if RATE.search(words) or WAIT.search(words) or UNIT_OF_BYTES.search(words):
+    if RATE.search(words) or UNIT_OF_BYTES.search(words) or (WAIT.search(words) and not BOUNDED.search(words)):
         return False
     for sentence in SENTENCE.split(words):
         verdict = accuses_prompt(PLACE.sub("", sentence.strip()), words)

@@ -261,6 +261,11 @@ def test_one_request_above_the_limit_is_not_asked_again() -> None:
 @pytest.mark.parametrize(
     ("headers", "words", "hopeless"),
     [
+        ({"x-ratelimit-remaining-requests": "900", "x-ratelimit-reset-requests": "3600s"}, "", None),
+        ({"x-ratelimit-reset-requests": "3600s"}, "", None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "3600s"}, "", False),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "3599s"}, "", None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "3600s", "retry-after": "5"}, "", None),
         ({"retry-after": "3599"}, "", None),
         ({"retry-after": "3600"}, "", False),
         ({"retry-after": "28800"}, "", False),

@@ -70,6 +70,11 @@ def call(*scripts: Script, data: bytes | None = None, routes: Config | None = No
     return Called(client, run_virtual(main()), upstreams)
 
 
+def limit(seconds: int) -> Script:
+    """A vendor that limits us for so long."""
+    return refuses("slow down", 429, {"retry-after": str(seconds)})
+
+
 GOOD = Script(whole_stream("b"))
 
 
@@ -135,6 +140,24 @@ def test_of_targets_that_all_lack_something_the_first_words_are_told() -> None:
     assert (called.client.status, called.asked) == (422, [1, 1, 1])
     assert called.error["message"] == "No tools here: not supported."
     assert [fact.blame for fact in called.failed] == [CALLER, CALLER, VENDOR]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "told"),
+    [
+        ([limit(5), limit(3_600)], ("upstream_rate_limit", "5", None)),
+        ([limit(3_600), limit(5)], ("upstream_rate_limit", "5", None)),
+        ([limit(5), limit(40)], ("upstream_rate_limit", "5", None)),
+        ([limit(40), limit(5)], ("upstream_rate_limit", "5", None)),
+        ([refuses("busy", 503), limit(3_600)], ("overloaded", "1", None)),
+        ([limit(5), refuses("no such key", 401)], ("upstream_rate_limit", "5", None)),
+        ([limit(3_600), limit(7_200)], ("upstream_rate_limit", "60", "false")),
+    ],
+)
+def test_a_limit_of_hours_is_told_only_if_no_target_has_room_sooner(scripts: list[Script], told: tuple[str, str, str | None]) -> None:
+    """A client that is told not to retry gives up, though another target of the same model answers in seconds."""
+    called = call(*scripts)
+    assert (called.error["code"], called.client.headers.get("retry-after"), called.client.headers.get("x-should-retry")) == told
 
 
 def test_a_feature_of_the_next_target_answers() -> None:
@@ -330,7 +353,8 @@ def test_over_the_whole_table_nobody_is_asked_who_should_not_be_and_every_call_c
     if reached[-1] is None:
         assert (called.client.status, ends[0].outcome) == (200, "completed")
         return
-    told = next((verdict for verdict in failures if verdict.blame == CALLER), failures[-1])
+    passing = [verdict for verdict in failures if verdict.blame == VENDOR]  # a retry may be answered there
+    told = next((verdict for verdict in failures if verdict.blame == CALLER), (passing or failures)[-1])
     assert called.error["code"] == told.code
     assert (called.rig.rows[0].outcome, called.rig.rows[0].cost) == ("failed", 0)
     assert all(upstream.open == 0 for upstream in called.upstreams)

@@ -75,7 +75,8 @@ def judge(report: Report, target: Target, added: Sequence[str] = ()) -> Upstream
     hopeless = verdict is table.RATE and is_above_limit(report)
     if verdict not in (table.RATE, table.CAPACITY) or hopeless:
         wait = None
-    hopeless = hopeless or (verdict is table.RATE and wait is not None and wait >= RATE_WAIT_SECONDS_MAX)  # as the quota of a day
+    stated = report.wait is not None or report.used_up  # a limit that is not used up may start anew in a day, and is not what was hit
+    hopeless = hopeless or (verdict is table.RATE and stated and (wait or 0.0) >= RATE_WAIT_SECONDS_MAX)  # as the quota of a day
     error = ApiError(verdict.code, verdict.ours.format(target.vendor), retry_after=wait, should_retry=False if hopeless else None)
     return UpstreamFailed(error, detail=detail)
 
@@ -100,8 +101,16 @@ def may_do_better(failure: UpstreamFailed, target: Target, prompt_bytes: int) ->
 
 
 def to_tell(told: UpstreamFailed | None, failure: UpstreamFailed) -> UpstreamFailed:
-    """Return which of two failures the caller is told of if no target answers: the first that is his to mend, else the last."""
-    return told if told is not None and told.blame == CALLER else failure
+    """Return which of two failures the caller is told of if no target answers: the first that is his to mend, else the last.
+
+    But none that no retry cures while one of another target may pass, and of waits the shortest: the next call may be answered there.
+    """
+    if told is None or CALLER in (told.blame, failure.blame):
+        return told if told is not None and told.blame == CALLER else failure
+    if (told.error.should_retry is False) != (failure.error.should_retry is False):
+        return failure if told.error.should_retry is False else told
+    sooner = told.retry_after is not None and failure.retry_after is not None and told.retry_after < failure.retry_after
+    return told if sooner else failure
 
 
 def with_status(report: Report) -> Report:

@@ -61,7 +61,7 @@ class Report(NamedTuple):
 
     `status` is HTTP's; inside an answer it is what the codes say, 0 if they say nothing. `codes` are the vendor's codes, types and
     reasons as it wrote them, the first the most telling. `wait` is the time after which to try again, as told for this refusal, `reset`
-    as limits in the headers have it, in true seconds.
+    as limits in the headers have it, in true seconds; `used_up`: that limit has nothing remaining.
     """
 
     status: int
@@ -70,6 +70,7 @@ class Report(NamedTuple):
     param: str | None = None
     wait: float | None = None
     reset: float | None = None
+    used_up: bool = False
 
     @property
     def all_codes(self) -> tuple[str, ...]:
@@ -95,10 +96,12 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes, *, now: f
         value = body[:LOOKED_AT_CHARACTERS_MAX].decode("utf-8", "replace") if "html" not in headers.get("content-type", "") else None
     report = read_report(value, status)
     kind = headers.get("x-amzn-errortype", "").partition(":")[0]
+    reset, used_up = reset_wait(headers, now)
     return report._replace(
         codes=(*report.codes, kind) if kind else report.codes,
         wait=first(told_wait(headers, now), report.wait),
-        reset=reset_wait(headers, now),
+        reset=reset,
+        used_up=used_up,
     )
 
 

@@ -44,8 +44,8 @@ def wait_in_words(message: str) -> float | None:
     return length(found[1]) if found else None
 
 
-def reset_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the time until the limit that was hit starts anew, as headers like `x-ratelimit-reset-requests` tell it.
+def reset_wait(headers: Mapping[str, str], now: float) -> tuple[float | None, bool]:
+    """Return the time until the limit that was hit starts anew, as headers like `x-ratelimit-reset-requests` tell it, and if it is used up.
 
     Vendors send these with every answer, so they say how long and never that waiting helps. Of several limits those count that have
     nothing remaining, the longest of them; if none says so, the soonest of all.
@@ -58,7 +58,7 @@ def reset_wait(headers: Mapping[str, str], now: float) -> float | None:
             if wait is not None:
                 used_up = looked_at(headers.get(name.replace("reset", "remaining"))) == "0"
                 (hit if used_up else others).append(wait)
-    return max(hit) if hit else min(others, default=None)
+    return (max(hit), True) if hit else (min(others, default=None), False)
 
 
 def moment_or_length(text: str, now: float) -> float | None:

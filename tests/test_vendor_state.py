@@ -18,6 +18,7 @@ from aisa.providers import openai
 from aisa.providers.shape import Target
 from aisa.providers.vendor_state import (
     ENTRY_BYTES,
+    GIVEN_MAX,
     KEPT_SECONDS_MAX,
     KEPT_STATE_BYTES_MAX,
     SEAL_KEY_BYTES,
@@ -52,6 +53,25 @@ class Hours:
 def states(key: bytes = KEY, clock: Hours | None = None) -> VendorStates:
     """The states of a server."""
     return VendorStates(Seals(key), Memory(clock or Hours()))
+
+
+def test_each_account_has_states_of_its_own_at_the_same_target_and_the_same_for_all_its_calls() -> None:
+    """What one was given, another's seals do not open; and what is kept of it has a bound."""
+    of, target = states(), Target("google", "gemini-3", "gemini")
+    mine, theirs = (of.given(target, account, "google") for account in ("acme", "other"))
+    assert mine.state is not None
+    assert theirs.state is not None
+    seal = mine.state.seal(b"thought")
+    assert (mine.state.open(seal), theirs.state.open(seal)) == (b"thought", None)
+    mine.state.keep("call_1", b"signed")
+    assert (mine.state.kept("call_1"), theirs.state.kept("call_1")) == (b"signed", None)
+    assert of.given(target, "acme", "google") is mine
+    for number in range(GIVEN_MAX):
+        of.given(target, f"account {number}", "google")
+    again = of.given(target, "acme", "google")
+    assert again is not mine
+    assert again.state is not None
+    assert again.state.open(seal) == b"thought"
 
 
 @given(st.binary(min_size=1, max_size=200), st.text(max_size=8), st.text(max_size=8))

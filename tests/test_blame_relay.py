@@ -314,6 +314,20 @@ def test_what_is_remembered_has_a_bound_and_is_of_one_model() -> None:
     assert omissions.applied(targets[-1], ("include_usage",)).omit == ("stream_options", "include_usage")
 
 
+def test_what_is_asked_without_something_is_one_target_for_all_calls() -> None:
+    """Or whatever is known by the target, as an account's states are, would be made anew for each call."""
+    omissions, target = Omissions(), Target("a", "m", "openai")
+    first = omissions.applied(target, ("stream_options",))
+    omissions.learn(first, ("stream_options",))
+    assert omissions.applied(target) is first
+    assert omissions.applied(target, ("include_usage",)) is not first
+    assert omissions.applied(Target("a", "m", "openai", omit=("user",))).omit == ("user", "stream_options")
+    for number in range(TARGETS_KEPT_MAX):
+        assert omissions.applied(Target("a", "m", "openai", omit=(f"m{number}",))).omit == (f"m{number}", "stream_options")
+    again = omissions.applied(target)
+    assert (again, again is first) == (first, False)
+
+
 class Told(NamedTuple):
     """A scripted target of the simulation, and the verdict on what it says; None if it answers."""
 

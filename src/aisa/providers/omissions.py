@@ -16,11 +16,19 @@ class Omissions:
 
     def __init__(self) -> None:
         self._refused: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._made: dict[tuple[int, tuple[str, ...]], tuple[Target, Target]] = {}  # what is asked, beside what it was made of
 
     def applied(self, target: Target, without: tuple[str, ...] = ()) -> Target:
-        """Return a target as it is to be asked now, and without these members too."""
+        """Return a target as it is to be asked now, and without these members too: the same one for all calls, as long as it is kept."""
         omit = self._refused.get((target.vendor, target.model), ()) + without
-        return msgspec.structs.replace(target, omit=tuple(dict.fromkeys(target.omit + omit))) if omit else target
+        if not omit:
+            return target
+        made = self._made.get((id(target), omit))
+        if made is None:
+            if len(self._made) >= TARGETS_KEPT_MAX:
+                self._made.clear()
+            made = self._made[id(target), omit] = target, msgspec.structs.replace(target, omit=tuple(dict.fromkeys(target.omit + omit)))
+        return made[1]
 
     def learn(self, target: Target, without: tuple[str, ...]) -> None:
         """Remember that a target answered once it was asked without these members.

@@ -25,7 +25,8 @@ LOOK_SECONDS = 600  # between two looks: what can be summed up is counted row by
 #: After its end, before a call is summed up: nearly all are in the database by then. Those that are not are added as they come.
 SETTLED_MS = 600_000
 #: After a start, before anything is removed: by then a clock that was wrong at a start of the machine has been set. And after a step of the
-#: clock by more than a day: one into another year would else have all calls removed at the next look, which no later step brings back.
+#: clock by more than a day: one into another year would else have all calls removed at the next look, which no later step brings back; refused
+#: ones too.
 REMOVE_AFTER_LOOKS = 6
 
 
@@ -51,11 +52,12 @@ class Retention:
         if before_ms is not None and abs(began_ms - before_ms) > DAY_MS:
             self._looks = 0
         self._began_ms = began_ms
-        self._post(Errand("prune", partial(prune_refused, before_ms=now_ms - KEPT_DAYS * DAY_MS)))
         self._post(Errand("roll up", partial(roll_up, before_ms=now_ms - SETTLED_MS)))
         self._post(Errand("months", partial(make_ahead, now_ms=now_ms)))
-        settings = self._settings()
-        if settings.keep_days is not None and self._looks >= REMOVE_AFTER_LOOKS:
+        settings, may_remove = self._settings(), self._looks >= REMOVE_AFTER_LOOKS
+        if may_remove:
+            self._post(Errand("prune", partial(prune_refused, before_ms=now_ms - KEPT_DAYS * DAY_MS)))
+        if may_remove and settings.keep_days is not None:
             folder = None if settings.export_dir is None else Path(settings.export_dir)
             before_ms = now_ms - settings.keep_days * DAY_MS
             self._post(Errand("remove", partial(self._remove, before_ms, folder)))

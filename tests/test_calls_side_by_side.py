@@ -235,8 +235,15 @@ def test_choices_and_calls_whose_places_are_no_plain_numbers_are_told_apart(as_w
     assert [choice["message"]["content"] for choice in json.loads(client.body)["choices"]] == ["a", "b"]
 
 
-@pytest.mark.parametrize("door", ["chat", "messages", "responses"])
-@pytest.mark.parametrize("dialect", ["gemini", "bedrock"])
+@pytest.mark.parametrize(
+    ("door", "dialect"),
+    [
+        (door, dialect)
+        for door in ("chat", "messages", "responses")
+        for dialect in ("gemini", "bedrock", "anthropic")
+        if door != "messages" or dialect != "anthropic"
+    ],
+)
 def test_calls_that_a_vendor_gives_one_id_have_each_its_own(door: str, dialect: str) -> None:
     """Their clients tell calls, and what answers them, apart by ids alone."""
     if dialect == "bedrock":
@@ -244,6 +251,16 @@ def test_calls_that_a_vendor_gives_one_id_have_each_its_own(door: str, dialect: 
         begun = [["contentBlockStart", {"contentBlockIndex": place, "start": use}] for place in (0, 1)]
         used = ["metadata", {"usage": {"inputTokens": 1, "outputTokens": 9}}]
         steps = [frames_of([*begun, ["messageStop", {"stopReason": "tool_use"}], used])]
+    elif dialect == "anthropic":
+        told: list[Json] = [{"type": "message_start", "message": {"id": "m", "model": "c", "usage": {"input_tokens": 1}}}]
+        for place in (0, 1):
+            block = {"type": "tool_use", "id": "same", "name": "now", "input": {}}
+            told += [
+                {"type": "content_block_start", "index": place, "content_block": block},
+                {"type": "content_block_stop", "index": place},
+            ]
+        told += [{"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}, {"type": "message_stop"}]
+        steps = [event(each) for each in told]
     else:
         parts = [{"functionCall": {"id": "same", "name": "now", "args": {}}}] * 2
         steps = [

@@ -58,6 +58,7 @@ class Events:
         self._open: dict[object, Block] = {}
         self._layout = Layout()
         self._calls = self._cited = 0
+        self._ids: set[str] = set()  # of the calls
         self._text_characters = 0
         self._details: Tree = {}
         self._inside = False  # of a message: its opening, or content without one, has come
@@ -131,7 +132,10 @@ class Events:
         block.call = self._calls
         self._calls += 1
         self.begun = True
-        name, call_id = text_or_none(start.get("name")), str(start.get("id") or f"toolu_{self._asker.call_id}_{block.call}")
+        name, call_id = text_or_none(start.get("name")), str(start.get("id") or "")
+        if not call_id or call_id in self._ids:
+            call_id = f"toolu_{self._asker.call_id}_{block.call}"
+        self._ids.add(call_id)
         if name is None:
             raise Unintelligible("a tool call without a name")
         block.start = {**start, "id": call_id}

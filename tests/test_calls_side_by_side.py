@@ -254,7 +254,7 @@ def test_calls_that_a_vendor_gives_one_id_have_each_its_own(door: str, dialect: 
     elif dialect == "anthropic":
         told: list[Json] = [{"type": "message_start", "message": {"id": "m", "model": "c", "usage": {"input_tokens": 1}}}]
         for place in (0, 1):
-            block = {"type": "tool_use", "id": "same", "name": "now", "input": {}}
+            block: Json = {"type": "tool_use", "id": "same", "name": "now", "input": {}}
             told += [
                 {"type": "content_block_start", "index": place, "content_block": block},
                 {"type": "content_block_stop", "index": place},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, suppress
+from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -49,18 +50,22 @@ class Lines:
     def __init__(self, cut: Cut | None, *engines: Engine) -> None:
         """Without `cut` it is waited for."""
         self._cut = cut
+        self._lock = Lock()  # threads connect while another closes; what is collected meanwhile the set bears by itself
         self._open = WeakSet[psycopg.Connection[Any]]()
         for engine in engines:
             event.listen(engine, "connect", self._note)
 
     def _note(self, connection: psycopg.Connection[Any], _entry: ConnectionPoolEntry) -> None:
-        self._open.add(connection)
+        with self._lock:
+            self._open.add(connection)
 
     def hang_up(self) -> None:
         """Cut those that are open."""
         if self._cut is None:
             return
-        for connection in list(self._open):
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
             with suppress(OSError, psycopg.Error):  # it has ended by itself
                 self._cut(connection.fileno())
 

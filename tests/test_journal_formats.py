@@ -91,6 +91,19 @@ def test_an_empty_journal_of_an_older_server_is_one_of_todays(tmp_path: Path) ->
         journal.close()
 
 
+def test_a_journal_without_calls_needs_no_room_beside_it(tmp_path: Path) -> None:
+    """A server that was stopped in order starts as the next version also where the disk is full; what a death left beside goes."""
+    path = tmp_path / "board"
+    for slots in ({}, {2: LEFT[2], 2047: old_slot(FREE, LONG, a=WHOLE_ROW)}):
+        old_journal(path, slots, segments=2)
+        (tmp_path / ".board.rewritten").write_bytes(b"cut short by a death")
+        with files_no_longer_than(SMALL):
+            journal = Journal.open(path, slots_max=10)
+        assert (journal.found(), journal.taken, journal.damaged, path.stat().st_size) == ([], 0, 0, SMALL)
+        journal.close()
+        assert (path.read_bytes()[:12], os.listdir(tmp_path)) == (header_of(FORMAT)[:12], ["board"])
+
+
 def test_a_disk_without_room_for_the_new_file_leaves_the_old_one(tmp_path: Path) -> None:
     """It is told, nothing stays beside, and the calls are found once there is room; so they are after a death in between."""
     path = tmp_path / "board"

@@ -13,20 +13,28 @@ from aisa.ledger.journal_file import FORMAT, HEADER_BYTES, flush, header_of, syn
 
 SLOT_BYTES = 8192
 SEGMENT_BYTES = SLOT_BYTES * 1024
+STATE_BYTES = 8  # a slot's first word; of a free one zero
 OPENING_END, CLOSING_A, CLOSING_B, END = 2064, 2064, 5064, 8064  # where its records lay; the words and the opening before them
 
 
 def rewrite(descriptor: int, path: Path) -> None:
     """Put a journal of today's format, with the same calls, in place of the one that is open. Raises OSError, and leaves that then.
 
-    A death meanwhile leaves one of the two whole.
+    A death meanwhile leaves one of the two whole. One without calls, as most are that a server left in order, is emptied where it is: that
+    needs no room, and who opens it makes it anew.
     """
     beside = path.with_name(f".{path.name}.rewritten")
     size = os.fstat(descriptor).st_size - HEADER_BYTES
+    whole = max(0, size) // SEGMENT_BYTES * SEGMENT_BYTES
+    if not any(any(os.pread(descriptor, STATE_BYTES, HEADER_BYTES + begin)) for begin in range(0, whole, SLOT_BYTES)):
+        with suppress(FileNotFoundError):
+            os.unlink(beside)  # a death has left it
+        os.ftruncate(descriptor, 0)
+        return
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(header_of(FORMAT).ljust(HEADER_BYTES, b"\0"))
-            for begin in range(0, size - SEGMENT_BYTES + 1, SEGMENT_BYTES):
+            for begin in range(0, whole, SEGMENT_BYTES):
                 file.write(rearranged(os.pread(descriptor, SEGMENT_BYTES, HEADER_BYTES + begin)))
             file.flush()
             flush(file.fileno())

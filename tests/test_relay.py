@@ -75,7 +75,7 @@ def test_a_complete_stream_reaches_the_client_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("index", [-1, -5])
 def test_a_choice_below_none_is_no_choice_of_ours_and_no_bug(index: int) -> None:
-    """[fault W4] It was found from the end of those that had begun, passed with its number, and was an error of ours where none was there."""
+    """[fault W4] It was found from the end of those that had begun, and passed with its number; where none was there it was our bug."""
     lines = [*text("a"), chunk({"content": "b"}, index=index), chunk({}, "stop", index=index), chunk({}, "stop"), DONE]
     client, rig, _ = call(Script(lines))
     assert {choice["index"] for told in events_of(client.body) if told != "[DONE]" for choice in told["choices"]} == {0}

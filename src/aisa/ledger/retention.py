@@ -25,8 +25,7 @@ LOOK_SECONDS = 600  # between two looks: what can be summed up is counted row by
 #: After its end, before a call is summed up: nearly all are in the database by then. Those that are not are added as they come.
 SETTLED_MS = 600_000
 #: After a start, before anything is removed: by then a clock that was wrong at a start of the machine has been set. And after a step of the
-#: clock by more than a day: one into another year would else have all calls removed at the next look, which no later step brings back; refused
-#: ones too.
+#: clock by more than a day: one into another year would else have all calls removed at the next look, refused ones too, for good.
 REMOVE_AFTER_LOOKS = 6
 
 

@@ -109,14 +109,14 @@ def audit(connection: Connection, on_board: Collection[str]) -> Generator[None, 
     """
     known = known_of(connection)
     ledger = Ledger(on_board, known)
-    records = connection.execution_options(yield_per=STEP_ROWS).execute(select(calls).order_by(calls.c.id))
-    for part in records.partitions():
-        for record in part:
-            try:
-                ledger.read(row_of(record))
-            except msgspec.MsgspecError as error:
-                ledger.note(iter([Difference("unreadable", str(record[0]), f"The row is not as it was written: {error}.")]))
-        yield
+    with connection.execution_options(yield_per=STEP_ROWS).execute(select(calls).order_by(calls.c.id)) as records:
+        for part in records.partitions():
+            for record in part:
+                try:
+                    ledger.read(row_of(record))
+                except msgspec.MsgspecError as error:
+                    ledger.note(iter([Difference("unreadable", str(record[0]), f"The row is not as it was written: {error}.")]))
+            yield
     wanted = select(wallet_entries.c.account, wallet_entries.c.amount)
     for part in connection.execute(wanted).partitions():
         for account, amount in part:

@@ -152,8 +152,9 @@ class LedgerStore:
         wanted = select(*columns).where(calls.c.idempotency.is_not(None), calls.c.ended_ms >= since_ms, final)
         with self._reading() as connection:
             ordered = wanted.order_by(calls.c.ended_ms, calls.c.id).execution_options(yield_per=STREAM_ROWS)
-            for record in connection.execute(ordered):
-                yield Recent(*record)
+            with connection.execute(ordered) as records:
+                for record in records:
+                    yield Recent(*record)
 
     def known_answers(self) -> dict[str, list[Answer]]:
         """Return what targets' last complete answers came to, by target."""

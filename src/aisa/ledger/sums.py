@@ -179,9 +179,10 @@ def made_between(connection: Connection, start_ms: int, end_ms: int, *, whose: C
         yield day_ms, target, answered, tuple(map(int, numbers))
     columns = (*named, calls.c.generated, calls.c.vendor_cost, calls.c.reported_cost)
     other = select(*columns).where(ours, calls.c.generated.is_not(None)).execution_options(yield_per=STREAM_ROWS)
-    for day_ms, target, answered, generated, vendor_cost, reported in connection.execute(other):
-        made = generated_of(generated)
-        yield day_ms, target, answered, (1, made.input_tokens, made.output_tokens, *costs_of(vendor_cost, reported))
+    with connection.execute(other) as records:
+        for day_ms, target, answered, generated, vendor_cost, reported in records:
+            made = generated_of(generated)
+            yield day_ms, target, answered, (1, made.input_tokens, made.output_tokens, *costs_of(vendor_cost, reported))
 
 
 def generated_of(text: str) -> Usage:

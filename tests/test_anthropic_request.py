@@ -420,6 +420,14 @@ def test_what_cannot_be_enforced_is_said_wherever_in_a_schema_it_stands(around: 
     assert sent({"response_format": asked})["output_config"]["format"]["schema"] == wanted
 
 
+def thinking_asked(asked: Json, model: str) -> tuple[Json | None, str | None, tuple[str, ...]]:
+    """What is asked of the model's thinking, its effort, and what the caller is told of it."""
+    request = ask(asked, model)
+    body = json.loads(request.body)
+    check_types(body)
+    return body.get("thinking"), body.get("output_config", {}).get("effort"), tuple(request.changed)
+
+
 @pytest.mark.parametrize(
     ("effort", "model", "thinking", "config", "changed"),
     [
@@ -454,12 +462,7 @@ def test_effort_is_asked_in_the_words_of_the_generation(
 ) -> None:
     """With a budget, adaptively, or off; what cannot be off thinks as little as it can; nothing is asked for that nobody asked for."""
     asked: Json = {"max_tokens": 10_000} | ({"reasoning_effort": effort} if effort else {})
-    request = ask(asked, model)
-    body = json.loads(request.body)
-    check_types(body)
-    assert body.get("thinking") == thinking
-    assert body.get("output_config", {}).get("effort") == config
-    assert request.changed == changed
+    assert thinking_asked(asked, model) == (thinking, config, changed)
 
 
 ADAPTIVE: Json = {"type": "adaptive", "display": "summarized"}
@@ -497,12 +500,7 @@ def test_thinking_in_anthropics_own_words_is_as_the_generation_takes_it(
 ) -> None:
     """A budget is one where there are budgets, else the effort that it comes to, which is told; an effort that is said counts before it."""
     asked: Json = {"max_tokens": 30_000 if model == "glm-5" else 60_000, "thinking": own} | ({"reasoning_effort": effort} if effort else {})
-    request = ask(asked, model)
-    body = json.loads(request.body)
-    check_types(body)
-    assert body.get("thinking") == thinking
-    assert body.get("output_config", {}).get("effort") == config
-    assert request.changed == changed
+    assert thinking_asked(asked, model) == (thinking, config, changed)
 
 
 def test_a_budget_needs_room_and_the_thinking_before_it() -> None:

@@ -40,7 +40,7 @@ class CallTimeouts:
     """The timeouts of one call. Times are the event loop's seconds.
 
     `silence_seconds` bounds the time without a token (or, for a document, the whole wait for it). The clock of the vendor stands
-    still while the client is the slow one. Without a `keep_alive` nothing is sent until the answer is there, as of a plain document.
+    still while the client is the slow one. Without a `keep_alive`, which is given the `answer`, nothing is sent until that is there.
     """
 
     __slots__ = (

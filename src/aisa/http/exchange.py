@@ -204,9 +204,8 @@ class Exchange:
             pieces.clear()  # the next to read is another's
             raise
         if pieces:
-            if len(pieces) > 1:
-                pieces[:] = (b"".join(pieces),)
-            body = pieces.pop()
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
             self._unread += body
             self._framing_bytes = 0
             if self.limited:

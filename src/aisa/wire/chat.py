@@ -235,8 +235,8 @@ def checked(tree: Tree, fields: dict[str, Raw], body_bytes: int, *, body: bytes 
     check_together(known)
     if has_bare_image_url(known.messages):
         fields["messages"] = Raw(msgspec.json.encode(with_image_objects(tree["messages"])))  # while the tree is there
-    options, model = known.stream_options, known.model
-    return ChatRequest(known, fields, body_bytes, model, bool(known.stream), bool(options and options.include_usage), body)
+    options = known.stream_options
+    return ChatRequest(known, fields, body_bytes, known.model, bool(known.stream), bool(options and options.include_usage), body)
 
 
 FIELDS_DECODER = msgspec.json.Decoder(dict[str, Raw])

@@ -34,9 +34,9 @@ NONE_UNKNOWN: list[str] = []
 
 
 class ChunkStream:
-    """Keeps the state of one stream of `n` choices.
+    """Keeps the state of one stream of as many choices as `chat` asks for.
 
-    `call` (id and UNIX seconds) and the model `asked` stand in for a vendor that names none. The finish of a choice is held back until
+    `call` (id and UNIX seconds) and its model stand in for a vendor that names none. The finish of a choice is held back until
     `finish`, `end` or a report of usage without choices, because vendors send more after it. How long to wait is the reader's choice.
     """
 

@@ -44,7 +44,7 @@ CALLS: dict[str, Callable[[], tuple[Rig, MemoryClient, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("what", CALLS)
 def test_nothing_of_a_call_is_left_when_it_has_ended(what: str) -> None:
-    """Documents of a megabyte each, one behind the other, took a gigabyte until the next look for garbage."""
+    """[fault S19] A part of it: documents of a megabyte each took a gigabyte until the next look for garbage."""
     rig, client, asked = CALLS[what]()
     gc.collect()
     gc.disable()

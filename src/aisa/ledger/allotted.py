@@ -41,10 +41,11 @@ class Amounts(Protocol):
         """Whether there is anything to ask, or to give back."""
         ...
 
-    def ask(self, lacking: Nanos) -> tuple[Nanos, Nanos]:
+    def ask(self, lacking: Nanos, *, sweeping: bool = True) -> tuple[Nanos, Nanos]:
         """Begin a question: return what is held, and what is to be kept besides `lacking`, which calls wait for.
 
-        What nobody took from since the last question may not be taken any more: it is given back.
+        `sweeping` gives back what is idle: from what nobody took since this was done last, nothing may be taken any more. What calls
+        wait for counts as taken, as they take it a moment after the answer.
         """
         ...
 
@@ -62,7 +63,7 @@ class Amounts(Protocol):
 
 
 class OwnAmounts:
-    """Amounts of which this process alone spends. `taken` says whether something was taken since the database was asked last."""
+    """Amounts of which this process alone spends. `taken` says whether something was taken since idle money was given back last."""
 
     __slots__ = ("allotted", "held", "taken")
 
@@ -76,10 +77,11 @@ class OwnAmounts:
         """Whether there is anything to ask, or to give back."""
         return bool(self.allotted or self.taken)
 
-    def ask(self, lacking: Nanos) -> tuple[Nanos, Nanos]:
+    def ask(self, lacking: Nanos, *, sweeping: bool = True) -> tuple[Nanos, Nanos]:
         """Begin a question."""
-        need = wanted_beside(lacking, held=self.held, allotted=self.allotted, taken=self.taken)
-        self.allotted, self.taken = min(self.allotted, need), False
+        keeps = self.taken or not sweeping
+        need = wanted_beside(lacking, held=self.held, allotted=self.allotted, keeps=keeps)
+        self.allotted, self.taken = min(self.allotted, need), still_taken(lacking, taken=self.taken, sweeping=sweeping)
         return self.held, need
 
     def allot(self, amount: Nanos) -> None:
@@ -95,9 +97,14 @@ class OwnAmounts:
         """Nobody else looks."""
 
 
-def wanted_beside(lacking: Nanos, *, held: Nanos, allotted: Nanos, taken: bool) -> Nanos:
-    """Return what a purse needs: what is held and what calls lack; the rest it keeps only if something was taken from it lately."""
-    return held + lacking if lacking or not taken else max(held, allotted)
+def wanted_beside(lacking: Nanos, *, held: Nanos, allotted: Nanos, keeps: bool) -> Nanos:
+    """Return what a purse needs: what is held and what calls lack; the rest only if it `keeps` that."""
+    return held + lacking if lacking or not keeps else max(held, allotted)
+
+
+def still_taken(lacking: Nanos, *, taken: bool, sweeping: bool) -> bool:
+    """Say whether a purse counts as taken from, once a question has begun."""
+    return bool(lacking) or (taken and not sweeping)
 
 
 class AllottedPurse(ABC):
@@ -150,10 +157,10 @@ class AllottedPurse(ABC):
         self.amounts.written(amount)
         self.let_go += amount
 
-    def ask(self, lacking: Nanos, now: float) -> Wanted:
+    def ask(self, lacking: Nanos, now: float, *, sweeping: bool = True) -> Wanted:
         """Begin a question, and return what is asked: what is held, what calls lack, and some of what there is plenty of."""
         self.let_go = 0
-        held, need = self.amounts.ask(lacking)
+        held, need = self.amounts.ask(lacking, sweeping=sweeping)
         return self.wanted(held, need, need + lacking * SPARE_HOLDS, now=now)
 
     @abstractmethod

@@ -13,7 +13,7 @@ import msgspec
 
 from aisa.clock import monotonic_micros
 from aisa.keys.rules import Key, window_start
-from aisa.ledger.allotted import AllottedCap, AllottedWallet, database_away, wanted_beside
+from aisa.ledger.allotted import AllottedCap, AllottedWallet, database_away, still_taken, wanted_beside
 from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
@@ -22,7 +22,8 @@ from aisa.ledger.stored_money import StoredMoney
 from aisa.money import Nanos
 from aisa.storage.shared_memory import WORKERS_MAX, SharedMemory, SharedStuck
 
-#: Words of a record, beside those that `shared_wallets` has: what may be held, and whether something was taken since the last question.
+#: Words of a record, beside those that `shared_wallets` has: what may be held, and whether something was taken since idle money was given
+#: back last.
 ALLOTTED, TAKEN = 2, 3
 BELIEVED_UNTIL = 6  # the word of shared memory, one of the office's own: the machine's microsecond until which all this may be spent
 
@@ -63,13 +64,13 @@ class SharedAmounts:
         """Whether there is anything to ask, or to give back."""
         return bool(self.allotted or self._memory.words[self._at + TAKEN])
 
-    def ask(self, lacking: Nanos) -> tuple[Nanos, Nanos]:
+    def ask(self, lacking: Nanos, *, sweeping: bool = True) -> tuple[Nanos, Nanos]:
         """Begin a question. Raises SharedStuck, and has changed nothing then."""
         with self._memory.lock:
             held, taken = self.held, bool(self._memory.words[self._at + TAKEN])
-            need = wanted_beside(lacking, held=held, allotted=self.allotted, taken=taken)
+            need = wanted_beside(lacking, held=held, allotted=self.allotted, keeps=taken or not sweeping)
             self._memory.signed[self._at + ALLOTTED] = min(self.allotted, need)
-            self._memory.words[self._at + TAKEN] = 0
+            self._memory.words[self._at + TAKEN] = still_taken(lacking, taken=taken, sweeping=sweeping)
         return held, need
 
     def allot(self, amount: Nanos) -> None:

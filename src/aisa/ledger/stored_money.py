@@ -22,7 +22,10 @@ from aisa.storage.failure import StorageFailed
 from aisa.storage.shared_memory import SharedStuck
 
 MORE_MAX = timedelta(milliseconds=200)  # that a call waits; a question takes some milliseconds
-TICK = timedelta(milliseconds=400)  # between two questions that nobody waits for: what others changed counts within a second
+#: Between two questions that nobody waits for: what others changed counts within a second. And between two that give back what is idle:
+#: while calls wait for several purses one question follows the other at once, and each gave back what the one before had got for a call
+#: that was about to take it, until its tries were over.
+TICK = timedelta(milliseconds=400)
 BUSY_MILLISECONDS_MAX = 5_000  # that other writers are waited for
 BELIEVED = timedelta(seconds=10)  # after the last question that was answered, what was allotted may be spent: less than its lease
 AWAY = timedelta(milliseconds=1000)  # without an answer, after which no call waits for one; a busy database is no database that is away
@@ -64,6 +67,7 @@ class StoredMoney:
         self._answered: asyncio.Future[None] = self._loop.create_future()
         self._wanted = asyncio.Event()
         self._turn = 0
+        self._swept_at = self._loop.time()  # when what was idle was given back last
         self._asking: asyncio.Future[dict[str, Allotted]] | None = None
         self._forget()
         self._believe(self._loop.time())  # it is nothing yet
@@ -126,10 +130,13 @@ class StoredMoney:
     async def _ask(self, wanting: dict[str, Nanos]) -> None:
         purses = [*self._in_use.values(), *self._in_turn()]
         now, began = self._wall_clock(), self._loop.time()
+        sweeping = began - self._swept_at >= TICK.total_seconds()
         try:
-            wanted = [each.ask(wanting.get(each.name, 0), now) for each in purses]
+            wanted = [each.ask(wanting.get(each.name, 0), now, sweeping=sweeping) for each in purses]
         except SharedStuck:
             return  # whoever waits asks again
+        if sweeping:
+            self._swept_at = began
         asking = self._asking = asyncio.ensure_future(asyncio.to_thread(self._allot, wanted))
         while not (await asyncio.wait([asking], timeout=AWAY.total_seconds()))[0]:
             self._go_away()

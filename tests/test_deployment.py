@@ -15,6 +15,7 @@ import yaml
 from aisa.config.load import PATH_VARIABLE, VARIABLES
 from aisa.config.schema import Config
 from aisa.edge.app import ROUTES
+from aisa.stopping import STOP_SECONDS_MAX
 from aisa.storage.running import RUNTIME_VARIABLE
 from aisa.vendors.table import ROWS
 
@@ -54,15 +55,23 @@ def test_systemd_takes_the_units_and_finds_little_that_they_expose(tmp_path: Pat
 
 
 def test_whoever_stops_the_server_waits_longer_than_it_takes_to_go() -> None:
-    """systemd, compose and Kubernetes kill what is still there after their time: never before both drains of the default configuration."""
+    """systemd, compose and Kubernetes kill what is still there after their time: never before both drains and the end beyond.
+
+    Of that `test_going_away.py` sees what it takes while a database hangs.
+    """
     unit = (DEPLOY / "systemd" / "aisa.service").read_text("utf-8")
     stop = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     assert stop is not None
-    assert int(stop[1]) > DRAIN
+    assert int(stop[1]) > DRAIN + STOP_SECONDS_MAX
     for name in ("aisa-1", "aisa-2"):
-        assert int(compose()["services"][name]["stop_grace_period"].removesuffix("s")) > DRAIN
-    template = (DEPLOY / "helm/aisa/templates/statefulset.yaml").read_text("utf-8")
-    assert "terminationGracePeriodSeconds: {{ add .Values.drain.graceSeconds .Values.drain.seconds 15 }}" in template
+        assert int(compose()["services"][name]["stop_grace_period"].removesuffix("s")) > DRAIN + STOP_SECONDS_MAX
+    grace = r"terminationGracePeriodSeconds: {{ add \(ceil \$server.drain_grace_seconds\) \(ceil \$server.drain_seconds\) (\d+) }}"
+    beyond = re.search(grace, chart("statefulset.yaml"))  # of what is in aisa.yaml, be it said by the chart's own values or by `config`
+    assert beyond is not None
+    assert int(beyond[1]) > STOP_SECONDS_MAX
+    page, composed = ((ROOT / name).read_text("utf-8") for name in ("docs/deploying.md", "deploy/compose.yaml"))
+    for text in (unit, composed, chart("statefulset.yaml"), page):
+        assert f"{STOP_SECONDS_MAX:g} s" in text
 
 
 def test_a_replica_is_out_of_the_balance_before_it_stops_taking_calls() -> None:
@@ -130,7 +139,9 @@ def test_every_value_that_a_template_reads_exists() -> None:
 def test_the_charts_own_settings_exist() -> None:
     """What the chart writes into aisa.yaml by itself are settings of the server."""
     server = Config().server
-    for name in re.findall(r'"(drain_\w+)"', chart("config.yaml")):
+    named = re.findall(r'"(drain_\w+)"', chart("_names.tpl"))
+    assert len(named) == 2
+    for name in named:
         assert hasattr(server, name)
 
 

@@ -23,7 +23,7 @@ OLDEST_KUBERNETES, NEWEST_KUBERNETES = "1.25", "1.37"
 DATABASE = ("stores.databaseSecret=database", "stores.limitsSecret=limits")
 SHAPES: dict[str, tuple[str, ...]] = {
     "as it comes": (),
-    "with vendors and settings": ("vendorSecret=vendors", "config.limits.key.requests_per_minute=60", "podAnnotations.team=a"),
+    "with vendors and settings": ("vendorSecret=vendors", "config.server.drain_seconds=300", "podAnnotations.team=a"),
     "three replicas": ("replicas=3", *DATABASE),
     "scaled": ("autoscaling.enabled=true", *DATABASE),
     "placed": ("nodeSelector.disk=fast", "data.storageClass=fast", "service.type=LoadBalancer"),

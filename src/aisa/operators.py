@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from aisa.administration import Doors
@@ -93,8 +94,8 @@ class Operators:
 
     async def close(self) -> None:
         """Stop listening, and let what runs end."""
-        for server in (self._control, *(server for _, server in self._servers.values())):
-            await server.drain(0)
+        servers = (self._control, *(server for _, server in self._servers.values()))
+        await asyncio.gather(*(server.drain(0) for server in servers))
 
 
 def open_console(config: Config, doors: Doors) -> Console:

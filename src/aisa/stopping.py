@@ -12,6 +12,9 @@ from aisa.facts import Draining, Fact, NotReady
 from aisa.http.server import HttpServer
 
 EXIT_IMPATIENT = 1
+#: Beyond both drains: what the end of a server takes at most, with calls that do not end, a database that hangs and a collector that is
+#: dead. Whoever stops it waits for longer (`deploy/`), or kills it in the middle of its last rows.
+STOP_SECONDS_MAX = 45.0
 
 
 class Stopping:

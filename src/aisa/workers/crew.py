@@ -24,6 +24,7 @@ START_SECONDS_MAX = 60.0  # for a worker to be ready; a start takes a second, on
 RESTART_PAUSE_SECONDS = 1.0  # before another is started for one that lived for less than this
 UNREADY_PAUSE_SECONDS = 3.0  # for one that was never ready: a start takes a second of a core, and the database may be away for minutes
 END_SECONDS_MAX = 15.0  # beyond the time to drain, for the last rows and the end of a process
+SETTLE_SECONDS_MAX = 5.0  # for what those that had no end left in their journals: all others' rows were waited for by themselves
 WORKER_MODULE = "aisa.workers.worker"
 
 
@@ -137,10 +138,10 @@ class Crew:
         self._stopping = True
         self.send(Drain())
 
-    async def stop(self, seconds: float) -> None:
+    async def stop(self, seconds: float) -> bool:
         """Pass on no more, and wait until all are gone, for so long besides what an end takes; what is left then is killed.
 
-        What they left is settled meanwhile, for END_SECONDS_MAX more: where the database is away, the next start does it.
+        What they left is settled meanwhile, for SETTLE_SECONDS_MAX more: False where the database did not take it, the next start does it.
         """
         self._stopping = True
         for worker in self.workers.values():
@@ -148,14 +149,17 @@ class Crew:
         ends = [asyncio.ensure_future(worker.process.wait()) for worker in self.workers.values()]
         if ends:
             await asyncio.wait(ends, timeout=seconds + GRACE_SECONDS_MAX + END_SECONDS_MAX)
-        for worker in list(self.workers.values()):
-            kill(worker.process)
-        watches = [watch for watch in self._watches if not watch.done()]
-        if watches:
-            await asyncio.wait(watches, timeout=END_SECONDS_MAX)
+        self.kill()
+        give_up = asyncio.get_running_loop().time() + SETTLE_SECONDS_MAX
+        while watches := [watch for watch in self._watches if not watch.done()]:  # one that was just being made has its own a moment later
+            left = give_up - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            await asyncio.wait(watches, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return True
 
     def kill(self) -> None:
-        """Kill all at once: somebody does not want to wait."""
+        """Kill those that are left."""
         for worker in self.workers.values():
             kill(worker.process)
 
@@ -194,7 +198,7 @@ class Crew:
         worker.link.send(Begin(self.config, self.models))
         self.workers[number] = worker  # from here on it is told what all are; what was before it reads when it begins
         if self._stopping:
-            channel.close()  # the others were told meanwhile
+            kill(process)  # it has served nobody, and would take a second to begin before it left
         self._keep(self._watch(worker))
         return worker
 

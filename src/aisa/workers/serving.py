@@ -106,10 +106,10 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     gc.freeze()
     await tell_until(stopping.wait(), lambda: listing.routes, wall_clock=wall_clock, report=report)
     closed = partial(acceptor.close, leave=start.handed is not None)
-    await go_away(crew, closed, reload.config, report=report, grace=not stopping.at_terminal)
+    settled = await go_away(crew, closed, reload.config, report=report, grace=not stopping.at_terminal)
     await listing.stop()
     await operators.close()
-    report(Stopped(await books.close()))
+    report(Stopped(await books.close(WRITE_SECONDS_MAX if settled else 0)))
     if log is not None:
         log.close()
     return 0
@@ -154,9 +154,9 @@ class OfficeRecords:
         """Tell all workers what other servers have learned."""
         self.office.crew.send(AnswersLearned(target, answers))
 
-    async def close(self) -> int:
-        """Have all rows written, and return how many are left: they stay in the journals."""
-        left = await self.writer.stop(WRITE_SECONDS_MAX)
+    async def close(self, seconds: int) -> int:
+        """Have all rows written within so many seconds, and return how many are left: they stay in the journals."""
+        left = await self.writer.stop(seconds)
         await self.uses.leave()
         if self.money is not None:
             await self.money.leave(keep=left > 0)
@@ -206,8 +206,11 @@ def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:
     keys.doubted = doubted
 
 
-async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config, *, report: Callable[[Fact], None], grace: bool) -> None:
-    """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more."""
+async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config, *, report: Callable[[Fact], None], grace: bool) -> bool:
+    """Let the calls in flight end; False if the database did not take the rows of all.
+
+    With `grace`, whoever sends us clients has time to notice that we are not ready any more.
+    """
     settings = config.server
     crew.drain()
     if grace and settings.drain_grace_seconds:
@@ -215,7 +218,7 @@ async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config
         await asyncio.sleep(settings.drain_grace_seconds)
     report(Draining(settings.drain_seconds))
     stop_accepting()
-    await crew.stop(settings.drain_seconds)
+    return await crew.stop(settings.drain_seconds)
 
 
 class CrewSwap:

@@ -15,6 +15,7 @@ from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.gemini import GeminiRequest, parse_gemini
 from aisa.wire.gemini_events import Candidates, error_tree
 from aisa.wire.lenient_json import encode
+from aisa.wire.own_names import GEMINI, in_own_names
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, error_headers
 from aisa.wire.request_content import content_of
@@ -126,6 +127,7 @@ class GeminiDoor:
 
     def refused(self, error: ApiError, request_id: str) -> Refused:
         """Return an error as a whole answer."""
+        error = in_own_names(error, GEMINI)
         return Refused(error.status, [("content-type", JSON_TYPE), *error_headers(error)], encode(error_tree(error, request_id)))
 
 

@@ -19,6 +19,7 @@ from aisa.wire.lenient_json import encode
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.messages_blocks import Blocks
 from aisa.wire.messages_errors import error_event, error_json, refusal
+from aisa.wire.own_names import MESSAGES, in_own_names
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
 from aisa.wire.text_runs import by_runs, run_of
@@ -189,7 +190,7 @@ class MessagesDoor:
 
     def refused(self, error: ApiError, request_id: str) -> Refused:
         """Return an error as a whole answer."""
-        return refusal(error, request_id)
+        return refusal(in_own_names(error, MESSAGES), request_id)
 
 
 def own(request: Request) -> MessagesRequest:

@@ -15,6 +15,7 @@ from aisa.wire.content import Content
 from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
+from aisa.wire.own_names import RESPONSES, in_own_names
 from aisa.wire.port import HeaderList
 from aisa.wire.responses import ResponsesRequest, TextForm, parse_responses
 from aisa.wire.responses_errors import event_bytes, failure_events, refusal, refusal_body
@@ -245,7 +246,7 @@ class ResponsesDoor:
 
     def refused(self, error: ApiError, request_id: str) -> Refused:
         """Return an error as a whole answer."""
-        return Refused(*refusal(error, request_id))
+        return Refused(*refusal(in_own_names(error, RESPONSES), request_id))
 
 
 def own(request: Request) -> ResponsesRequest:

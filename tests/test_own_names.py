@@ -1,0 +1,71 @@
+"""A refusal names the member that a client has written, whatever its protocol calls it. Whole calls, with vendors in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.errors import ApiError
+from aisa.providers import anthropic, cohere, mistral
+from aisa.testing.clock import run_virtual
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.own_names import GEMINI, MESSAGES, RESPONSES, in_own_names
+from aisa.wire.responses_door import RESPONSES_DOOR
+from rig import MemoryClient, Rig, Script, ScriptedUpstream
+
+SPOKEN = {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}
+WRITTEN = {"model": "fast", "input": "Hi."}
+TOLD = {"model": "fast", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}]}
+TOOLS = [{"name": "look", "input_schema": {"type": "object"}}]
+ONE_AT_A_TIME = "tool_choice.disable_parallel_tool_use"
+GEMINI_DOOR = GeminiDoor("fast")
+
+
+@pytest.mark.parametrize(
+    ("door", "dialect", "asked", "name"),
+    [
+        (GEMINI_DOOR, anthropic, {**SPOKEN, "generationConfig": {"candidateCount": 3}}, "generationConfig.candidateCount"),
+        (GEMINI_DOOR, anthropic, {**SPOKEN, "generationConfig": {"seed": 3}}, "generationConfig.seed"),
+        (GEMINI_DOOR, cohere, {**SPOKEN, "generationConfig": {"responseLogprobs": True, "logprobs": 2}}, "generationConfig.logprobs"),
+        (GEMINI_DOOR, anthropic, {**SPOKEN, "generationConfig": {"stopSequences": [" "]}}, "generationConfig.stopSequences"),
+        (RESPONSES_DOOR, cohere, {**WRITTEN, "text": {"verbosity": "low"}}, "text.verbosity"),
+        (RESPONSES_DOOR, mistral, {**WRITTEN, "text": {"verbosity": "low"}}, "text.verbosity"),
+        (
+            MESSAGES_DOOR,
+            cohere,
+            {**TOLD, "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}, "tools": TOOLS},
+            ONE_AT_A_TIME,
+        ),
+    ],
+)
+def test_a_refusal_names_what_the_client_wrote(door: Any, dialect: Any, asked: dict[str, Any], name: str) -> None:
+    """In its words and, where the protocol has one, in the member that says where."""
+    rig = Rig(ScriptedUpstream(Script([])))
+    rig.dependencies.dialects = {"openai": dialect}
+    client = MemoryClient()
+    run_virtual(rig.call(client, json.dumps(asked).encode(), door=door))
+    error = json.loads(client.body)["error"]
+    assert (client.status, error["message"].startswith(f"'{name}' cannot be given to ")) == (422, True)
+    if door is RESPONSES_DOOR:
+        assert error["param"] == name
+
+
+@pytest.mark.parametrize("names", [GEMINI, MESSAGES, RESPONSES])
+def test_what_else_is_told_stays_as_it_is(names: dict[str, str]) -> None:
+    """Vendors' words, by which some clients repair themselves, and members that have one name everywhere."""
+    for told in (
+        ApiError("invalid_request", "Unsupported value: 'stop' is none for this model.", param="stop"),
+        ApiError("unsupported_parameter", "'tools' cannot be given to Acme's models.", param="tools"),
+        ApiError("rate_limit_exceeded", "Too many calls.", retry_after=2.5),
+    ):
+        assert in_own_names(told, names) is told
+
+
+def test_a_named_refusal_keeps_the_rest() -> None:
+    """What says when and whether to try again, and the code."""
+    told = in_own_names(ApiError("overloaded", "'stop' is too much.", param="stop", retry_after=2.5, should_retry=False), MESSAGES)
+    assert (told.code, told.message, told.param) == ("overloaded", "'stop_sequences' is too much.", "stop_sequences")
+    assert (told.wait, told.retry_after, told.should_retry) == (2.5, 3, False)

@@ -19,7 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aisa.clock import monotonic_micros
 from aisa.facts import Fact, ServerWarning, VendorFailed
-from aisa.observe.gen_ai import OTHER, SERIES_MAX, Histograms, Server
+from aisa.observe.gen_ai import INSTRUMENTS, OTHER, SERIES_MAX, Readings, Server
 from aisa.observe.log import json_line
 from aisa.observe.telemetry import WAITING_FACTS_MAX, Telemetry
 from aisa.trace import Trace, Traces
@@ -28,6 +28,7 @@ from server import serving
 from test_metrics import ended
 from vendor import ScriptedVendor
 
+UNKNOWN, AUDIO = ({"gen_ai.token.modality": modality} for modality in ("unknown", "audio"))
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SERVERS = {"v": Server("openai", "api.example", 443)}
 
@@ -40,6 +41,7 @@ class Collector:
         self.spans: list[Span] = []
         self.resources: list[dict[str, Any]] = []
         self.points: dict[str, list[tuple[dict[str, Any], Any]]] = {}
+        self.monotonic: set[str] = set()
         self.authorizations: list[str | None] = []
 
     def take(self, path: str, body: bytes) -> None:
@@ -51,7 +53,13 @@ class Collector:
         elif path == "/v1/metrics":
             for told in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 for metric in [metric for scope in told.scope_metrics for metric in scope.metrics]:
-                    self.points[metric.name] = [(attributes_of(point), point) for point in metric.histogram.data_points]
+                    points = metric.sum.data_points or metric.histogram.data_points
+                    self.points[metric.name] = [(attributes_of(point), point) for point in points]
+                    self.monotonic |= {metric.name} if metric.sum.is_monotonic else set()
+
+    def counted(self, name: str) -> list[tuple[dict[str, Any], int]]:
+        """Return what a counter says, by what it says that of."""
+        return [(said, point.as_int) for said, point in self.points.get(name, ())]
 
     def named(self, beginning: str) -> list[Span]:
         """Return the spans whose names begin so, the earliest first."""
@@ -110,7 +118,7 @@ def test_a_call_is_a_span_of_ours_below_the_callers_and_each_try_one_below_it() 
     trace.ask("v/first", 5.1)
     trace.ask("v/second", 5.4)
     failed = VendorFailed("req_1", "v", "first", "upstream_unavailable", "status 503", loud=False, blame="vendor")
-    usage = Usage(input_tokens=10, output_tokens=21, cached_tokens=4, reasoning_tokens=6)
+    usage = Usage(input_tokens=10, output_tokens=21, cached_tokens=4, cache_write_tokens=3, reasoning_tokens=6)
     with collecting() as collector:
         told(collector.url, failed, ended(target="v/second", attempts=2, usage=usage, traceparent=trace))
     [call], [first], [second] = collector.named("POST"), collector.named("chat first"), collector.named("chat second")
@@ -127,7 +135,8 @@ def test_a_call_is_a_span_of_ours_below_the_callers_and_each_try_one_below_it() 
     ]
     said = attributes_of(second)
     assert (said["gen_ai.operation.name"], said["gen_ai.provider.name"], said["gen_ai.request.model"]) == ("chat", "openai", "second")
-    assert [said[f"gen_ai.usage.{kind}"] for kind in ("input_tokens", "output_tokens", "cache_read.input_tokens")] == [10, 21, 4]
+    kinds = ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_write.input_tokens")
+    assert [said[f"gen_ai.usage.{kind}"] for kind in kinds] == [10, 21, 4, 3]
     assert (said["server.address"], said["server.port"], "gen_ai.usage.input_tokens" in attributes_of(first)) == ("api.example", 443, False)
     assert collector.resources[0]["service.name"] == "aisa"
 
@@ -147,14 +156,50 @@ def test_calls_that_are_not_sampled_send_no_span_and_count_in_the_metrics() -> N
     with collecting() as collector:
         told(collector.url, ended(traceparent=silent), ended(traceparent=None, billed_tokens=9), ended(target="", outcome="failed"))
     labels = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "m-1"}
-    tokens = {
-        said.pop("gen_ai.token.type"): (said, point.count, point.sum) for said, point in collector.points["gen_ai.client.token.usage"]
-    }
-    assert (collector.spans, tokens) == ([], {"input": (labels, 2, 20), "output": (labels, 2, 30)})
+    [(said, point)] = collector.points["gen_ai.client.inference.operation.output_tokens"]
+    assert (collector.spans, said, point.count, point.sum) == ([], labels, 2, 30)
+    assert collector.counted("gen_ai.client.inference.usage.input_tokens") == [(labels | UNKNOWN, 20)]
     [(said, point)] = collector.points["gen_ai.server.time_to_first_token"]
     assert (said, point.count, round(point.sum, 6), sum(point.bucket_counts)) == (labels, 2, 0.4, 2)
-    [(_, point)] = collector.points["gen_ai.client.operation.duration"]
+    [(_, point)] = collector.points["gen_ai.client.inference.duration"]
     assert (point.count, round(point.max, 6), point.start_time_unix_nano, point.time_unix_nano) == (2, 1.2, 1_010 * 10**9, 1_010 * 10**9)
+
+
+def test_instruments_are_those_of_todays_conventions() -> None:
+    """[issue 13] Tokens are counters by what they stand for, and their parts; embeddings have instruments of their own, rankings a time."""
+    usage = Usage(input_tokens=90, output_tokens=21, cached_tokens=40, cache_write_tokens=8, reasoning_tokens=6, input_audio_tokens=30)
+    facts = [
+        ended(usage=usage, billed_tokens=20, stream=False),
+        ended(usage=usage, billed_tokens=0, outcome="failed", error_code="upstream_timeout", stream=False),
+        *(
+            ended(usage=Usage(input_tokens=7), billed_tokens=0, traceparent=traced({}, task), stream=False)
+            for task in ("embeddings", "rerank")
+        ),
+    ]
+    with collecting() as collector:
+        told(collector.url, *facts)
+    at = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "m-1"}
+    chat, failed = at | {"gen_ai.operation.name": "chat"}, {"error.type": "upstream_timeout"}
+    used = {name.removeprefix("gen_ai.client.inference.usage."): collector.counted(name) for name in collector.monotonic}
+    assert used == {
+        "input_tokens": [(chat | AUDIO, 30), (chat | UNKNOWN, 60)],
+        "output_tokens": [(chat | UNKNOWN, 20)],
+        "cache_read.input_tokens": [(chat | UNKNOWN, 40)],
+        "cache_write.input_tokens": [(chat | UNKNOWN, 8)],
+        "reasoning.output_tokens": [(chat | UNKNOWN, 6)],
+    }
+    histograms = {name.removeprefix("gen_ai.client."): found for name, found in collector.points.items() if name not in collector.monotonic}
+    assert {name: [(said, point.sum) for said, point in found] for name, found in histograms.items() if "tokens" in name} == {
+        "inference.operation.input_tokens": [(chat, 90), (chat | failed, 0)],
+        "inference.operation.output_tokens": [(chat, 20), (chat | failed, 0)],
+        "embeddings.operation.input_tokens": [(at | {"gen_ai.operation.name": "embeddings"}, 7)],
+    }
+    assert {name: [said for said, _ in found] for name, found in histograms.items() if name.endswith("duration")} == {
+        "inference.duration": [chat, chat | failed],
+        "embeddings.duration": [at | {"gen_ai.operation.name": "embeddings"}],
+        "operation.duration": [at | {"gen_ai.operation.name": "rerank"}],
+    }
+    assert set(collector.points) <= set(INSTRUMENTS)
 
 
 @pytest.mark.parametrize(
@@ -178,11 +223,11 @@ def test_what_a_call_does_is_named_as_the_conventions_do(protocol: str, operatio
 
 def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
     """Beyond a bound, their calls count together."""
-    histograms = Histograms()
+    readings = Readings()
     for number in range(SERIES_MAX):
-        histograms.note(ended(target=f"v/m-{number}"), "chat", SERVERS["v"])
-    series = list(histograms.all())
-    others = [histogram for name, labels, histogram in series if ("gen_ai.request.model", OTHER) in labels and "duration" in name]
+        readings.note(ended(target=f"v/m-{number}"), "chat", SERVERS["v"])
+    series = list(readings.all())
+    others = [values for name, labels, values in series if ("gen_ai.request.model", OTHER) in labels and "duration" in name]
     assert (len(series) < SERIES_MAX + 10, sum(each.count for each in others) > SERIES_MAX / 2) == (True, True)
 
 

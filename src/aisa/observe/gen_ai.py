@@ -1,6 +1,7 @@
-"""Calls in the words of OpenTelemetry's conventions for generative AI: operations, providers, attributes, histograms. Sends nothing.
+"""Calls in the words of OpenTelemetry's conventions for generative AI: operations, providers, attributes, instruments. Sends nothing.
 
-The conventions are still in development; these are those of opentelemetry-semantic-conventions 0.66b2 of November 2026.
+The conventions are still in development, in a repository of their own; these are those of its first release, semantic-conventions-genai
+0.1.0 of autumn 2026.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import NamedTuple
 from aisa.facts import CallEnded
 from aisa.ledger.rules import COMPLETED
 from aisa.money import dollars_text
+from aisa.usage import Usage
 
-CHAT = "chat"
+CHAT, EMBEDDINGS, RERANK = "chat", "embeddings", "rerank"
 #: What a call does, by the protocol of its door; all others are conversations.
 OPERATIONS: Mapping[str, str] = MappingProxyType(
-    {"gemini": "generate_content", "completions": "text_completion", "embeddings": "embeddings", "rerank": "rerank"}
+    {"gemini": "generate_content", "completions": "text_completion", "embeddings": EMBEDDINGS, "rerank": RERANK}
 )
 #: Our name of a kind of vendor -> the conventions', where these have one of their own.
 PROVIDERS: Mapping[str, str] = MappingProxyType(
@@ -37,28 +39,46 @@ SECONDS = tuple(0.01 * 2**power for power in range(14))
 FIRST_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 
-TOKEN_USAGE, DURATION = "gen_ai.client.token.usage", "gen_ai.client.operation.duration"
+#: What is measured of a conversation or a text, which the conventions call inference; of embeddings; and of what they have no name for.
+INFERENCE_SECONDS, EMBEDDINGS_SECONDS = "gen_ai.client.inference.duration", "gen_ai.client.embeddings.duration"
+OTHER_SECONDS = "gen_ai.client.operation.duration"
+EACH_INPUT, EACH_OUTPUT = "gen_ai.client.inference.operation.input_tokens", "gen_ai.client.inference.operation.output_tokens"
+EACH_EMBEDDED = "gen_ai.client.embeddings.operation.input_tokens"
+USED = "gen_ai.client.inference.usage."
+INPUT, OUTPUT = f"{USED}input_tokens", f"{USED}output_tokens"
+CACHE_READ, CACHE_WRITE, REASONING = f"{USED}cache_read.input_tokens", f"{USED}cache_write.input_tokens", f"{USED}reasoning.output_tokens"
 FIRST_TOKEN, EACH_TOKEN = "gen_ai.server.time_to_first_token", "gen_ai.server.time_per_output_token"
+MODALITY, UNKNOWN = "gen_ai.token.modality", "unknown"
 
 
 class Instrument(NamedTuple):
-    """A histogram's unit, what it counts, and its bounds."""
+    """An instrument's unit, what it counts, and the bounds of a histogram; None of a counter."""
 
     unit: str
     about: str
-    bounds: tuple[float, ...]
+    bounds: tuple[float, ...] | None = None
 
 
 INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
     {
-        TOKEN_USAGE: Instrument("{token}", "Input and output tokens that are billed.", TOKENS),
-        DURATION: Instrument("s", "How long calls took.", SECONDS),
+        INFERENCE_SECONDS: Instrument("s", "How long calls took.", SECONDS),
+        EMBEDDINGS_SECONDS: Instrument("s", "How long embeddings took.", SECONDS),
+        OTHER_SECONDS: Instrument("s", "How long other calls took.", SECONDS),
+        EACH_INPUT: Instrument("{token}", "Input tokens of a call that are billed.", TOKENS),
+        EACH_OUTPUT: Instrument("{token}", "Output tokens of a call that are billed.", TOKENS),
+        EACH_EMBEDDED: Instrument("{token}", "Tokens of a call for embeddings that are billed.", TOKENS),
+        INPUT: Instrument("{token}", "Input tokens that are billed."),
+        OUTPUT: Instrument("{token}", "Output tokens that are billed."),
+        CACHE_READ: Instrument("{token}", "Of the input, what a vendor's cache had."),
+        CACHE_WRITE: Instrument("{token}", "Of the input, what a vendor's cache took."),
+        REASONING: Instrument("{token}", "Of the output, reasoning."),
         FIRST_TOKEN: Instrument("s", "The time to a stream's first token.", FIRST_SECONDS),
         EACH_TOKEN: Instrument("s", "The time of each further token of a stream.", TOKEN_SECONDS),
     }
 )
-SERIES_MAX = 2_000  # of all histograms together: callers make names of models up; beyond, the model is `other`
+SERIES_MAX = 2_000  # of all instruments together: callers make names of models up; beyond, the model is `other`
 OTHER = "other"
+NOTHING = Usage()
 
 Value = str | int | float | bool
 Attributes = dict[str, Value]
@@ -115,15 +135,15 @@ def answer_attributes(fact: CallEnded) -> Attributes:
     }
     further = {
         "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
-        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
+        "gen_ai.usage.cache_write.input_tokens": usage.cache_write_tokens,
         "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
     }
     given.update({name: value for name, value in further.items() if value})
     return given
 
 
-class Histogram:
-    """How many values there were up to each bound, their sum, and the least and the greatest."""
+class Values:
+    """How many values there were up to each bound, their sum, and the least and the greatest; of a counter, the sum."""
 
     __slots__ = ("_bounds", "count", "counts", "greatest", "least", "sum")
 
@@ -142,11 +162,11 @@ class Histogram:
         self.least, self.greatest = min(self.least, value), max(self.greatest, value)
 
 
-class Histograms:
+class Readings:
     """What all calls of a process came to. Two microseconds a value, where the SDK's own instruments take fourteen."""
 
     def __init__(self) -> None:
-        self._series: dict[tuple[str, Labels], Histogram] = {}
+        self._series: dict[tuple[str, Labels], Values] = {}
 
     def note(self, fact: CallEnded, operation: str, server: Server) -> None:
         """Count a call that a vendor was asked for."""
@@ -156,26 +176,60 @@ class Histograms:
             ("gen_ai.provider.name", server.provider),
             ("gen_ai.request.model", model),
         )
-        failed = () if fact.error_code is None else (("error.type", fact.error_code),)
-        self._record(DURATION, (*labels, *failed), fact.total_seconds)
-        if fact.outcome == COMPLETED or fact.billed_tokens:
-            self._record(TOKEN_USAGE, (*labels, ("gen_ai.token.type", "input")), fact.usage.input_tokens)
-            self._record(TOKEN_USAGE, (*labels, ("gen_ai.token.type", "output")), fact.billed_tokens)
+        failed: Labels = () if fact.error_code is None else (("error.type", fact.error_code),)
+        if operation == EMBEDDINGS:
+            self._record(EMBEDDINGS_SECONDS, (*labels, *failed), fact.total_seconds)
+            if is_billed(fact):
+                self._record(EACH_EMBEDDED, labels, fact.usage.input_tokens)
+        elif operation == RERANK:
+            self._record(OTHER_SECONDS, (*labels, *failed), fact.total_seconds)
+        else:
+            self._record(INFERENCE_SECONDS, (*labels, *failed), fact.total_seconds)
+            self._note_tokens(fact, labels, failed)
         first = fact.first_token_seconds
         if fact.stream and first is not None:
             self._record(FIRST_TOKEN, labels, first)
             if fact.billed_tokens > 1:
                 self._record(EACH_TOKEN, labels, (fact.total_seconds - first) / (fact.billed_tokens - 1))
 
-    def all(self) -> Iterator[tuple[str, Labels, Histogram]]:
+    def _note_tokens(self, fact: CallEnded, labels: Labels, failed: Labels) -> None:
+        """Count what is billed of each kind; of a call that costs nothing, that it had none, as the conventions want it."""
+        usage, output = fact.usage, fact.billed_tokens
+        billed = usage if is_billed(fact) else NOTHING
+        self._record(EACH_INPUT, (*labels, *failed), billed.input_tokens)
+        self._record(EACH_OUTPUT, (*labels, *failed), output)
+        self._count(INPUT, labels, billed.input_tokens, audio=billed.input_audio_tokens)
+        self._count(OUTPUT, labels, output, audio=billed.output_audio_tokens)
+        for name, tokens in (
+            (CACHE_READ, billed.cached_tokens),
+            (CACHE_WRITE, billed.cache_write_tokens),
+            (REASONING, min(billed.reasoning_tokens, output)),
+        ):
+            if tokens:
+                self._record(name, (*labels, (MODALITY, UNKNOWN)), tokens)
+
+    def _count(self, name: str, labels: Labels, tokens: int, *, audio: int = 0) -> None:
+        """Count tokens by what they stand for: audio where the vendor said so; whether others are text or pictures is not known."""
+        audio = min(audio, tokens)
+        if audio:
+            self._record(name, (*labels, (MODALITY, "audio")), audio)
+        if tokens > audio or not tokens:
+            self._record(name, (*labels, (MODALITY, UNKNOWN)), tokens - audio)
+
+    def all(self) -> Iterator[tuple[str, Labels, Values]]:
         """Yield each series: its instrument's name, its attributes, its values."""
-        for (name, labels), histogram in self._series.items():
-            yield name, labels, histogram
+        for (name, labels), values in self._series.items():
+            yield name, labels, values
 
     def _record(self, name: str, labels: Labels, value: float) -> None:
         series = self._series.get((name, labels))
         if series is None:
             if len(self._series) >= SERIES_MAX:
                 labels = tuple([(key, OTHER if key == "gen_ai.request.model" else said) for key, said in labels])
-            series = self._series.setdefault((name, labels), Histogram(INSTRUMENTS[name].bounds))
+            series = self._series.setdefault((name, labels), Values(INSTRUMENTS[name].bounds or ()))
         series.record(value)
+
+
+def is_billed(fact: CallEnded) -> bool:
+    """Say whether a call's input is billed."""
+    return fact.outcome == COMPLETED or fact.billed_tokens > 0

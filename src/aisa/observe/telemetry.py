@@ -19,8 +19,10 @@ from opentelemetry.sdk.metrics.export import (
     Metric,
     MetricExportResult,
     MetricsData,
+    NumberDataPoint,
     ResourceMetrics,
     ScopeMetrics,
+    Sum,
 )
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from opentelemetry.sdk.resources import Resource
@@ -37,7 +39,7 @@ from aisa.observe.gen_ai import (
     CHAT,
     INSTRUMENTS,
     OPERATIONS,
-    Histograms,
+    Readings,
     Server,
     answer_attributes,
     asking_attributes,
@@ -154,7 +156,7 @@ class Spans:
         self._resource = Resource.create({"service.name": "aisa", "service.version": __version__, "service.instance.id": instance})
         self._scope = InstrumentationScope("aisa", __version__)
         self._failures: dict[str, list[VendorFailed]] = {}
-        self._histograms = Histograms()
+        self._readings = Readings()
 
     def take(self, fact: CallEnded | VendorFailed) -> list[ReadableSpan]:
         """Return the spans of a call that has ended and is sampled; of a try in vain they come with its call."""
@@ -166,14 +168,18 @@ class Spans:
         trace = fact.traceparent
         operation = CHAT if trace is None else operation_of(trace)
         if fact.target:
-            self._histograms.note(fact, operation, self._server(fact.target))
+            self._readings.note(fact, operation, self._server(fact.target))
         return [] if trace is None or not trace.sampled else [*self._tries(fact, trace, failures), self._call(fact, trace)]
 
     def metrics(self, began: float, now: float) -> MetricsData | None:
         """Return what all calls came to since the beginning, None if there were none."""
         points: dict[str, list[HistogramDataPoint]] = {}
-        for name, labels, told in self._histograms.all():
+        sums: dict[str, list[NumberDataPoint]] = {}
+        for name, labels, told in self._readings.all():
             bounds = INSTRUMENTS[name].bounds
+            if bounds is None:
+                sums.setdefault(name, []).append(NumberDataPoint(dict(labels), nanos(began), nanos(now), int(told.sum)))
+                continue
             points.setdefault(name, []).append(
                 HistogramDataPoint(
                     dict(labels), nanos(began), nanos(now), told.count, told.sum, list(told.counts), bounds, told.least, told.greatest
@@ -182,8 +188,8 @@ class Spans:
         if not points:
             return None
         metrics = [
-            Metric(name, INSTRUMENTS[name].about, INSTRUMENTS[name].unit, HistogramData(each, AggregationTemporality.CUMULATIVE))
-            for name, each in points.items()
+            *(metric_of(name, HistogramData(each, AggregationTemporality.CUMULATIVE)) for name, each in points.items()),
+            *(metric_of(name, Sum(each, AggregationTemporality.CUMULATIVE, is_monotonic=True)) for name, each in sums.items()),
         ]
         return MetricsData([ResourceMetrics(self._resource, [ScopeMetrics(self._scope, metrics, "")], "")])
 
@@ -237,6 +243,12 @@ class Spans:
         """Return which server a target is at. A vendor that came with a reload is known by its name alone."""
         vendor = target.partition("/")[0]
         return self._servers.get(vendor) or Server(vendor, "", 0)
+
+
+def metric_of(name: str, data: HistogramData | Sum) -> Metric:
+    """Return an instrument's values as they are sent."""
+    instrument = INSTRUMENTS[name]
+    return Metric(name, instrument.about, instrument.unit, data)
 
 
 def operation_of(trace: Trace) -> str:

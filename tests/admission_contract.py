@@ -331,6 +331,26 @@ def a_limit_that_is_taken_away_ends_no_stream(stage: Stage) -> None:
     tell(stage, story, rpm=60, tpm=1_000)
 
 
+def the_last_limit_that_is_taken_away_ends_no_stream(stage: Stage) -> None:
+    """[fault S17] Of a key, an account or an address that has no limit of any kind from then on; it had that of before until the end."""
+
+    async def story(world: World) -> None:
+        first, other = [await world.call(address="192.0.2.1", input_tokens=100, stream=True) for _ in range(2)]
+        assert await streamed(first, 20) == (140, None)
+        unlimited = Limits(default_tier="t", tiers={"t": Tier()}, window_seconds=world.stage.window_seconds)
+        cast("MemoryAdmission", world.admission).configure(unlimited)
+        for _ in range(2):  # from the next call on, which each process has to see
+            (await world.call(address="192.0.2.1")).release(ANSWER)
+        for lease in (first, other):
+            assert await streamed(lease, 1_000) == (7_000, None)
+            lease.release(Usage(100, 7_000))
+        assert world.told() == {}
+
+    tell(stage, story, tpm=1_000)
+    tell(stage, story, account=AccountRates(tpm=1_000))
+    tell(stage, story, address=AddressRates(tpm=1_000))
+
+
 def tokens_are_within_a_step_of_the_limit(stage: Stage) -> None:
     """Many streams at once use no more than the limit together, and what is left in the end is less than one step for each."""
     chance = random.Random(5)
@@ -441,6 +461,7 @@ CLAIMS = (
     a_stream_ends_where_its_tokens_do,
     who_waits_as_a_stream_was_told_that_ended_gets_in,
     a_limit_that_is_taken_away_ends_no_stream,
+    the_last_limit_that_is_taken_away_ends_no_stream,
     tokens_are_within_a_step_of_the_limit,
     calls_in_flight_are_leases,
     an_account_bounds_its_keys_together,

@@ -122,7 +122,7 @@ class MemoryAdmission:
         """Let other limits hold from now on; what was used stays used."""
         self._limits = limits
         self._span = round(limits.window_seconds * MICROS)
-        self._by_address = not is_none(limits.address)
+        self._by_address = not is_none(limits.address) or len(self._addresses) > 0  # whose calls in flight learn that they have no limit
         self._resets.limit = limits.lost_documents_per_hour
         self.queue.configure(limits)
 
@@ -212,18 +212,16 @@ class MemoryAdmission:
         limits = self._limits
         tier = tier_of(limits, self._tiers, key.account)
         rates = key_rates(tier, key)
-        own = None if known is None else known.own
+        own, joint = None if known is None else known.own, self._accounts.get(key.account)
+        if own is None and not is_none(rates):
+            own = self._keeper(f"key {key.id}", "This key")
+        if joint is None and not is_none(tier.account):
+            joint = self._accounts[key.account] = self._keeper(f"account {key.account}", "The account of this key")
         found: list[Limited] = []
-        if not is_none(rates):
-            own = own or self._keeper(f"key {key.id}", "This key")
-            own.limit(rates, self._span)
-            found.append(own)
-        if not is_none(tier.account):
-            joint = self._accounts.get(key.account)
-            if joint is None:
-                joint = self._accounts[key.account] = self._keeper(f"account {key.account}", "The account of this key")
-            joint.limit(tier.account, self._span)
-            found.append(joint)
+        for kept, limit in ((own, rates), (joint, tier.account)):
+            if kept is not None:
+                kept.limit(limit, self._span)  # calls in flight have it even if it limits no other any more
+                found += () if is_none(limit) else (kept,)
         self._keys.add(key.id, KeyLimits(key, self._tiers.get(key.account), limits, own, tuple(found)), self._micros())
         return tuple(found)
 
@@ -232,7 +230,7 @@ class MemoryAdmission:
         group = address_group(address)
         found = self._addresses.get(group)
         if found is None:
-            if not group:
+            if not group or is_none(self._limits.address):
                 return None
             if len(self._addresses) >= ADDRESSES_MAX:
                 self._notice(now)

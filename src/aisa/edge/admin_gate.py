@@ -30,6 +30,8 @@ PREFIX = "/admin/v1"
 LOCAL_ONLY = "/admin-keys"  # whoever may make admin keys is at this machine
 WRONG_KEYS_MAX = 10  # a minute and address: a person mistypes two or three
 MINUTE_SECONDS = 60.0
+#: Refusals of a key that is wrong. Nobody has guessed whose token has ended or gives no right, nor while keys cannot be looked up.
+GUESSED = frozenset({"invalid_api_key", "revoked_api_key"})
 ADDRESSES_MAX = 10_000  # whose wrong keys are counted; the one that was quiet the longest goes
 PAGE_ENTRIES = 100  # of a list that says no `limit`
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -129,8 +131,8 @@ class AdminGate:
         self.check_guesser(address)
         try:
             return self.keys.verify(secret)
-        except ApiError:
-            if secret:
+        except ApiError as error:
+            if secret and error.code in GUESSED:
                 self.note_guess(address)
             raise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import TypeGuard
 
 from aisa.config.identity import IdentitySettings
 from aisa.errors import ApiError
@@ -13,6 +14,7 @@ from aisa.wire.trees import as_list, as_tree
 
 KEY_ID_PREFIX, ADMIN_ID_PREFIX = "idp_", "adm_idp_"
 ID_CHARS = 16  # of a person, from 95 bits of a hash: no two of them meet
+SECONDS_MAX = 2**53  # of a time that is stated; beyond, numbers of JSON are not exact
 SHOWN_CHARACTERS_MAX = 100  # of a claim's value, in a message
 
 Claims = Mapping[str, object]
@@ -90,4 +92,9 @@ def admin_key_of(settings: IdentitySettings, claims: Claims, digest: bytes) -> A
 def second_of(claims: Claims, name: str) -> int:
     """Return a UNIX second that a token states; 0 if it is none."""
     value = claims.get(name)
-    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0
+    return int(value) if is_second(value) else 0
+
+
+def is_second(value: object) -> TypeGuard[float]:
+    """Say whether a claim is a UNIX second, or a part of one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < SECONDS_MAX

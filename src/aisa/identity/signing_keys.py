@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import jwt
@@ -24,8 +25,12 @@ RETRY_SECONDS = (
 FETCH_SECONDS_MAX = 20.0
 KEYS_MAX = 100  # of one provider; usual are two to four
 DISCOVERY = "/.well-known/openid-configuration"
+OF_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 #: What a provider may sign with: never by a secret that verifiers share, and never not at all (RFC 8725).
-ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+ALGORITHMS = frozenset({*OF_RSA, "ES256", "ES384", "ES512", "EdDSA"})
+#: What a key may sign with that does not say it, by its kind; of an elliptic curve the one that its curve says.
+UNSAID: Mapping[str, tuple[str, ...]] = MappingProxyType({"RSA": OF_RSA, "OKP": ("EdDSA",)})
+KeysByAlgorithm = Mapping[str, jwt.PyJWK]
 
 
 class _Discovered(msgspec.Struct):
@@ -49,22 +54,24 @@ class SigningKeys:
         self._send = send
         self._report = report
         self._loop = loop
-        self._keys: Mapping[str | None, jwt.PyJWK] = {}
+        self._keys: Mapping[str | None, KeysByAlgorithm] = {}
         self._asked_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._renewal: asyncio.TimerHandle | None = None
         self._failed = False
 
-    def find(self, name: str | None) -> jwt.PyJWK:
-        """Return the key with a name, or the only one if a token names none.
+    def find(self, name: str | None, signed_by: str) -> jwt.PyJWK:
+        """Return the key with a name, or the only one if a token names none, for a token that says by which algorithm it is signed.
 
         Raises ApiError: invalid_api_key for one that the provider does not have, overloaded while that is not known.
         """
         found = self._keys.get(name)
         if found is None and name is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
+            found = next(iter(self._keys.values()))
         if found is not None:
-            return found
+            if signed_by not in found:
+                raise ApiError("invalid_api_key", "The token is signed in another way than its key is for.")
+            return found[signed_by]
         if self._fetching is None and (self._asked_at is None or self._loop.time() - self._asked_at >= RETRY_SECONDS):
             self.fetch()
         if self._fetching is not None or not self._keys:
@@ -98,7 +105,7 @@ class SigningKeys:
             self._renewal.cancel()
         self._renewal = self._loop.call_later(wait, self.fetch)
 
-    async def _ask(self) -> Mapping[str | None, jwt.PyJWK]:
+    async def _ask(self) -> Mapping[str | None, KeysByAlgorithm]:
         url = self._settings.keys_url
         if url is None:
             issuer = self._settings.issuer
@@ -122,17 +129,23 @@ class SigningKeys:
         return reply.body
 
 
-def read_set(keys: list[dict[str, object]]) -> dict[str | None, jwt.PyJWK]:
+def read_set(keys: list[dict[str, object]]) -> dict[str | None, KeysByAlgorithm]:
     """Return the keys of a set that signatures are checked with, by their names. Keys of kinds that nobody here knows are left out."""
-    found: dict[str | None, jwt.PyJWK] = {}
+    found: dict[str | None, KeysByAlgorithm] = {}
     for each in keys[:KEYS_MAX]:
-        if each.get("use", "sig") != "sig" or each.get("kty") == "oct":
+        name = each.get("kid")
+        if each.get("use", "sig") != "sig" or each.get("kty") == "oct" or not (name is None or isinstance(name, str)):
             continue
         try:
-            key = jwt.PyJWK(each)
+            made = [jwt.PyJWK(each, algorithm) for algorithm in algorithms_of(each)]
         except (jwt.PyJWTError, ValueError, TypeError, KeyError):
             continue
-        name = each.get("kid")
-        if key.algorithm_name in ALGORITHMS and (name is None or isinstance(name, str)):
-            found[name] = key
+        if good := {key.algorithm_name: key for key in made if key.algorithm_name in ALGORITHMS}:
+            found[name] = good
     return found
+
+
+def algorithms_of(key: Mapping[str, object]) -> tuple[str | None, ...]:
+    """Return what a key may sign with; None for what it says itself."""
+    kind = key.get("kty")
+    return UNSAID.get(kind, (None,)) if isinstance(kind, str) and key.get("alg") is None else (None,)

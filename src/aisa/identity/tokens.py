@@ -17,6 +17,7 @@ LEEWAY_SECONDS = 30  # that the provider's clock may differ from ours
 TOKENS_MAX = 20_000  # that are known as proven, some 1 KB each; the one that was proven first goes, and is proven again
 TOKEN_CHARACTERS_MAX = 16_384  # more than a request's head may have
 NEEDED = ("exp", "iat", "iss", "aud", "sub")
+TIMES = ("exp", "iat", "nbf")
 
 
 class Tokens:
@@ -65,7 +66,7 @@ class Tokens:
             signed_by = head.get("alg")
             if not isinstance(signed_by, str) or signed_by not in ALGORITHMS:
                 raise unproven("it is signed in a way that is not taken")
-            key = self._signing_keys.find(head.get("kid"))
+            key = self._signing_keys.find(head.get("kid"), signed_by)
             # Its times are compared by whoever has our clock.
             options = {"require": list(NEEDED), "verify_exp": False, "verify_nbf": False, "verify_iat": False}
             claims: Claims = jwt.decode(
@@ -84,6 +85,11 @@ class Tokens:
             raise unproven(f"it has no claim {error.claim!r}") from None
         except jwt.PyJWTError:
             raise unproven("its signature or its form is not right") from None
+        if not claims["sub"]:
+            raise unproven("it names nobody: `sub` is empty")
+        for name in TIMES:
+            if name in claims and not rules.is_second(claims[name]):
+                raise unproven(f"its {name!r} is no time")
         return Proven(claims, digest(token), rules.second_of(claims, "nbf"), rules.second_of(claims, "exp"))
 
 

@@ -57,6 +57,18 @@ def test_a_moment_that_no_date_is_written_for_is_refused(operated: Operated, pat
     assert operated.ask(path, body).code == "invalid_request"
 
 
+def test_a_member_that_nobody_heeds_is_refused_also_where_there_is_no_body(operated: Operated) -> None:
+    """[issue 13] `{"dry_run": true}` with a revocation was not read, and the key was revoked."""
+    before = rows_of(operated)
+    for path, methods in operated.ask("/openapi.json").json["paths"].items():
+        if "post" in methods and "requestBody" not in methods["post"]:
+            for body in ('{"dry_run": true}', "[]", "{", '"x"', '{"a": 1, "a": 1}'):
+                refused = operated.ask(path.format(name="t" if path.startswith("/keys") else "default"), body)
+                assert (refused.status, refused.code in ("invalid_request", "json_parse_error")) == (400, True), (path, body)
+    assert rows_of(operated) == before
+    assert operated.ask("/keys/t", key=operated.reads).json["state"] == "active"
+
+
 def test_long_requests_leave_the_database_to_others(operated: Operated) -> None:
     """[fault O5] Each keeps a connection for reading between its steps: beside four, all that others asked failed after 5 s."""
     year = {"vendor": "local", "start_ms": 0, "end_ms": 400 * 86_400_000}

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import msgspec
 
 from aisa.config.limits import Limits, known_tiers
-from aisa.edge.admin_route import Answering, Asked, Note, Result, change, read
+from aisa.edge.admin_route import Answering, Asked, Note, Result, act, change, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import AccountChanged
@@ -51,8 +51,8 @@ class AccountRoutes:
         return (
             change("/accounts", self._create),
             change("/accounts/{name}/tier", self._set_tier),
-            change("/accounts/{name}/disable", self._disable),
-            change("/accounts/{name}/enable", self._enable),
+            act("/accounts/{name}/disable", self._disable),
+            act("/accounts/{name}/enable", self._enable),
         )
 
     def _create(self, asked: Asked) -> Result:

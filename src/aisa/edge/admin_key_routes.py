@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from aisa.edge.admin_route import Answering, Asked, Note, Result, change, look, read
+from aisa.edge.admin_route import Answering, Asked, Note, Result, act, change, look, read
 from aisa.edge.routes import Route
 from aisa.facts import KeysChanged
 from aisa.keys.port import AdminKeys
@@ -70,7 +70,7 @@ class AdminKeyRoutes:
         return (
             look("/admin-keys", lambda _asked: (200, {"data": [shown(key) for key in self._keys.list()]})),
             change("/admin-keys", self._create),
-            change("/admin-keys/{name}/revoke", self._revoke),
+            act("/admin-keys/{name}/revoke", self._revoke),
         )
 
     def _create(self, asked: Asked) -> Result:

@@ -29,7 +29,7 @@ import msgspec
 from aisa.admission.rules import tier_of
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
-from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look, read
+from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, act, change, look, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import AccountChanged, KeysChanged
@@ -161,9 +161,9 @@ class KeyRoutes:
             change("/keys/find", self._find, changes=False),
             change("/keys/{name}/update", self._update),
             change("/keys/{name}/rotate", self._rotate),
-            change("/keys/{name}/disable", lambda asked: self._set(asked, "disabled", DISABLED)),
-            change("/keys/{name}/enable", lambda asked: self._set(asked, "enabled", ACTIVE)),
-            change("/keys/{name}/revoke", self._revoke),
+            act("/keys/{name}/disable", lambda asked: self._set(asked, "disabled", DISABLED)),
+            act("/keys/{name}/enable", lambda asked: self._set(asked, "enabled", ACTIVE)),
+            act("/keys/{name}/revoke", self._revoke),
             look("/keys/{name}", self._show),  # last, as it takes every path below
         )
 

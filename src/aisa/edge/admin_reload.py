@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from aisa.edge.admin_route import Answering, Asked, Result, change
+from aisa.edge.admin_route import Answering, Asked, Result, act
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 
@@ -31,4 +31,4 @@ def reload_route(reload: Callable[[], Swapped] | None) -> Route[Answering]:
             raise ApiError("resource_not_found", "No server runs on this data folder. The next one reads the configuration when it starts.")
         return 200, reload()
 
-    return change("/reload", answer)
+    return act("/reload", answer)

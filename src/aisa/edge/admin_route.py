@@ -104,6 +104,21 @@ def change(path: str, answer: Answering, *, changes: bool = True) -> Route[Answe
     return Route("POST", path, answer, QUESTION if not changes else "", needs_key=False, body_bytes_max=ADMIN_BODY_BYTES_MAX)
 
 
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request that says everything in its path."""
+
+
+def act(path: str, answer: Answering, *, changes: bool = True) -> Route[Answering]:
+    """Return the same of a request that says everything in its path: a member of its body would be one that nobody heeds."""
+
+    def heedful(asked: Asked) -> Result | Steps:
+        if asked.body:
+            read(asked.body, Nothing)
+        return answer(asked)
+
+    return change(path, heedful, changes=changes)
+
+
 QUESTION = "question"  # the summary of a route that takes a body and changes nothing: who may only read may ask it
 
 

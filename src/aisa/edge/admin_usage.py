@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, change, look, number
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, act, look, number
 from aisa.edge.board_view import Board
 from aisa.edge.routes import Route
 from aisa.edge.statement import Statement
@@ -71,7 +71,7 @@ def usage_routes(
     statement: Statement, keys: KeyRing, wall_clock: WallClock, *, board: Board | None = None, note: Note | None = None
 ) -> tuple[Route[Answering], ...]:
     """Return the routes. `board` shows and ends the calls that run, None where no server does; `note` takes that one was ended."""
-    ending = () if board is None or note is None else (change("/calls/{name}/end", partial(end, board, note)),)
+    ending = () if board is None or note is None else (act("/calls/{name}/end", partial(end, board, note)),)
     return (
         look("/usage", lambda asked: usage(statement, keys, asked, now=wall_clock())),
         look("/usage/series", lambda asked: series(statement, keys, asked)),

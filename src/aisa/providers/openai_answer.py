@@ -19,6 +19,7 @@ from aisa.usage import REPORTED, Usage
 from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chat_parts import identity_of, parts_of
+from aisa.wire.choice_reports import QUOTED_TIMINGS, of_its_prompt, of_one_choice
 from aisa.wire.generated import text_bytes
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
@@ -98,8 +99,9 @@ class AnswerDecoder:
         """Take the end of the vendor's body."""
         self._body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         stops = stop_sequences(self._chat.known) if self._target.cut_stop else ()
-        plain: PlainAnswer | BareAnswer | None = None if stops else plain_answer(self._body, self._chat, self.asked)
-        if plain is None and not stops:
+        several = self._chat.choices > 1 and QUOTED_TIMINGS in self._body  # of which the report may not tell
+        plain: PlainAnswer | BareAnswer | None = None if stops or several else plain_answer(self._body, self._chat, self.asked)
+        if plain is None and not (stops or several):
             plain = filled_up(self._body, self._chat, self.asked)
             self._choices = None if plain is None else Raw(msgspec.json.encode(plain.choices))
         if plain is not None:
@@ -130,7 +132,7 @@ class AnswerDecoder:
         report = self._report = UsageReport()
         report.steps = steps_in(answer) or steps_shown(messages)
         for told in (answer.get("usage"), *[choice.get("usage") for choice in choices]):  # as in a stream, where some have it
-            report.take(told)
+            report.take(of_its_prompt(as_tree(told)) if several and of_one_choice(answer) else told)
         self.tier = first_known(tier_named(answer.get("service_tier")), tier_in(report.fields))
         self.output = AnswerCount(answer, self._target)
         seen = self.output.shown()

@@ -104,7 +104,7 @@ class PlainChunks:
 
     def usage(self, data: bytes) -> PlainUsage | None:
         """Return the report in a chunk of usage and nothing else, if it adds up and is the first."""
-        if self._chunks.report.fields is not None:
+        if self._chunks.report.fields is not None or self._chunks.asked_for > 1:  # of several choices it may not tell all
             return None
         try:
             usage = USAGE_CHUNK.decode(data).usage

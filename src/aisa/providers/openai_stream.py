@@ -243,7 +243,7 @@ class StreamDecoder:
     def _relay_one(self, name: bytes, data: bytes) -> list[Part]:
         self._template = None  # this event may end what it stands for
         if not data.startswith(b"{") or LF in data or not is_utf8(data):
-            return self._relay_slowly(name, data) if data else []
+            return self._relay_slowly(name, data) if data and (name or data != b"null") else []
         if not self._chunks.identity and (event := self._plain.opening(data)) is not None:
             return [Piece(data_event(event), 0)]
         if LIKE_USAGE(data):

@@ -248,7 +248,7 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data.startswith(b"[DONE]"):
+        if data.startswith(b"[DONE]") or data == b"null":  # llama.cpp says that for each prompt but one
             return
         events = self._objects.take(data)
         if events is not None:

@@ -52,8 +52,9 @@ SERVERS = (
         base_url_variable="LLAMACPP_API_BASE",
         sign=Sign(8080, "/v1/models", r'"owned_by"\s*:\s*"llamacpp"'),
         word="llamacpp",
-        counts="with the finish, not in a chunk of its own",
-        sources=("https://github.com/ggml-org/llama.cpp/tree/master/tools/server",),
+        counts="in a chunk of its own for each choice, when a stream is asked for it",
+        cancel="stops",
+        sources=("https://github.com/ggml-org/llama.cpp/tree/master/tools/server", "measured: build 10434 on loopback"),
     ),
     Row(
         name="lmstudio",

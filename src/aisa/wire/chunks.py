@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from aisa.wire.chat import ChatRequest
 from aisa.wire.choice import HANDLED_CHOICE, NOTHING, Choice
+from aisa.wire.choice_reports import TIMINGS, added, of_one_choice
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.logprobs import chat_logprobs
@@ -42,8 +43,8 @@ class ChunkStream:
 
     # Without them each stream has a dictionary of its own, as CPython shares the keys of thirty attributes at most: 1.3 KB.
     __slots__ = (
-        "_alias", "_begun", "_beside_usage", "_call", "_chat", "_meter", "_n", "_reported", "_stops",
-        "_unmeasured", "_waiting", "answered", "carried", "choices", "failed", "heard", "holding", "identity", "include_usage",
+        "_alias", "_begun", "_beside_usage", "_call", "_chat", "_meter", "_reported", "_stops",
+        "_unmeasured", "_waiting", "answered", "asked_for", "carried", "choices", "failed", "heard", "holding", "identity", "include_usage",
         "model", "reasoning", "report", "running", "searches", "service_tier", "tokens", "unknown",
     )  # fmt: skip
 
@@ -71,7 +72,7 @@ class ChunkStream:
         self._call, self._chat = call, chat
         self.choices: list[Choice] = []  # that have begun
         self._waiting = self._beside_usage = NOTHING
-        self._n, self._stops, self._meter = chat.choices, stops, meter
+        self.asked_for, self._stops, self._meter = chat.choices, stops, meter
         self.carried = False  # whether there was output in what was accepted last
         self._unmeasured = False  # there was output whose size says nothing, such as sound
         self._alias: int | None = None
@@ -103,12 +104,12 @@ class ChunkStream:
     @property
     def finishing(self) -> int:
         """0 while a choice may still be at work; then how many events said something, the last finish included."""
-        return self.heard if self.finished and (self._reported or len(self.choices) >= self._n) else 0
+        return self.heard if self.finished and (self._reported or len(self.choices) >= self.asked_for) else 0
 
     @property
     def complete(self) -> bool:
         """True when as many choices as were asked for have begun and finished: no token can follow."""
-        return len(self.choices) >= self._n and self.finished
+        return len(self.choices) >= self.asked_for and self.finished
 
     def is_open(self, index: int) -> bool:
         """Tell whether a choice has begun and its next text may pass as it is."""
@@ -118,7 +119,7 @@ class ChunkStream:
     def ends_plainly(self, index: int) -> bool:
         """Tell whether this is the only choice and its finish may pass as it is: nothing is held for it, and nothing owed before it."""
         choices = self.choices
-        return 0 <= index < len(choices) and choices[index].ends_plainly and self._n == 1 and not self._waiting
+        return 0 <= index < len(choices) and choices[index].ends_plainly and self.asked_for == 1 and not self._waiting
 
     def end_plainly(self, index: int, reason: str) -> None:
         """Take note that the finish of such a choice has passed."""
@@ -150,7 +151,10 @@ class ChunkStream:
         self._note_origin(tree)
         groq = as_tree(tree.get(GROQ))
         self.report.steps = steps_in(tree) or self.report.steps
-        for report in (groq.get("usage"), tree.get("usage")):
+        told = tree.get("usage")
+        if self.asked_for > 1 and of_one_choice(tree):
+            told = added(self.report.fields, as_tree(told), same_prompt=True)
+        for report in (groq.get("usage"), told):
             self.report.take(report)
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
         choices = trees_in(tree.get("choices"))
@@ -160,7 +164,7 @@ class ChunkStream:
         self.carried = False
         chunks: list[Tree] = []
         finished: Choice | None = None
-        if self._n == 1:  # of several choices a count does not say which
+        if self.asked_for == 1:  # of several choices a count does not say which
             alone = not carries_token(as_tree(choices[0].get("delta")))
             self._hear(tree.get("usage") or choices[0].get("usage"), alone=alone)
         for position, choice in enumerate(choices):
@@ -204,9 +208,9 @@ class ChunkStream:
 
     def reported(self, beside: Tree) -> list[Tree]:
         """Take a report of usage without choices, with what stands beside it; return the finish chunks held back, if all have finished."""
-        self._reported = True
+        self._reported = self.asked_for == 1 or TIMINGS not in beside
         self.heard += 1
-        if not self.finished:
+        if self._reported and not self.finished:
             self._hear(self.report.fields, alone=True)
         self._note_origin(beside)
         self._beside_usage = {name: value for name in BESIDE_USAGE if (value := beside.get(name)) is not None}
@@ -272,8 +276,8 @@ class ChunkStream:
         """Return the choices to emit, and the choice itself if it has finished: what rides on the event belongs to its finish then."""
         told = count_of(given.get("index"))
         index = position if told is None else told
-        if index >= self._n:
-            if self._n > 1 or not self._is_the_only_one(index):
+        if index >= self.asked_for:
+            if self.asked_for > 1 or not self._is_the_only_one(index):
                 return [], None
             index = 0
         opened = self._open(index)

@@ -72,6 +72,14 @@ DOORS: Rows = {
             "responses_request:tools_that_a_conversation_offers_on_its_way_are_offered_too "
             "responses_request:a_tool_that_must_be_called_is_offered_though_it_is_deferred"
         ),
+        "shells and patches, which the client runs": (
+            "responses_client_tools:each_is_offered_as_a_function_with_a_schema_behind_all_functions "
+            "responses_client_tools:a_function_of_the_same_name_keeps_it responses_client_tools:each_can_be_asked_for "
+            "responses_client_tools:a_shell_in_a_container_of_the_vendors_is_refused_with_the_way_out "
+            "responses_client_tools:calls_and_their_outputs_are_a_functions_in_the_history "
+            "responses_client_tools:an_older_shells_items_are_matched_by_whatever_id_they_have "
+            "responses_client_tools:an_item_that_does_not_say_what_was_asked_is_refused_by_place"
+        ),
         "what no vendor can mean": "responses_request:a_body_that_no_vendor_can_mean_is_refused_by_place",
         "tools, and those in namespaces": (
             "responses_request:tools_are_offered_under_one_name_each "
@@ -95,6 +103,18 @@ DOORS: Rows = {
             "responses_door:whatever_parts_come_the_stream_keeps_its_promises"
         ),
         "calls in namespaces": "responses_door:a_name_without_its_namespace_is_still_that_tools",
+        "calls of shells and of patches": (
+            "responses_client_tools:a_call_of_a_shell_is_its_item_with_the_events_of_its_commands "
+            "responses_client_tools:a_call_of_a_patch_is_its_item responses_client_tools:a_call_of_the_older_shell_is_its_item "
+            "responses_client_tools:what_does_not_fit_is_told_as_the_function_call_that_it_was "
+            "responses_client_tools:a_single_command_may_stand_for_a_list "
+            "responses_client_tools:calls_stay_in_their_order_and_come_as_soon_as_they_are_whole "
+            "responses_client_tools:a_call_that_was_cut_short_is_incomplete "
+            "responses_client_tools:a_call_costs_what_the_vendor_reported_and_the_client_hears_of_it_while_it_is_made "
+            "responses_client_tools:who_leaves_before_a_call_is_whole_has_not_got_it "
+            "responses_client_tools:a_call_that_takes_long_is_no_silence "
+            "responses_client_tools:a_worker_does_its_work_whatever_the_dialect"
+        ),
         "every member that a client looks for": "responses_door:every_event_has_all_that_clients_look_for",
         "a call in the older form": "responses_door:a_call_in_the_older_form_is_a_call",
         "what vendors seal is encrypted reasoning": "responses_door:a_seal_on_thinking_goes_with_it_and_alone",

@@ -38,6 +38,20 @@ SCRIPTS: dict[str, Script] = {
 AGENT: list[Script] = [
     [Line("think", f"Step {turn}."), Line("call", f"call_{turn}", "weather", CITY), Line("end", "tool_calls")] for turn in (1, 2)
 ] + [[Line("think", "Done."), *SAID, Line("end", "stop")]]
+SHELL, LOCAL_SHELL = '{"commands":["ls","wc -l add.py"],"timeout_ms":1000}', '{"command":["python","add.py"],"working_directory":"/tmp"}'
+PATCH = '{"type":"update_file","path":"add.py","diff":"@@\\n-a\\n+b\\n"}'
+#: Those of one that calls the tools which its client runs and which are no functions: two at once, then the third.
+WORKER: list[Script] = [
+    [
+        Line("think", "Step 1."),
+        Line("call", "call_1", "shell", SHELL),
+        Line("call", "call_2", "apply_patch", PATCH),
+        Line("end", "tool_calls"),
+    ],
+    [Line("think", "Step 2."), Line("call", "call_3", "local_shell", LOCAL_SHELL), Line("end", "tool_calls")],
+    AGENT[-1],
+]
+TURNS = {"agent": AGENT, "worker": WORKER}
 RESULT = re.compile(rb'"tool_result"|"toolResult"|"functionResponse"|"function_call_output"|"role": ?"tool"')
 
 
@@ -111,7 +125,7 @@ class Polyglot:
 
     def turns_of(self, script: str) -> list[Script]:
         """What is said turn after turn by a script of several; nothing for one that always says the same."""
-        return AGENT if script == "agent" else []
+        return TURNS.get(script, [])
 
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         """Answer in the dialect of the path."""

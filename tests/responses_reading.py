@@ -91,7 +91,7 @@ def of_item(event: Json, items: dict[int, Json]) -> list[str]:
     item = items.get(index)
     if item is None or "ended" in item:
         return [f"{kind} outside of its item"]
-    given = event["item"]["id"] if kind == "response.output_item.done" else event["item_id"]
+    given = event["item"]["id"] if kind == "response.output_item.done" else event.get("item_id", item["id"])  # of commands it is not told
     faults = [] if given == item["id"] else [f"{kind} of {given} in {item['id']}"]
     if kind == "response.output_item.done":
         item["ended"] = event["item"]

@@ -410,7 +410,7 @@ def test_what_needs_kept_responses_is_refused_with_the_way_out(fields: Json, par
     ("fields", "param"),
     [
         ({"tools": [LOOK, {"type": "file_search", "vector_store_ids": ["v"]}]}, "tools[1].type"),
-        ({"tools": [{"type": "local_shell"}]}, "tools[0].type"),
+        ({"tools": [{"type": "computer"}]}, "tools[0].type"),
         ({"tools": [SEARCH], "tool_choice": {"type": "web_search"}}, "tool_choice"),
         ({"tools": [SEARCH], "tool_choice": "required"}, "tool_choice"),
         ({"tools": [LOOK], "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]}}, "tool_choice"),

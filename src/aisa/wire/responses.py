@@ -20,9 +20,10 @@ from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.model_name import ModelName
 from aisa.wire.request_content import content_of
+from aisa.wire.responses_client_tools import OfferedTool
 from aisa.wire.responses_input import STATELESS, UPDATE, Conversation, items_of
 from aisa.wire.responses_members import REQUEST
-from aisa.wire.responses_tools import OfferedTool, ToolNames, chat_choice, chat_tools, tools_offered_later
+from aisa.wire.responses_tools import ToolNames, chat_choice, chat_tools, tools_offered_later
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree, as_tree, is_tree
 from aisa.wire.vendor_tier import tier_named
@@ -212,7 +213,7 @@ class ResponsesRequest:
             conversation.ask(known.input)
         else:
             tools += tools_offered_later(known.input, self.names, self._lost)
-            for position, item in enumerate(items_of(known.input, self.names.search)):
+            for position, item in enumerate(items_of(known.input, self.names)):
                 conversation.take(position, item)
         messages = conversation.end()
         self._lost += conversation.lost

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from aisa.answer import Extra, Identity, Part, Piece, Report, Text, together
+from aisa.answer import OUTPUT, Extra, Identity, Part, Piece, Report, Text, together
 from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.content import Content
@@ -129,14 +129,16 @@ class StreamEncoder:
             if isinstance(part, Identity):
                 self._answer.identify(part)
                 continue
-            trees = self._opening() + self._events(part, events)
+            opening, shown = self._opening(), self._events(part, events)
             self._owed += part.tokens
-            if trees:
+            events += [(tree, 0) for tree in (*opening, *shown[:-1])]
+            if shown:
                 carries = True
-                events += [(tree, 0) for tree in trees[:-1]]
-                events.append((trees[-1], self._owed))
+                events.append((shown[-1], self._owed))
                 self._owed = 0
         pieces = [Piece(self._numbered(tree), tokens, carries=carries) for tree, tokens in events]
+        if not pieces and any(isinstance(part, OUTPUT) for part in parts):
+            return Piece(KEEP_ALIVE, 0, carries=True)  # a call is held: the model is at work
         return together(pieces)[0] if pieces else None
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

@@ -14,16 +14,18 @@ from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
 from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
-from aisa.wire.responses_tools import FOUND_TOOLS, MORE_TOOLS, SEARCH_CALL, Called, flattened, found_in
+from aisa.wire.responses_client_tools import BY_CALL, BY_OUTPUT, SEARCH, ClientTool
+from aisa.wire.responses_tools import MORE_TOOLS, Called, ToolNames, flattened, found_in
 from aisa.wire.trees import Tree, is_list
 
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
 CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 #: What a vendor's own tools did in earlier turns: told in its text anyway.
-DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "tool_search", "mcp_list_tools")
+DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_list_tools")
 UPDATE = "configuration_update"
-NOT_SAID = (MORE_TOOLS, UPDATE)  # to the model: which tools there are, and how to answer
+NOTHING = "nothing"  # in place of an item that stands for nothing
+NOT_SAID = (MORE_TOOLS, UPDATE, NOTHING)  # to the model: which tools there are, and how to answer
 STATELESS = "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers."
 LEADING = frozenset({"system", "developer"})
 ELSEWHERE = frozenset({"tool", "function"})  # roles of chat completions, of messages that need members which no item has
@@ -67,21 +69,17 @@ class Item(msgspec.Struct):
         return self.type or ("message" if self.role else "item_reference")
 
 
-def items_of(given: list[Tree], search: str) -> list[Item]:
+def items_of(given: list[Tree], names: ToolNames) -> list[Item]:
     """Return the items of an input. Raises ApiError that says which one is wrong.
 
-    A search for tools that the client ran is a call of the function `search`, and its result.
+    What the client ran that is no function is a call of the function that stands for it, and its result.
     """
     items: list[Item] = []
-    searches: set[str] = set()
+    ran_here: dict[object, bool] = {}  # calls of tools that are no functions
     for position, tree in enumerate(given):
-        kind, sealed, call_id = tree.get("type"), tree.get("encrypted_content"), tree.get("call_id")
-        if kind == SEARCH_CALL and isinstance(call_id, str) and tree.get("execution") != "server":
-            searches.add(call_id)
-            items.append(Item("function_call", call_id=call_id, name=search, arguments=arguments_of(tree.get("arguments"))))
-            continue
-        if kind == FOUND_TOOLS and isinstance(call_id, str) and call_id in searches:
-            items.append(Item("function_call_output", call_id=call_id, output=found_in(tree)))
+        kind, sealed = tree.get("type"), tree.get("encrypted_content")
+        if isinstance(kind, str) and (own := BY_CALL.get(kind) or BY_OUTPUT.get(kind)) is not None:
+            items.append(own_item(own, tree, names, ran_here=ran_here, param=f"input[{position}]"))
             continue
         if isinstance(kind, str) and kind not in READ:
             items.append(Item(kind, encrypted_content=sealed if isinstance(sealed, str) else None))
@@ -95,9 +93,24 @@ def items_of(given: list[Tree], search: str) -> list[Item]:
     return items
 
 
-def arguments_of(given: object) -> str:
-    """Return what a call was given as a text."""
-    return given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
+def own_item(own: ClientTool, tree: Tree, names: ToolNames, *, ran_here: dict[object, bool], param: str) -> Item:
+    """Return a call, or the result of one, of a tool that is no function, as a function's; nothing to be told of what a vendor ran.
+
+    `ran_here` takes note of calls, by their ids. Raises ApiError for a call that does not say what was asked.
+    """
+    call_id = own.call_id(tree)
+    if tree["type"] == own.output:
+        if not ran_here.get(call_id, own is not SEARCH):
+            return Item(NOTHING)
+        return Item("function_call_output", call_id=call_id, output=found_in(tree) if own is SEARCH else own.result(tree))
+    ran_here[call_id] = own.is_clients(tree)
+    if not ran_here[call_id]:
+        return Item(NOTHING)
+    given = own.arguments(tree)
+    if given is None:
+        raise ApiError("missing_parameter", f"'{param}.{own.given}' must be an object.", param=f"{param}.{own.given}")
+    arguments = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+    return Item("function_call", call_id=call_id, name=names.own(own.type) or own.type, arguments=arguments)
 
 
 READ = frozenset({"message", "item_reference"}) | CALLS | OUTPUTS

@@ -11,8 +11,9 @@ import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
-from aisa.wire.responses_tools import SEARCH_CALL, ToolNames
-from aisa.wire.tool_calls import value_in
+from aisa.wire.held_calls import HeldCall, HeldCalls
+from aisa.wire.responses_client_tools import ClientTool
+from aisa.wire.responses_tools import Called, ToolNames
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 
 ANSWER_BYTES_MAX = 67_108_864  # of one answer's texts, which are kept; as much as a document may have
@@ -158,10 +159,9 @@ class Thought(Item):
 class Calling(Item):
     """A call of a tool, by the name that the client gave it."""
 
-    def __init__(self, item_id: str, index: int, call: ToolCall, *, names: ToolNames) -> None:
+    def __init__(self, item_id: str, index: int, call: ToolCall, *, called: Called) -> None:
         super().__init__(item_id, index)
         self._custom = call.custom
-        called = names.called(call.name)
         namespace = {} if called.namespace is None else {"namespace": called.namespace}
         kind = "custom_tool_call" if call.custom else "function_call"
         self._head: Tree = {"id": item_id, "type": kind, "call_id": call.id, **namespace, "name": called.name}
@@ -188,24 +188,26 @@ class Calling(Item):
         return [last, self.ended(status)]
 
 
-class Search(Calling):
-    """A call of the search for tools that the client runs: an item of its own, which is told once it is whole."""
+class OwnCalling(Item):
+    """A call of a tool that is no function: an item of its own, which is told once it is whole."""
 
-    def give(self, text: str) -> list[Tree]:
-        """Take more of what it is given, of which there are no events."""
-        self.texts.append(text)
-        return []
+    def __init__(self, item_id: str, index: int, own: ClientTool, *, call_id: str, members: Tree) -> None:
+        super().__init__(item_id, index)
+        self._own = own
+        self._head: Tree = {"id": item_id, "type": own.call, "call_id": call_id}
+        self._members = members
+
+    def added(self) -> Tree:
+        """Return the event that begins it."""
+        return {**super().added(), "item": {**self._head, **self._own.begun(self._members)}}
 
     def tree(self, status: str) -> Tree:
-        """Return the item as it is. What it is given is an object, or the text that is none."""
-        head = {"id": self.id, "type": SEARCH_CALL, "execution": "client", "call_id": self._head["call_id"]}
-        text = "".join(self.texts) or "{}"
-        value = value_in(text)
-        return {**head, "arguments": text if value is None else value, "status": status}
+        """Return the item, which has a status of its own."""
+        return {**self._head, **self._members}
 
     def end(self, status: str) -> list[Tree]:
-        """Return the event that ends it."""
-        return [self.ended(status)]
+        """Return the events that tell what it says and end it."""
+        return [*self._own.events(self._members, self.index), self.ended(status)]
 
 
 class Output:
@@ -219,6 +221,7 @@ class Output:
         self._message: Message | None = None
         self._thought: Thought | None = None
         self._calls: dict[int, Calling] = {}
+        self._held = HeldCalls()  # of tools that are no functions, and what stands behind them
         self._bytes = 0
 
     def items(self) -> list[Tree]:
@@ -238,9 +241,12 @@ class Output:
                 return self._thinks(part)
             case ToolCall():
                 return self._called(part)
-            case Arguments(_, index, text) if index in self._calls:
+            case Arguments(_, index, text):
                 self._keep(text)
-                return self._calls[index].give(text)
+                if index in self._calls:
+                    return self._calls[index].give(text)
+                self._held.add(part)
+                return []
             case FunctionCall(_, name, arguments):
                 return self._called_in_the_older_form(name, arguments)
             case Extra(_, "annotations", value):
@@ -268,6 +274,7 @@ class Output:
         events = self._end_thought("completed")
         self._keep(text)
         if self._message is None:
+            events += self._let_go(self._held.whole(0))
             self._message = Message(*self._next("msg"))
             events.append(self._begin(self._message))
         return events + self._message.say(kind, text)
@@ -275,6 +282,7 @@ class Output:
     def _thinks(self, part: Reasoning) -> list[Tree]:
         events = self._end_message("completed")
         if self._thought is None:
+            events += self._let_go(self._held.whole(0))
             self._thought = Thought(*self._next("rs"))
             events.append(self._begin(self._thought))
         if part.text:
@@ -286,11 +294,31 @@ class Output:
         return events
 
     def _called(self, call: ToolCall) -> list[Tree]:
-        events = [*self._end_thought("completed"), *self._end_message("completed")]
-        kind = Search if self._names.searches(call.name) else Calling
-        item = kind(*self._next("tsc" if kind is Search else "ctc" if call.custom else "fc"), call, names=self._names)
-        self._calls[call.index] = item
+        """Begin a call. One of a tool that is no function is held until it is whole, and those behind it with it."""
+        events = [*self._end_thought("completed"), *self._end_message("completed"), *self._let_go(self._held.whole(0))]
+        called = self._names.called(call.name)
+        if self._held or called.own is not None:
+            self._held.begin(call)
+            return events
+        item = self._calls[call.index] = self._calling(call, called)
         return [*events, self._begin(item)]
+
+    def _calling(self, call: ToolCall, called: Called) -> Calling:
+        return Calling(*self._next("ctc" if call.custom else "fc"), call, called=called)
+
+    def _let_go(self, calls: list[HeldCall], status: str = "completed") -> list[Tree]:
+        """Return the events for calls that were held. One that does not fit its tool is told as the function call that it was."""
+        events: list[Tree] = []
+        for held in calls:
+            called, text = self._names.called(held.call.name), "".join(held.texts)
+            members = None if called.own is None else called.own.members(text, status)
+            if called.own is None or members is None:
+                item = self._calling(held.call, called)
+                events += [self._begin(item), *(item.give(text) if text else []), *item.end(status)]
+            else:
+                own = OwnCalling(*self._next(called.own.mark), called.own, call_id=held.call.id, members=members)
+                events += [self._begin(own), *own.end(status)]
+        return events
 
     def _called_in_the_older_form(self, name: str, arguments: str) -> list[Tree]:
         events: list[Tree] = []
@@ -311,7 +339,7 @@ class Output:
         for item in self._calls.values():
             events += item.end(status)
         self._calls.clear()
-        return events
+        return events + self._let_go(self._held.rest(), status)
 
     def _end_message(self, status: str) -> list[Tree]:
         message, self._message = self._message, None

@@ -5,20 +5,26 @@ from __future__ import annotations
 from aisa.wire.members import Shape
 
 PART = Shape(
-    "type text refusal image_url file_id detail file_data file_url filename prompt_cache_breakpoint",
+    "type text refusal image_url file_id detail file_data file_url filename prompt_cache_breakpoint stdout stderr",
     input_audio=Shape("data format"),
+    outcome=Shape("type exit_code"),
 )
+ENVIRONMENT = Shape("type container_id", skills=Shape("name description path"))
 ITEM = Shape(
-    "type id status role phase name namespace call_id arguments input encrypted_content execution",
+    "type id status role phase name namespace call_id arguments input encrypted_content execution max_output_length",
     content=PART,
     output=PART,
     summary=Shape("type text"),
+    action=Shape("type commands command timeout_ms max_output_length env user working_directory"),
+    operation=Shape("type path diff"),
+    environment=ENVIRONMENT,
 )
 FUNCTION = Shape("type name description parameters strict defer_loading", format=Shape("type syntax definition"))
 TOOL = Shape(
     "type name description parameters strict defer_loading execution external_web_access search_context_size server_label server_url",
     format=Shape("type syntax definition"),
     tools=FUNCTION,
+    environment=ENVIRONMENT,
 )
 NAMED = Shape("type name namespace server_label")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 from itertools import chain, count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
 from aisa.wire.losses import Loss
+from aisa.wire.responses_client_tools import BY_TYPE, SEARCH, ClientTool, OfferedTool
 from aisa.wire.trees import Tree, is_tree, trees_in
 
 NAME_CHARACTERS_MAX = 64  # of a function's name at OpenAI and most others
@@ -19,50 +20,24 @@ DIGEST_CHARACTERS = 8  # that tell long names apart which begin alike
 #: Tools of the vendor's that a model does without: a client offers them whoever answers (Codex), and the answer is no worse a lie.
 DISPENSABLE = ("web_search", "tool_search")
 CHOICES = frozenset({"auto", "none", "required"})
-MORE_TOOLS, FOUND_TOOLS = "additional_tools", "tool_search_output"  # items that offer tools where they stand
-SEARCH, SEARCH_CALL = "tool_search", "tool_search_call"
-#: What a client's search is given, where the client does not say it: what Codex and OpenAI's own take.
-SEARCH_PARAMETERS: Tree = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
-SEARCH_DESCRIPTION = "Searches for further tools. Those that it finds can be called from then on."
+MORE_TOOLS, FOUND_TOOLS = "additional_tools", SEARCH.output  # items that offer tools where they stand
 
 
 class Called(NamedTuple):
-    """A tool as its client knows it."""
+    """A tool as its client knows it. `own` is what it is that is no function and no custom tool."""
 
     name: str
     namespace: str | None = None
-
-
-class OfferedTool(msgspec.Struct):
-    """An entry of `tools`. Those in a namespace are functions or custom tools."""
-
-    type: str
-    name: str | None = None
-    description: str | None = None
-    parameters: Any = None
-    strict: bool | None = None
-    format: dict[str, Any] | None = None
-    tools: list[OfferedTool] | None = None
-    execution: str | None = None
-    defer_loading: bool | None = None
-
-    @property
-    def searches(self) -> bool:
-        """True for the search for tools that the client runs."""
-        return self.type == SEARCH and self.execution == "client"
+    own: ClientTool | None = None
 
 
 class ToolNames:
-    """The names of the tools that a request offers, as models are given them, and whose they are.
-
-    `search` is that of the search for tools that the client runs.
-    """
+    """The names of the tools that a request offers, as models are given them, and whose they are."""
 
     def __init__(self) -> None:
-        self.search = SEARCH
-        self._searches = False
         self._called: dict[str, Called] = {}
         self._bare: dict[str, list[Called]] = {}  # what a model says that leaves a namespace out
+        self._own: dict[str, str] = {}  # of tools that are no functions, by their type
 
     def add(self, called: Called, param: str) -> str:
         """Take note of a tool; return its name for models. Raises ApiError if another has it."""
@@ -73,20 +48,23 @@ class ToolNames:
         self._bare.setdefault(called.name, []).append(called)
         return flat
 
-    def add_search(self) -> None:
-        """Take note of a client's search, under a name that no tool has."""
-        numbered = (f"{SEARCH}_{number}" for number in count(2))
-        self.search = next(name for name in chain([SEARCH], numbered) if name not in self._called)
-        self.add(Called(self.search), "tools")
-        self._searches = True
+    def add_own(self, own: ClientTool, param: str) -> str:
+        """Take note of a tool that is no function; return a name for it that no function has. Raises ApiError if it was offered before."""
+        if own.type in self._own:
+            raise ApiError("invalid_request", f"The tool '{own.type}' is offered twice.", param=param)
+        numbered = (f"{own.type}_{number}" for number in count(2))
+        flat = next(name for name in chain([own.type], numbered) if name not in self._called)
+        self._called[flat] = Called(flat, own=own)
+        self._own[own.type] = flat
+        return flat
 
-    def searches(self, flat: str) -> bool:
-        """Tell whether a model has called the client's search."""
-        return self._searches and flat == self.search
+    def own(self, kind: str) -> str | None:
+        """Return the name of the tool of this type that is no function; None if none is offered."""
+        return self._own.get(kind)
 
     def has(self, called: Called) -> bool:
         """Tell whether a tool is offered already."""
-        return self._called.get(flattened(called)) == called
+        return called.own.type in self._own if called.own is not None else self._called.get(flattened(called)) == called
 
     def called(self, flat: str) -> Called:
         """Return what the client calls the tool that a model has named."""
@@ -108,27 +86,16 @@ def flattened(called: Called) -> str:
 
 
 def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: list[Loss], *, all_at_once: bool = False) -> list[Tree]:
-    """Return the tools that a client runs, as chat completions offer them. What only the vendor could run is added to `lost`.
+    """Return the tools that a client runs, as chat completions offer them: those that are no functions behind all others.
 
-    Where the client searches for tools itself, those that are deferred are not offered before it has found them, except `all_at_once`.
+    What only the vendor could run is added to `lost`. Where the client searches for tools itself, those that are deferred are not offered
+    before it has found them, except `all_at_once`.
     """
-    searches = [tool for tool in tools if tool.searches]
-    later = bool(searches) and not all_at_once
-    found = [
-        chat_tool(own, called, names, param=at)
-        for position, tool in enumerate(tools)
-        for own, called, at in run_by_client(tool, f"tools[{position}]", lost)
-        if not (later and own.defer_loading)
-    ]
-    return [*found, *[search_tool(tool, names) for tool in searches[:1]]]
-
-
-def search_tool(tool: OfferedTool, names: ToolNames) -> Tree:
-    """Return a client's search for tools as a function, which is what other vendors' models can call."""
-    names.add_search()
-    parameters = tool.parameters if is_tree(tool.parameters) else SEARCH_PARAMETERS
-    own: Tree = {"name": names.search, "description": tool.description or SEARCH_DESCRIPTION, "parameters": parameters}
-    return {"type": "function", "function": own}
+    each = [one for position, tool in enumerate(tools) for one in run_by_client(tool, f"tools[{position}]", lost)]
+    later = not all_at_once and any(called.own is SEARCH for _, called, _ in each)
+    now = [one for one in each if not (later and one[0].defer_loading)]
+    now.sort(key=lambda one: one[1].own is not None)
+    return [chat_tool(tool, called, names, param=at) for tool, called, at in now]
 
 
 def found_in(item: Tree) -> str:
@@ -169,8 +136,11 @@ def tools_offered_later(items: list[Tree], names: ToolNames, lost: list[Loss]) -
 
 
 def run_by_client(tool: OfferedTool, param: str, lost: list[Loss]) -> Iterator[tuple[OfferedTool, Called, str]]:
-    """Yield the functions and custom tools that an entry stands for, what the client calls each, and its place."""
-    if tool.type == "namespace":
+    """Yield the tools of the client's that an entry stands for, what the client calls each, and its place."""
+    own = BY_TYPE.get(tool.type)
+    if own is not None and own.is_run_by_client(tool):
+        yield tool, Called(tool.type, own=own), param
+    elif tool.type == "namespace":
         namespace = named(tool, param)
         for place, inner in enumerate(tool.tools or []):
             at = f"{param}.tools[{place}]"
@@ -179,7 +149,8 @@ def run_by_client(tool: OfferedTool, param: str, lost: list[Loss]) -> Iterator[t
         yield tool, Called(named(tool, param)), param
     elif not tool.type.startswith(DISPENSABLE):
         what = f"The tool '{tool.type[:NAME_CHARACTERS_MAX]}' runs at a vendor that has the Responses API itself"
-        lost.append(Loss(f"{param}.type", f"{what}, and the model that was asked is reached in another way. Leave it out."))
+        remedy = "Leave it out." if own is None else own.remedy
+        lost.append(Loss(f"{param}.type", f"{what}, and the model that was asked is reached in another way. {remedy}"))
 
 
 def named(tool: OfferedTool, param: str) -> str:
@@ -190,7 +161,9 @@ def named(tool: OfferedTool, param: str) -> str:
 
 
 def chat_tool(tool: OfferedTool, called: Called, names: ToolNames, *, param: str) -> Tree:
-    """Return a function or a custom tool."""
+    """Return a function or a custom tool; a function too for what is neither."""
+    if called.own is not None:
+        return {"type": "function", "function": {"name": names.add_own(called.own, f"{param}.type"), **called.own.function(tool)}}
     own: Tree = {"name": names.add(called, f"{param}.name")}
     if tool.description is not None:
         own["description"] = tool.description
@@ -237,8 +210,8 @@ def chat_choice(choice: str | Tree, names: ToolNames, lost: list[Loss]) -> str |
 def one_choice(choice: Tree, names: ToolNames) -> Tree | None:
     """Return a tool that is named, None if it is one of the vendor's. Raises ApiError if its name is missing."""
     kind = str(choice.get("type"))
-    if kind == SEARCH and names.searches(names.search):
-        return {"type": "function", "function": {"name": names.search}}
+    if (own := names.own(kind)) is not None:
+        return {"type": "function", "function": {"name": own}}
     if kind not in ("function", "custom"):
         return None
     inner = choice.get(kind)  # chat completions' own form is understood too

@@ -66,6 +66,12 @@ DOORS: Rows = {
             "responses_request:pictures_files_and_sound_are_carried "
             "responses_request:a_picture_that_a_tool_gave_back_is_shown_behind_all_results"
         ),
+        "files by an address, which the Messages API and Gemini's have too": (
+            "file_addresses:a_vendor_that_reads_addresses_is_given_it "
+            "file_addresses:one_that_does_not_is_not_asked_and_the_client_is_told_the_way_out "
+            "file_addresses:openrouter_reads_addresses_in_chat_completions file_addresses:gemini_reads_addresses_from_2_5_on "
+            "file_addresses:a_file_by_its_data_is_what_it_was"
+        ),
         "tools that are searched, deferred, or offered on the way": (
             "responses_request:a_search_for_tools_that_the_client_runs_is_a_function "
             "responses_request:a_search_for_tools_that_the_vendor_runs_is_left_out_and_all_tools_are_offered "

@@ -291,7 +291,7 @@ FILM, UPLOAD = "https://www.youtube.com/watch?v=x", "https://generativelanguage.
                 (FILM, {}),
                 (UPLOAD, {"mimeType": "image/png"}),
                 ("gs://b/a.png", {"mime_type": "image/png"}),
-                ("https://a.example/b.pdf", {"mimeType": "application/pdf"}),
+                ("https://a.example/b.mp4", {"mimeType": "video/mp4"}),
             )
         ],
     ],

@@ -146,7 +146,7 @@ def test_what_a_tool_shows_stands_behind_all_results() -> None:
     [
         ([{"type": "image", "source": {"type": "file", "file_id": "file_1"}}], {}, "messages[0].content[0].source"),
         ([{"type": "text", "text": "x"}, {"type": "image"}], {}, "messages[0].content[1].source"),
-        ([{"type": "document", "source": {"type": "url", "url": "https://a.example/b.pdf"}}], {}, "messages[0].content[0].source"),
+        ([{"type": "document", "source": {"type": "url", "url": "ftp://a.example/b.pdf"}}], {}, "messages[0].content[0].source"),
         ([{"type": "document", "source": {"type": "file", "file_id": "f"}}], {}, "messages[0].content[0].source"),
         (
             [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}],

@@ -416,7 +416,7 @@ def test_what_needs_kept_responses_is_refused_with_the_way_out(fields: Json, par
         ({"tools": [LOOK], "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "web_search"}]}}, "tool_choice"),
         ({"input": [user("Hi."), {"type": "function_call_output", "name": "look", "output": "x"}]}, "input[1].call_id"),
         ({"input": [user([{"type": "input_image", "file_id": "file_1"}])]}, "input[0].content[0]"),
-        ({"input": [user([{"type": "input_file", "file_url": "https://a.example/b.pdf"}])]}, "input[0].content[0].file_url"),
+        ({"input": [user([{"type": "input_file", "file_url": "ftp://a.example/b.pdf"}])]}, "input[0].content[0].file_url"),
         ({"input": [user("Hi."), {"type": "compaction", "encrypted_content": "x"}]}, "input[1].type"),
         ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"type": "screenshot"}}]}, "input[0].type"),
         ({"input": [{"type": "reasoning", "summary": []}]}, "input"),

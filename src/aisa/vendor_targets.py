@@ -37,6 +37,7 @@ def vendor_target(name: str, config: Config) -> Target:
         fetches=vendor.fetch_pictures,
         running_usage=asks_for_running_usage(name, vendor),
         completions=goes_on_from_texts(name, vendor),
+        file_addresses=(row := row_of(name, vendor.base_url, vendor.preset)) is not None and row.file_addresses,
         deployments=has_deployments(vendor),
     )
 

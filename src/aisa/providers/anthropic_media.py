@@ -8,6 +8,7 @@ from binascii import Error as NotBase64
 import msgspec
 
 from aisa.providers.concessions import Concessions
+from aisa.wire.addresses import is_web_address
 from aisa.wire.chat import ChatRequest
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 
@@ -98,7 +99,7 @@ def document_source(data: str, name: str, where: str, *, concessions: Concession
     """Return where a document comes from: PDF as it is, plain text as text."""
     kind, content = taken_apart(data)
     if content is None:
-        if data.startswith("https://"):
+        if is_web_address(data):
             return {"type": "url", "url": data}
         kind, content = (PDF if name.lower().endswith(".pdf") else PLAIN if name.lower().endswith(".txt") else ""), data
     if kind == PDF:

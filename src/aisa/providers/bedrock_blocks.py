@@ -16,6 +16,7 @@ from aisa.providers.fetched import FETCHES_MAX, Fetches
 from aisa.providers.malformed import malformed
 from aisa.providers.mistral_messages import tool_id
 from aisa.providers.named_types import type_by_name
+from aisa.wire.addresses import is_web_address
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 
 PICTURES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
@@ -97,7 +98,9 @@ class Blocks:
             return self._picture(data, where, concessions)
         if content is None:
             kind, content = type_by_name(name) or "application/pdf", data
-        if kind not in DOCUMENTS or content.startswith(("http://", "https://")):
+        if is_web_address(data):
+            raise concessions.refusal(where, "it takes the data of a file and not its address. Send it in 'file_data'")
+        if kind not in DOCUMENTS:
             raise concessions.refusal(where, f"files are {', '.join(DOCUMENTS.values())}, with their data: not '{kind[:40]}'")
         return {"document": {"format": DOCUMENTS[kind], "name": document_name(name), "source": {"bytes": content}}}
 

@@ -19,9 +19,11 @@ SOUNDS = {"wav": "audio/wav", "mp3": "audio/mp3", "pcm16": "audio/l16", "flac": 
 class Media:
     """What the media of one request are written with."""
 
-    def __init__(self, concessions: Concessions, fetches: Fetches) -> None:
+    def __init__(self, concessions: Concessions, fetches: Fetches, *, addresses: bool) -> None:
+        """`addresses`: Google reads files at those for this model."""
         self.concessions = concessions
         self.fetches = fetches
+        self.addresses = addresses
 
 
 def media_of(given: object, param: str, media: Media) -> Tree:
@@ -68,9 +70,12 @@ def file_of(given: object, param: str, media: Media) -> Tree:
     tree = given if is_tree(given) else {}
     data, file_id = tree.get("file_data"), tree.get("file_id")
     if isinstance(data, str) and data:
+        named = type_by_name(str(tree.get("filename") or ""))
+        if media.addresses and data.startswith("https://") and not (media.fetches.wanted or OF_GOOGLE.match(data)):
+            return {"fileData": {"mimeType": named or type_by_name(data.partition("?")[0]) or "application/pdf", "fileUri": data}}
         if data.startswith(("data:", "http://", "https://", "gs://")):
             return part_at(data, param, media)
-        kind = type_by_name(str(tree.get("filename") or "")) or "application/pdf"
+        kind = named or "application/pdf"
         return {"inlineData": {"mimeType": kind, "data": data}}
     if isinstance(file_id, str) and OF_GOOGLE.match(file_id):
         return part_at(file_id, param, media)

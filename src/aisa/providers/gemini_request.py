@@ -13,7 +13,7 @@ from aisa.providers.fetched import Fetches
 from aisa.providers.gemini_contents import ContentsWriter
 from aisa.providers.gemini_media import Media
 from aisa.providers.gemini_schema import gemini_schema
-from aisa.providers.gemini_thinking import samples_by_itself, thinking_of
+from aisa.providers.gemini_thinking import FIRST_WITH_ADDRESSES, generation, samples_by_itself, thinking_of
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest, Known
@@ -58,7 +58,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     for name in LACKING:
         if is_wished(chat, name):
             concessions.drop(name, "it has none")
-    writer = ContentsWriter(target, Media(concessions, fetches))
+    writer = ContentsWriter(target, Media(concessions, fetches, addresses=generation(target.model) >= FIRST_WITH_ADDRESSES))
     system, contents, signed = writer.write(trees_in(msgspec.json.decode(chat.fields["messages"])))
     if not contents:
         raise nothing_to_answer()

@@ -11,6 +11,7 @@ from aisa.wire.trees import Tree
 MODEL = re.compile(r"gemini-(?P<major>\d+)(?:\.(?P<minor>\d+))?(?:-(?P<kind>pro|flash-lite|flash))?")
 #: A generation that is not in a name is taken for the newest: names without one (`gemini-pro-latest`) follow it.
 NEWEST = (99, 0)
+FIRST_WITH_ADDRESSES = (2, 5)  # of files that Google reads for a model
 FIRST_WITH_LEVELS = (3, 0)
 FIRST_WITH_BUDGETS = (2, 5)
 FIRST_WITHOUT_SAMPLING = (3, 5)  # that Google advises to leave sampling alone of, though they take it

@@ -13,6 +13,7 @@ from aisa.providers.blame import judge, unreadable
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
+from aisa.providers.file_addresses import refuse_file_addresses
 from aisa.providers.legacy_calls import LegacyCalls, is_legacy
 from aisa.providers.openai_answer import AnswerDecoder
 from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assembled
@@ -107,6 +108,7 @@ def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
     under its older name then. That a tool failed has no word there.
     """
     fields["messages"] = Raw(without_failures(bytes(fields["messages"])))
+    refuse_file_addresses(fields["messages"], target)
     if HINTED.isdisjoint(fields):
         return ()
     hints = [name for name in (HINTS if target.host == HOST else HINTS_ELSEWHERE) if name in fields]

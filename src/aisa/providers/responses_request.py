@@ -15,6 +15,7 @@ from aisa.providers.concessions import Concessions
 from aisa.providers.responses_reader import BREAK, PHASE
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
+from aisa.wire.addresses import is_web_address
 from aisa.wire.chat import ChatRequest
 from aisa.wire.reasoning_details import SEALED_PREFIX, seals_in
 from aisa.wire.responses import ResponsesRequest
@@ -257,5 +258,6 @@ def part_of(part: Tree) -> Tree:
         told = image if is_tree(image) else {"url": image}
         return {"type": "input_image", "image_url": told.get("url"), "detail": told.get("detail") or "auto", **mark}
     if kind == "file" and is_tree(file):
-        return {"type": "input_file", **file, **mark}
+        at = file.get("file_data")
+        return {"type": "input_file", **({"file_url": at} if is_web_address(at) else file), **mark}
     return part

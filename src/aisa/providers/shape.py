@@ -40,6 +40,7 @@ class Target(msgspec.Struct, frozen=True):
     deployments: bool = False  # the model stands in the path, as in the dated versions of Azure's API
     completions: bool = False  # it goes on from a text as it is, at `/completions`
     fetches: bool = False  # pictures are read from their addresses for it, where it takes bytes only
+    file_addresses: bool = False  # it reads files at their addresses in chat completions
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
     unsupported: str = "refuse"  # what becomes of what the dialect cannot express: `concessions.py`
     facts: ModelFacts | None = None  # what is known of its model

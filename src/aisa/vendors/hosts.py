@@ -62,7 +62,12 @@ HOSTS = (
         catalogue="openrouter",
         counts="in a last chunk, asked for or not, with what it cost there",
         developer=True,
-        sources=("https://openrouter.ai/docs/api-reference/overview", OPENROUTER_ON_CANCEL),
+        file_addresses=True,
+        sources=(
+            "https://openrouter.ai/docs/api-reference/overview",
+            OPENROUTER_ON_CANCEL,
+            "https://openrouter.ai/docs/features/multimodal/pdfs",
+        ),
     ),
     Row(
         name="cerebras",

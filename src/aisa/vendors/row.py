@@ -68,6 +68,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     running_usage: bool = False  # it says with each chunk how many tokens it has made, when it is asked to
     top: bool = False  # it takes calls at the top of its host, too
     lists: bool = True  # it lists the models that may be called, below its address
+    file_addresses: bool = False  # it reads files at their addresses, given as `file_data`, in chat completions
     completions: bool = False  # it goes on from a text as it is, at `/completions`
     counts: str = NOT_STATED  # where its usage report comes
     cancel: Literal["stops", "bills on", "not stated"] = NOT_STATED  # what a stream that is given up costs from then on

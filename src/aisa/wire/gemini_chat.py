@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from aisa.errors import ApiError
+from aisa.wire.addresses import is_web_address
 from aisa.wire.gemini_config import answer_as, json_schema
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
 from aisa.wire.losses import Loss
@@ -22,6 +23,7 @@ from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
 from aisa.wire.vendor_tier import tier_named
 
 SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
+DOCUMENTS = ("application/", "text/")  # how their types begin
 FAILED = "error"
 RESULT = ("output", "result", "content", FAILED)  # the one member of a result that is a text
 #: What Google keeps and a request only points at.
@@ -165,9 +167,11 @@ def written(part: Tree, param: str, losses: list[Loss]) -> list[Tree]:
         name = str(member(data, "displayName") or "file")
         return [{"type": "file", "file": {"filename": name, "file_data": f"data:{kind};base64,{content}"}}]
     if is_tree(file):
-        uri = str(member(file, "fileUri") or "")
-        if str(member(file, "mimeType") or "image/").startswith("image/") and not OF_GOOGLE.match(uri):
+        uri, kind = str(member(file, "fileUri") or ""), str(member(file, "mimeType") or "image/")
+        if kind.startswith("image/") and not OF_GOOGLE.match(uri):
             return [{"type": "image_url", "image_url": {"url": uri}}]
+        if kind.startswith(DOCUMENTS) and is_web_address(uri) and not OF_GOOGLE.match(uri):
+            return [{"type": "file", "file": {"file_data": uri}}]
         losses.append(Loss(param, f"The file at {param} stands at an address that only Gemini reads. Send its bytes as `inlineData`."))
         return []
     if any(member(part, name) is not None for name in ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from aisa.wire.addresses import is_web_address
 from aisa.wire.losses import Loss
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
@@ -115,7 +116,7 @@ def picture(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
 
 
 def document(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
-    """Return a document: its text, what it holds, or its data as a file."""
+    """Return a document: its text, what it holds, or its data, or its address, as a file."""
     source = as_tree(block.get("source"))
     kind, data, about = source.get("type"), source.get("data"), texts(named(block, "title", "context"))
     if kind == "content":
@@ -125,6 +126,8 @@ def document(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
     if kind == "base64" and isinstance(data, str):
         name = text_or_none(block.get("title")) or "document.pdf"
         return [{"type": "file", "file": {"filename": name, "file_data": data_url(source, "application/pdf")}}]
+    if kind == "url" and is_web_address(source.get("url")):
+        return [*about, {"type": "file", "file": {"file_data": source["url"]}}]
     losses.append(Loss(f"{param}.source", f"The document at '{param}' has neither data nor text in it. {SOURCES}"))
     return []
 

@@ -11,6 +11,7 @@ from typing import TypeGuard
 import msgspec
 
 from aisa.errors import ApiError
+from aisa.wire.addresses import is_web_address
 from aisa.wire.bad_values import explain
 from aisa.wire.losses import SHOWN_BELOW, Loss
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
@@ -282,9 +283,10 @@ class Conversation:
         return {"type": "image_url", "image_url": image}
 
     def _file(self, part: Part, param: str) -> Tree:
-        if part.file_url is not None:
-            self.lost.append(Loss(f"{param}.file_url", f"'{param}' gives an address. Send the file's data as `file_data`."))
-        given = {"filename": part.filename, "file_data": part.file_data, "file_id": part.file_id}
+        """A file, with its address in place of its data where it has one: some vendors read it there."""
+        if part.file_url is not None and not is_web_address(part.file_url):
+            self.lost.append(Loss(f"{param}.file_url", f"'{param}' gives no address on the web. Send the file's data as `file_data`."))
+        given = {"filename": part.filename, "file_data": part.file_data or part.file_url, "file_id": part.file_id}
         return {"type": "file", "file": {name: value for name, value in given.items() if value is not None}}
 
 

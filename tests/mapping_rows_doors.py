@@ -96,7 +96,12 @@ DOORS: Rows = {
             "responses_request:the_form_of_the_text_and_how_to_think_are_carried "
             "responses_request:limits_of_a_model_are_told_in_this_protocols_names"
         ),
-        "custom calls": "responses_request:custom_calls_and_their_results_are_carried",
+        "custom calls, and custom tools where there are functions alone": (
+            "responses_request:custom_calls_and_their_results_are_carried responses_custom:a_custom_tool_is_a_function_of_one_text "
+            "responses_custom:a_function_call_of_a_custom_tool_is_a_custom_call "
+            "responses_custom:what_is_no_such_text_is_told_as_the_function_call_that_it_was "
+            "responses_custom:a_chat_has_no_way_back_from_a_function responses_custom:a_custom_tool_is_called_whatever_the_dialect"
+        ),
         "what needs kept responses": "responses_request:what_needs_kept_responses_is_refused_with_the_way_out",
         "what chat completions cannot say": "responses_request:what_chat_completions_cannot_say_is_refused_by_name_and_only_for_them",
         "seals in encrypted reasoning": "responses_request:seals_of_ours_come_back_with_the_turn_that_they_belong_to",

@@ -51,7 +51,12 @@ WORKER: list[Script] = [
     [Line("think", "Step 2."), Line("call", "call_3", "local_shell", LOCAL_SHELL), Line("end", "tool_calls")],
     AGENT[-1],
 ]
-TURNS = {"agent": AGENT, "worker": WORKER}
+#: Those of one that calls a custom tool, which its dialect may have no word for.
+PATCHER: list[Script] = [
+    [Line("think", "Step 1."), Line("call", "call_1", "patch", '{"input":"*** Begin\\n+b"}'), Line("end", "tool_calls")],
+    AGENT[-1],
+]
+TURNS = {"agent": AGENT, "worker": WORKER, "patcher": PATCHER}
 RESULT = re.compile(rb'"tool_result"|"toolResult"|"functionResponse"|"function_call_output"|"role": ?"tool"')
 
 

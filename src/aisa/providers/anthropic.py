@@ -25,6 +25,7 @@ from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.messages_errors import THREAD
+from aisa.wire.responses import of_functions
 
 NAME: str = "anthropic"
 
@@ -46,7 +47,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
             dropped=left_out,
             added=() if STRICT_PREFIX in target.omit else (STRICT_PREFIX,),
         )
-    chat = request.as_chat()
+    chat = of_functions(request)
     streams = chat.stream or target.assemble
     body, betas, concessions = written(chat, target)
     return UpstreamRequest(

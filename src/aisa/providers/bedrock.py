@@ -24,6 +24,7 @@ from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.door import Request
 from aisa.wire.messages import MessagesRequest
+from aisa.wire.responses import of_functions
 
 NAME: str = "bedrock"
 
@@ -33,7 +34,7 @@ JSON, FRAMES = "application/json", "application/vnd.amazon.eventstream"
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what the model has no words for."""
     traits = traits_of(target.model)
-    chat = request.as_chat(marked=True) if traits.known and isinstance(request, MessagesRequest) else request.as_chat()
+    chat = request.as_chat(marked=True) if traits.known and isinstance(request, MessagesRequest) else of_functions(request)
     concessions = Concessions(target, traits.title if traits.known else f"the model '{chat.model}'")
     fetches = Fetches(wanted=target.fetches)
     if target.model.strip(".") == "":

@@ -18,13 +18,14 @@ from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.door import Request
+from aisa.wire.responses import of_functions
 
 NAME: str = "cohere"
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what Cohere has no words for."""
-    chat = request.as_chat()
+    chat = of_functions(request)
     concessions = Concessions(target, f"the model '{chat.model}'")
     body = request_of(chat, target, concessions)
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))

@@ -29,6 +29,7 @@ from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
 from aisa.wire.door import Request
 from aisa.wire.gemini import GeminiRequest
+from aisa.wire.responses import of_functions
 
 NAME: str = "gemini"
 
@@ -42,7 +43,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if request.stream else "application/json"))
     if isinstance(request, GeminiRequest):  # in the client's own bytes: all that Gemini has may be in them
         return UpstreamRequest(path_of(target.model, stream=request.stream), headers + target.headers, request.body)
-    chat = request.as_chat()
+    chat = of_functions(request)
     concessions, fetches = Concessions(target, f"the model '{chat.model}'"), Fetches(wanted=target.fetches)
     written = request_of(chat, target, concessions=concessions, fetches=fetches)
     return UpstreamRequest(

@@ -23,6 +23,7 @@ from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
+from aisa.wire.responses import of_functions
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.vendor_tier import OPEN
 
@@ -42,7 +43,7 @@ FUNCTION = ("name", "description", "parameters", "strict")  # the members of a f
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: what both have under the same name as it came, the rest under Mistral's."""
-    chat = request.as_chat()
+    chat = of_functions(request)
     concessions = Concessions(target, f"the model '{chat.model}'")
     chat = conceded(chat, target.facts, concessions)
     known = chat.known

@@ -16,11 +16,13 @@ from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
 from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Share, Temperature, chat_of
 from aisa.wire.content import Content
+from aisa.wire.door import Request
 from aisa.wire.generated import text_bytes
 from aisa.wire.losses import Loss, refuse_any
 from aisa.wire.model_name import ModelName
 from aisa.wire.request_content import content_of
 from aisa.wire.responses_client_tools import OfferedTool
+from aisa.wire.responses_custom import with_functions_alone
 from aisa.wire.responses_input import STATELESS, UPDATE, Conversation, items_of
 from aisa.wire.responses_members import REQUEST
 from aisa.wire.responses_tools import ToolNames, chat_choice, chat_tools, tools_offered_later
@@ -169,11 +171,14 @@ class ResponsesRequest:
         tier = tier_named(self.known.service_tier) or ""
         return (tier, "service_tier") if tier else ("", "")
 
-    def as_chat(self) -> ChatRequest:
-        """Return the chat completion that this comes to. Raises UpstreamFailed for what that cannot say: another target may speak this."""
+    def as_chat(self, *, functions_alone: bool = False) -> ChatRequest:
+        """Return the chat completion that this comes to. Raises UpstreamFailed for what that cannot say: another target may speak this.
+
+        `functions_alone`: custom tools are functions in it, as for a vendor that has no others.
+        """
         chat = self.chat
         refuse_any(self._lost)
-        return chat
+        return with_functions_alone(chat) if functions_alone else chat
 
     @property
     def chat(self) -> ChatRequest:
@@ -255,6 +260,11 @@ class ResponsesRequest:
             chat["reasoning_effort"] = effort
         if LOGPROBS in (known.include or ()) or known.top_logprobs:
             chat["logprobs"] = True
+
+
+def of_functions(request: Request) -> ChatRequest:
+    """Return the chat completion that a request comes to, for a vendor of functions alone. Raises UpstreamFailed as `as_chat` does."""
+    return request.as_chat(functions_alone=True) if isinstance(request, ResponsesRequest) else request.as_chat()
 
 
 def chat_format(given: Tree) -> Tree:

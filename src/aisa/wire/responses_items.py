@@ -13,6 +13,7 @@ from aisa.answer import Arguments, Extra, Finish, FunctionCall, Part, Reasoning,
 from aisa.errors import ApiError
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.responses_client_tools import ClientTool
+from aisa.wire.responses_custom import input_in
 from aisa.wire.responses_tools import Called, ToolNames
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 
@@ -297,7 +298,7 @@ class Output:
         """Begin a call. One of a tool that is no function is held until it is whole, and those behind it with it."""
         events = [*self._end_thought("completed"), *self._end_message("completed"), *self._let_go(self._held.whole(0))]
         called = self._names.called(call.name)
-        if self._held or called.own is not None:
+        if self._held or called.own is not None or self._stands_for_custom(call, called):
             self._held.begin(call)
             return events
         item = self._calls[call.index] = self._calling(call, called)
@@ -310,15 +311,21 @@ class Output:
         """Return the events for calls that were held. One that does not fit its tool is told as the function call that it was."""
         events: list[Tree] = []
         for held in calls:
-            called, text = self._names.called(held.call.name), "".join(held.texts)
+            call, called, text = held.call, self._names.called(held.call.name), "".join(held.texts)
+            if self._stands_for_custom(call, called) and (given := input_in(text)) is not None:
+                call, text = msgspec.structs.replace(call, custom=True), given
             members = None if called.own is None else called.own.members(text, status)
-            if called.own is None or members is None:
-                item = self._calling(held.call, called)
-                events += [self._begin(item), *(item.give(text) if text else []), *item.end(status)]
-            else:
-                own = OwnCalling(*self._next(called.own.mark), called.own, call_id=held.call.id, members=members)
+            if called.own is not None and members is not None:
+                own = OwnCalling(*self._next(called.own.mark), called.own, call_id=call.id, members=members)
                 events += [self._begin(own), *own.end(status)]
+            else:
+                item = self._calling(call, called)
+                events += [self._begin(item), *(item.give(text) if text else []), *item.end(status)]
         return events
+
+    def _stands_for_custom(self, call: ToolCall, called: Called) -> bool:
+        """Tell whether a call of a function is one of a custom tool, at a vendor that has none."""
+        return not call.custom and self._names.is_custom(called)
 
     def _called_in_the_older_form(self, name: str, arguments: str) -> list[Tree]:
         events: list[Tree] = []

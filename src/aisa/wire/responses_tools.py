@@ -37,14 +37,17 @@ class ToolNames:
     def __init__(self) -> None:
         self._called: dict[str, Called] = {}
         self._bare: dict[str, list[Called]] = {}  # what a model says that leaves a namespace out
+        self._custom: set[str] = set()  # of tools that take any text
         self._own: dict[str, str] = {}  # of tools that are no functions, by their type
 
-    def add(self, called: Called, param: str) -> str:
+    def add(self, called: Called, param: str, *, custom: bool = False) -> str:
         """Take note of a tool; return its name for models. Raises ApiError if another has it."""
         flat = flattened(called)
         if flat in self._called:
             raise ApiError("invalid_request", f"Two tools have the name '{flat}'. Give each a name of its own.", param=param)
         self._called[flat] = called
+        if custom:
+            self._custom.add(flat)
         self._bare.setdefault(called.name, []).append(called)
         return flat
 
@@ -61,6 +64,10 @@ class ToolNames:
     def own(self, kind: str) -> str | None:
         """Return the name of the tool of this type that is no function; None if none is offered."""
         return self._own.get(kind)
+
+    def is_custom(self, called: Called) -> bool:
+        """Tell whether a tool takes any text."""
+        return flattened(called) in self._custom
 
     def has(self, called: Called) -> bool:
         """Tell whether a tool is offered already."""
@@ -164,7 +171,7 @@ def chat_tool(tool: OfferedTool, called: Called, names: ToolNames, *, param: str
     """Return a function or a custom tool; a function too for what is neither."""
     if called.own is not None:
         return {"type": "function", "function": {"name": names.add_own(called.own, f"{param}.type"), **called.own.function(tool)}}
-    own: Tree = {"name": names.add(called, f"{param}.name")}
+    own: Tree = {"name": names.add(called, f"{param}.name", custom=tool.type == "custom")}
     if tool.description is not None:
         own["description"] = tool.description
     if tool.type == "custom":

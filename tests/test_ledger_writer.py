@@ -401,6 +401,27 @@ def test_a_row_that_no_database_takes_stays_behind_alone(play: Callable[[Scene],
     assert written(database) == posted
 
 
+def test_a_database_without_its_tables_is_away_and_no_fault_of_the_rows(play: Callable[[Scene], None], database: Database) -> None:
+    """[issue 13] A fail-over to an empty PostgreSQL, or a right that was taken away, is told once; then all rows are written.
+
+    Each row was a bug of ours, with its trace in the log, and stayed in the journal until the next start, its wallet holding what it cost.
+    """
+    posted = [priced(number) for number in range(12)]
+
+    async def scene(desk: Desk) -> None:
+        with database.transaction() as connection:
+            connection.execute(text("ALTER TABLE calls RENAME TO elsewhere"))
+        desk.post(*posted)
+        await desk.until_away()
+        with database.transaction() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO calls"))
+        await desk.until_told(len(posted))
+        assert [type(fact) for fact in desk.facts] == [LedgerAway, LedgerBack]
+
+    play(scene)
+    assert written(database) == posted
+
+
 def test_reports_are_read_while_rows_are_being_written(play: Callable[[Scene], None], database: Database) -> None:
     """A reader that is in the middle of the ledger stops no writer, and sees it as it was when it began."""
 

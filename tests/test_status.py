@@ -45,6 +45,7 @@ CASES: dict[str, tuple[StatusShown, str, str]] = {
         "Other users may look.",
     ),
     "ledger away": (msgspec.structs.replace(WELL, ledger_away=True, rows_waiting=3), "error", "3 ended calls wait"),
+    "limits away": (msgspec.structs.replace(WELL, limits_away=True), "error", "The store of limits does not answer."),
     "journal half full": (msgspec.structs.replace(WELL, journal_slots_taken=512), "warning", "512 of 1,024"),
     "key refused": (failing("key_refused", 5.0), "error", "openai refuses our key; it is asked last for 5 s more."),
     "key refused once": (failing("key_refused", 0.0), "error", "openai refuses our key; it has said so 3 times in a row."),

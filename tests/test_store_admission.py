@@ -19,7 +19,7 @@ from aisa.admission.store import StoreAdmission, opener_of
 from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
 from aisa.config.limits import Limits, Tier
 from aisa.errors import ApiError
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact
 from aisa.storage.unanswered import LOOKS_MAX
 from aisa.usage import Usage
 from limits_rig import KINDS, LimitsStore, limits_store
@@ -159,7 +159,7 @@ class Heard(list[Fact]):
     async def until(self, words: str) -> None:
         """Wait until this was said."""
         async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while not any(isinstance(fact, ServerNotice) and words in fact.message for fact in self):
+            while not any(words in str(getattr(fact, "message", "")) for fact in self):
                 self._new.clear()
                 await self._new.wait()
 

@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +21,9 @@ import pytest
 from aisa.ledger.allotments import LEASE_SECONDS
 from limits_rig import KINDS, limits_store
 from postgres_rig import Postgres, needs_postgres, postgres_server
-from server import PROCESS_SECONDS_MAX, Server, serving
-from test_workers import ask, audited, connection, control, until
+from server import PROCESS_SECONDS_MAX, Server, environment, serving
+from test_workers import ask, audited, connection, control, sample, until
+from valkey_rig import needs_server, store_server
 from vendor import ScriptedVendor
 
 CONFIGURATION = """\
@@ -231,6 +234,56 @@ def spend_by(server: Server, once: Callable[[http.client.HTTPConnection], int]) 
             break
         assert status in (200, 503), status
     client.close()
+
+
+@needs_postgres
+@needs_server
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_store_that_is_away_is_told_as_what_must_be_acted_on(workers: int, tmp_path: Path) -> None:
+    """[issue 13] An error in the log with what counts meanwhile and what to do, a metric for an alert, `aisa status`; and when it is back.
+
+    Both were notices of what is as it should be, left out by `log.level: warning`, and of limits no metric and no status knew anything.
+    """
+    with ScriptedVendor() as vendor, postgres_server() as postgres, store_server() as limits:
+        text = MONEY.format(vendor=vendor.url) + "metrics: {listen: '127.0.0.1:0'}\n"
+        variables = {"DATABASE_URL": postgres.fresh(), "REDIS_URL": limits.url}
+        with serving(tmp_path, text, variables=variables, workers=workers) as server:
+            assert [sample(server, f'aisa_store_away{{store="{store}"}}') for store in ("database", "limits")] == [0, 0]
+            limits.kill()
+            os.kill(postgres.pid, signal.SIGKILL)
+            for store in ("database", "limits"):
+                until(partial(is_sample, server, f'aisa_store_away{{store="{store}"}}', 1), f"no metric says that the {store} is away")
+                until(partial(is_told, server, store), f"the log does not say that the {store} is away")
+                told = lines_of(server, store)
+                assert {(line["type"], line["level"]) for line in told} == {("store_away", "error")}
+                assert all("AWAY" in line["message"] and line["remedy"].startswith("Look whether it runs") for line in told)
+            assert "The store of limits does not answer." in status_of(server)
+            limits.start()
+            (postgres.folder / "data" / "postmaster.pid").unlink()
+            postgres.start()
+            for store in ("database", "limits"):
+                until(partial(is_sample, server, f'aisa_store_away{{store="{store}"}}', 0), f"the {store} is not back")
+
+
+def lines_of(server: Server, store: str) -> list[dict[str, str]]:
+    """What the log says of a store."""
+    return [line for line in map(json.loads, server.log.splitlines()) if line.get("store") == store]
+
+
+def is_told(server: Server, store: str) -> bool:
+    """Say whether the log says something of a store; it is written a moment later."""
+    return bool(lines_of(server, store))
+
+
+def is_sample(server: Server, name: str, value: float) -> bool:
+    """Say whether a metric has this value."""
+    return sample(server, name) == value
+
+
+def status_of(server: Server) -> str:
+    """What `aisa status` says, whatever its status."""
+    command = [sys.executable, "-m", "aisa", "status", "--quiet", "--json", "--data-dir", str(server.folder / "data")]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS_MAX).stdout
 
 
 @needs_postgres

@@ -104,6 +104,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "problems": "what is wrong, each with the setting that it is about",
         "process": "the process's number; of the parent where there are workers",
         "remedy": "what to do",
+        "store": "`database`, or `limits`",
         "reason": "why a whole vendor is asked last: `key_refused`, `no_credit`, `unreachable`; empty for a target",
         "request_id": "the `x-request-id` of the answer; `aisa explain` takes it",
         "rows": "rows that were written at once",

@@ -92,7 +92,7 @@ def open_admin(
     ways = Ways(
         books.statement(),
         books.ledger.wallet,
-        BoardView(dependencies.live, books.ledger, books.journal),
+        BoardView(dependencies.live, books.ledger, books.journal, limits_away=lambda: dependencies.admission.store_is_away),
         lambda: dependencies.routes,
         lambda: in_loop(loop, lambda: vendors_shown(dependencies, lists.names_of, loop.time())),
         reload,

@@ -228,6 +228,21 @@ class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
     remedy: str
 
 
+class SharedStoreAway(msgspec.Struct, frozen=True, tag="store_away"):
+    """A store that servers share does not answer, or takes nothing: the `database`, or that of `limits`. What counts meanwhile is said."""
+
+    store: str
+    message: str
+    remedy: str
+
+
+class SharedStoreBack(msgspec.Struct, frozen=True, tag="store_back"):
+    """It answers again."""
+
+    store: str
+    message: str
+
+
 class TargetHealth(msgspec.Struct, frozen=True, tag="target_health"):
     """A target, as `vendor/model`, or a whole vendor is asked last for so many seconds because it failed, or in its own place again (0).
 
@@ -348,6 +363,8 @@ Fact = (
     | CallStopped
     | LedgerAway
     | LedgerBack
+    | SharedStoreAway
+    | SharedStoreBack
     | ServerStarted
     | CrashSettled
     | Reloaded

@@ -66,6 +66,7 @@ class Standing:
             journal_slots_taken=board.slots_taken,
             rows_waiting=board.rows_waiting,
             ledger_away=self._is_away(),
+            limits_away=board.limits_away,
             keys=self._keys_count(),
             models=len(routes.names()),
             free_models=free_models(routes),

@@ -52,6 +52,7 @@ class States:
 
     def _now_so(self) -> Iterator[Gauge]:
         live, ledger = tuple(self._dependencies.live), self._ledger
+        yield stores_away(database=ledger.database_is_away, limits=self._dependencies.admission.store_is_away)
         kinds = Counter("stream" if context.request.stream else "document" for context in live)
         values = tuple([((("kind", kind),), float(kinds[kind])) for kind in ("stream", "document")])
         yield Gauge("calls_in_flight", "Calls that run.", values)
@@ -77,6 +78,12 @@ class States:
         resting = [((("vendor", each.name),), float(sum(trouble.seconds > 0 for trouble in each.troubles))) for each in vendors]
         yield Gauge("vendor_targets_asked_last", "Targets that failed lately and are asked last for a while.", tuple(resting))
         yield from held(self._began)
+
+
+def stores_away(**away: bool | None) -> Gauge:
+    """Return which of the stores that servers share are away; None is said of those that a server has not."""
+    values = tuple([((("store", name),), float(is_away)) for name, is_away in away.items() if is_away is not None])
+    return Gauge("store_away", "Whether a store that servers share does not answer.", values, most=True)
 
 
 def vendor_limits(limits: Sequence[VendorLimit]) -> Iterator[Gauge]:

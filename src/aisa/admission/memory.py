@@ -177,6 +177,11 @@ class MemoryAdmission:
         """Return what has a call's places at vendors."""
         return Places(self.queue, call, request, plan=plan, input_tokens=input_tokens)
 
+    @property
+    def store_is_away(self) -> bool | None:
+        """Whether the store that servers share does not answer, None where they share none."""
+        return None
+
     def drain(self) -> None:
         """Let nobody begin to wait for a vendor any more."""
         self.queue.draining = True

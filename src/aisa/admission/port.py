@@ -61,6 +61,11 @@ class Places(Protocol):
 class Admission(Protocol):
     """The limits in force."""
 
+    @property
+    def store_is_away(self) -> bool | None:
+        """Whether the store that servers share does not answer, None where they share none."""
+        ...
+
     async def admit(self, call: Call, request: Request, plan: Plan, *, input_tokens: int) -> Lease:
         """Return a lease for a call whose input was taken for so many tokens.
 

@@ -72,6 +72,11 @@ class StoreAdmission(MemoryAdmission):
         super().__init__(limits, tiers, wall_clock=wall_clock, micros=micros, report=report, resets=resets)
         self._keeper = lambda name, whose: StoredAllowance(name, whose, way.share_of)
 
+    @property
+    def store_is_away(self) -> bool | None:
+        """Whether the store does not answer."""
+        return not self._way.is_open
+
     def configure(self, limits: Limits) -> None:
         """Let other limits hold from now on; what was used stays used."""
         super().configure(limits)

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Protocol
 
 from aisa.clock import Chance
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
 from aisa.storage.unanswered import LOOKS_MAX, StoreAway
 
 LEASE_SECONDS = 15.0  # after which the calls of a process that died are in flight no more
@@ -22,6 +22,7 @@ THERE_SECONDS = 10.0  # after its last word a process has no share any more
 RENEWED_AT_ONCE = 200  # leases of one script: it takes 0.1 ms, in which the server does nothing else
 RETRY_SECONDS = 0.5  # between two tries to connect
 MICROS = 1_000_000
+REMEDY = "Look whether it runs, takes writes from this server, and has room for keys; it is tried again every half second."
 ID_CHARACTERS = 12
 
 
@@ -174,12 +175,11 @@ class StoreWay:
         if not await self._renew(connection):
             return
         self._connection = connection
-        if self._shares_until is None:
-            self._shares_until = self._loop.time()
-        else:
-            self._shares_until = self._loop.time() + self.span / MICROS
-            seconds = f"{self.span / MICROS:g}"
-            self._report(ServerNotice(f"the store of limits is back; shares count for {seconds} s more, then it decides"))
+        seconds = 0.0 if self._shares_until is None else self.span / MICROS
+        self._shares_until = self._loop.time() + seconds
+        if self._said_away:
+            then = f"shares count for {seconds:g} s more, then it decides" if seconds else "it decides"
+            self._report(SharedStoreBack("limits", f"the store of limits is back; {then}"))
         self._said_away = False
 
     async def _renew(self, connection: Script) -> bool:
@@ -210,7 +210,7 @@ class StoreWay:
                 Mode.SHARE: f"each process allows its share, one of {self.processes}",
                 Mode.STORE: "it is asked again",
             }[self.mode]
-            self._report(ServerNotice(f"THE STORE OF LIMITS IS AWAY ({why}): {meanwhile}"))
+            self._report(SharedStoreAway("limits", f"THE STORE OF LIMITS IS AWAY ({why}): {meanwhile}", REMEDY))
 
 
 PROCESSES = "aisa:processes"

@@ -49,7 +49,8 @@ class StatusShown(msgspec.Struct, frozen=True):
     """A server, or the folder of one that does not run. `why_not_ready` is None while calls are taken; times are UNIX seconds.
 
     `models` counts those of the configuration; `free_models` are all that callers are offered without a price. `ledger_away` says that the
-    database does not take the rows of calls now. `versions` are of what it is made of, by name.
+    database does not take the rows of calls now, `limits_away` that the store of limits does not answer. `versions` are of what it is made
+    of, by name.
     """
 
     running: bool
@@ -65,6 +66,7 @@ class StatusShown(msgspec.Struct, frozen=True):
     journal_slots_taken: int = 0
     rows_waiting: int = 0
     ledger_away: bool = False
+    limits_away: bool = False
     keys: int = 0
     models: int = 0
     free_models: tuple[str, ...] = ()
@@ -99,6 +101,8 @@ def of_ledger(status: StatusShown) -> Iterator[Attention]:
     elif status.journal_slots and status.journal_slots_taken * JOURNAL_FULL_PART >= status.journal_slots:
         what = f"The journal is half full: {status.journal_slots_taken:,} of {status.journal_slots:,}; {waiting}."
         yield Attention("warning", what, "If they do not get fewer, the disk is too slow, or ledger.calls_waiting_max too low.")
+    if status.limits_away:
+        yield Attention("error", "The store of limits does not answer.", "The log's `store_away` line says why, and what counts meanwhile.")
 
 
 def of_vendors(vendors: Sequence[VendorShown]) -> Iterator[Attention]:

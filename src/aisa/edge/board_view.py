@@ -58,13 +58,15 @@ class LiveCall(msgspec.Struct, frozen=True):
 class BoardShown(msgspec.Struct, frozen=True):
     """The oldest LIVE_ROWS_MAX of the calls that run, how many run in all, and how full the ledger is.
 
-    `slots_taken` of the journal are calls that run or `rows_waiting`: ended, but not yet known to be in the database.
+    `slots_taken` of the journal are calls that run or `rows_waiting`: ended, but not yet known to be in the database. `limits_away` says
+    that a process cannot ask the store of limits.
     """
 
     calls: list[LiveCall]
     calls_count: int
     slots_taken: int
     rows_waiting: int
+    limits_away: bool = False
 
 
 class Board(Protocol):
@@ -82,10 +84,13 @@ class Board(Protocol):
 class BoardView:
     """Shows the calls of a server. Made in the event loop's thread; `live` is `Dependencies.live`."""
 
-    def __init__(self, live: AbstractSet[CallContext], ledger: LedgerShown, journal: Slots) -> None:
+    def __init__(
+        self, live: AbstractSet[CallContext], ledger: LedgerShown, journal: Slots, *, limits_away: Callable[[], bool | None] = lambda: None
+    ) -> None:
         self._live = live
         self._ledger = ledger
         self._journal = journal
+        self._limits_away = limits_away
         self._loop = asyncio.get_running_loop()
 
     def __call__(self) -> BoardShown:
@@ -114,7 +119,8 @@ class BoardView:
         """Show these of so many calls, in the event loop's own thread."""
         calls = [self._shown(context) for context in oldest if context.life.state is not ENDED]
         booked = self._ledger.calls.values()
-        return BoardShown(calls, count, self._journal.taken, sum(charge.row is not None for charge in booked))
+        waiting = sum(charge.row is not None for charge in booked)
+        return BoardShown(calls, count, self._journal.taken, waiting, bool(self._limits_away()))
 
     def _shown(self, context: CallContext) -> LiveCall:
         charge = self._ledger.calls.get(context.call.id)

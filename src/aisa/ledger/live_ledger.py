@@ -84,6 +84,11 @@ class LiveLedger:
         self.learned = Learned()
         self._reading: set[asyncio.Task[None]] = set()  # one for each window of a cap at most
 
+    @property
+    def database_is_away(self) -> bool | None:
+        """Whether the database that servers share does not answer, None where they share none."""
+        return None
+
     async def open(self, call: Call, key: Key, request: Request, *, plan: Plan) -> Charge:
         """Open a call. Raises ApiError insufficient_wallet_balance, quota_exceeded, overloaded."""
         now = self.wall_clock()

@@ -23,6 +23,11 @@ class StoredLedger(LiveLedger):
         self.caps = cast("dict[str, Cap]", money.caps)
         self.purse, self.spending = self.allotted_wallet, self.allotted_cap
 
+    @property
+    def database_is_away(self) -> bool | None:
+        """Whether the database does not answer."""
+        return self._money.away
+
     def allotted_wallet(self, account: str) -> AllottedWallet:
         """Return an account's wallet."""
         return self._money.wallet(account)

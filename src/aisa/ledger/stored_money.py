@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from aisa.clock import WallClock
-from aisa.facts import Fact, ServerNotice
+from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
 from aisa.keys.rules import Key
 from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server
 from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, Amounts, OwnAmounts, cap_name, database_away, wallet_name
@@ -30,6 +30,7 @@ BUSY_MILLISECONDS_MAX = 5_000  # that other writers are waited for
 BELIEVED = timedelta(seconds=10)  # after the last question that was answered, what was allotted may be spent: less than its lease
 AWAY = timedelta(milliseconds=1000)  # without an answer, after which no call waits for one; a busy database is no database that is away
 LEAVE_MAX = timedelta(milliseconds=2000)  # for a question that is under way
+REMEDY = "Look whether it runs and takes this server's connections; nothing is lost, as calls are in the journal until it is back."
 WALLETS_AT_ONCE = 500  # prepaid ones, of one question: what others spent of them is seen as often as all of them had their turn
 
 
@@ -152,7 +153,7 @@ class StoredMoney:
         self._believe(began)
         if self.away:
             self.away = False
-            self._report(ServerNotice("the database is back: wallets and caps can be looked up again"))
+            self._report(SharedStoreBack("database", "the database is back: wallets and caps can be looked up again"))
 
     def _in_turn(self) -> list[AllottedPurse]:
         """Return some of the prepaid wallets that nothing else is asked of: others may spend from them."""
@@ -164,7 +165,8 @@ class StoredMoney:
         if not self.away:
             self.away = True
             self._told(0)
-            self._report(ServerNotice("THE DATABASE IS AWAY: calls of keys with a wallet or a cap are refused, all others go on"))
+            meanwhile = "calls of keys with a wallet or a cap are refused, and after a minute those of all keys"
+            self._report(SharedStoreAway("database", f"THE DATABASE IS AWAY: {meanwhile}", REMEDY))
 
     def start(self) -> None:
         """Begin to ask."""

@@ -43,6 +43,8 @@ BUSY_MILLISECONDS_MAX = 500  # that another program's lock is waited for in one 
 RETRY_MILLISECONDS_MIN = 50
 RETRY_MILLISECONDS_MAX = 1_000  # a server is written to again a second after its disk has room
 GIVE_UP_SECONDS_MAX = 2  # for the attempt that runs when the time to stop is over
+#: How PostgreSQL's codes begin of what is wrong with a statement, and is wrong with it for every row: names and rights.
+OF_NO_ROW = ("42", "3F")
 
 Record = CallRow | RefusedCalls
 #: A record, and what is to be called once the database has it for good.
@@ -273,5 +275,8 @@ def charge_statement(paramstyle: str) -> str:
 
 
 def is_fault_of_rows(failure: StorageFailed) -> bool:
-    """Say whether the database works, but does not take these rows."""
-    return isinstance(failure.__cause__, IntegrityError | DataError | InterfaceError | ProgrammingError)
+    """Say whether the database works, but does not take these rows. One whose tables or rights are gone takes none."""
+    cause = failure.__cause__
+    if isinstance(cause, ProgrammingError) and (getattr(cause.orig, "sqlstate", None) or "").startswith(OF_NO_ROW):
+        return False
+    return isinstance(cause, IntegrityError | DataError | InterfaceError | ProgrammingError)

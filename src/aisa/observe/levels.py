@@ -24,6 +24,7 @@ from aisa.facts import (
     Refused,
     ReloadRefused,
     ServerWarning,
+    SharedStoreAway,
     TargetHealth,
     UsageMisreported,
     VendorFailed,
@@ -51,6 +52,7 @@ BY_KIND: Mapping[type, str] = MappingProxyType(
         CredentialRests: ERROR,
         BugFound: ERROR,
         LedgerAway: ERROR,
+        SharedStoreAway: ERROR,
         ReloadRefused: ERROR,
     }
 )

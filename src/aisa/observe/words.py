@@ -32,6 +32,7 @@ from aisa.facts import (
     ReloadRefused,
     Replayed,
     ServerStarted,
+    SharedStoreAway,
     Stopped,
     TargetHealth,
     UsageMisreported,
@@ -100,8 +101,8 @@ def in_words(fact: Fact) -> str:
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged() | AccountChanged() | WalletChanged() | CallStopped():
             said = change_in_words(fact)
-        case LedgerAway():
-            said = f"ACT NOW: the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
+        case LedgerAway() | SharedStoreAway():
+            said = f"ACT NOW: {outage_in_words(fact)}"
         case LedgerBack():
             said = f"the ledger is written again, {fact.rows} call{'' if fact.rows == 1 else 's'} at once"
         case ServerStarted() | CrashSettled() | Reloaded() | ReloadRefused() | NotReady() | Draining() | Stopped():
@@ -109,6 +110,13 @@ def in_words(fact: Fact) -> str:
         case _:
             said = fact.message
     return printable(said)
+
+
+def outage_in_words(fact: LedgerAway | SharedStoreAway) -> str:
+    """Say what a server lacks."""
+    if isinstance(fact, SharedStoreAway):
+        return f"{fact.message}. {fact.remedy}"
+    return f"the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
 
 
 def printable(text: str) -> str:

@@ -188,13 +188,17 @@ def readers_of(url: str) -> Engine:
     return engine
 
 
+BARE = ("The database does not have this version's tables.", "Look whether stores.database names the right one; if so, restore it.")
 #: What PostgreSQL calls an error, or how that begins (SQLSTATE) -> what is the matter, what to do.
 ERRORS = (
     ("55P03", "Other servers keep the database's lock.", "It is tried again; look for one that hangs."),
     ("57014", "The database took too long.", "Look at its load; nothing was changed."),
     ("28", "The database does not let this server in.", "Correct user and password in stores.database."),
     ("3D", "There is no such database.", "Make it: createdb aisa"),
-    ("42501", "The database does not let this user do that.", "Make this user the owner of the database."),
+    ("42501", "The database does not let this user do that.", "Make this user the owner of the database, and of all that is in it."),
+    ("42P01", *BARE),
+    ("42703", *BARE),
+    ("3F000", *BARE),
     ("53", "The database has no room left, or too many connections.", "Look at its disk and at max_connections; nothing was changed."),
     ("57P", "The database is going down or coming up.", "It is tried again."),
     ("25006", "The database is a standby, or read-only.", "Name the primary in stores.database."),

@@ -30,11 +30,12 @@ from aisa.ledger.row import CallRow, Opening
 from aisa.ledger.shared_allotments import AllottedTreasury, MoreWanted
 from aisa.ledger.shared_wallets import MadeWallet, Treasury
 from aisa.ledger.store import LedgerStore
+from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.wallets import Cap
 from aisa.ledger.writer import Writer
 from aisa.observe.metrics import Gauge
 from aisa.shared_uses import SharedUses
-from aisa.states import held, together
+from aisa.states import held, stores_away, together
 from aisa.workers.admin_way import answered_by, metrics_by, page_by
 from aisa.workers.crew import Crew, Worker
 from aisa.workers.messages import (
@@ -296,15 +297,18 @@ class CrewStatement(Statement):
 class CrewStates:
     """The states of all processes of a server, for metrics: those of workers as they are now, so none is there of one that died."""
 
-    def __init__(self, crew: Crew, began: float) -> None:
+    def __init__(self, crew: Crew, began: float, money: StoredMoney | None) -> None:
+        """`money` is that on a database that servers share."""
         self._crew = crew
         self._began = began
+        self._money = money
 
     async def __call__(self) -> list[Gauge]:
         """Return what is now."""
         told = [msgspec.msgpack.decode(answer, type=list[Gauge]) for answer in await self._crew.ask(STATES)]
         workers = Gauge("workers", "Processes that serve calls.", (((), float(len(told))),))
-        return together((held(self._began), [workers], *told))
+        database = stores_away(database=None if self._money is None else self._money.away)
+        return together((held(self._began), [workers, database], *told))
 
 
 class CrewBoard:
@@ -318,9 +322,8 @@ class CrewBoard:
         """Return what there is to see."""
         boards = [msgspec.msgpack.decode(answer, type=BoardShown) for answer in self._asked(BOARD)]
         calls = sorted([call for board in boards for call in board.calls], key=lambda call: -call.age_seconds)[:LIVE_ROWS_MAX]
-        return BoardShown(
-            calls, *(sum(getattr(board, name) for board in boards) for name in ("calls_count", "slots_taken", "rows_waiting"))
-        )
+        count, taken, waiting = (sum(getattr(board, name) for board in boards) for name in ("calls_count", "slots_taken", "rows_waiting"))
+        return BoardShown(calls, count, taken, waiting, limits_away=any(board.limits_away for board in boards))
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all calls in journals."""

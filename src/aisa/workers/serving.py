@@ -83,7 +83,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     take_tokens(config, books.keys, report, gate=doors.gate)
     books.office.adopt = in_thread(books.keys.adopt, report)
     admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
-    metrics.states = CrewStates(crew, wall_clock())
+    metrics.states = CrewStates(crew, wall_clock(), books.money)
     operators = Operators(config, None, doors, settings=settings, metrics=metrics.text, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
     first_key = ensure_first_key(books.keys)

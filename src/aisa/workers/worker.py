@@ -193,7 +193,7 @@ class Worker:
         self.server = HttpServer(app, fitting(share_of(config), report), timers=timers)
         self.parts = Parts(dependencies, edge, None, server=self.server, pools=self.pools, open_pool=open_way, lists=None)
         self.reload = Reload(config, ignore, again=self._told, routes_of=lambda config: self._routes(store, config), swap=self.parts.swap)
-        self.board = BoardView(dependencies.live, ledger, self.journal)
+        self.board = BoardView(dependencies.live, ledger, self.journal, limits_away=lambda: dependencies.admission.store_is_away)
         slots = config.ledger.calls_waiting_max
         self.states = States(dependencies, self.server, ledger=ledger, journal=self.journal, names_of=self._listed, slots=slots)
 

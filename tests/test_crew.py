@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import re
 import signal
+import socket
 from pathlib import Path
 
 from aisa.config.schema import Config
+from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.process import ignore
 from aisa.storage.lock import own_folder
-from aisa.storage.shared_memory import LOCK_NAME, SharedLock, SharedMemory, new_memory
-from aisa.workers.crew import Crew, Descriptors, Worker
+from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, SharedMemory, new_memory
+from aisa.workers.crew import BEATS, STILL_LOOKS, STILL_LOOKS_MAX, Crew, Descriptors, Worker
+from server import serving
+from test_workers import ask, connection, sample, until, workers_of
 
 
 class NoBooks:
@@ -49,3 +55,45 @@ def test_a_worker_that_is_just_being_made_does_not_outlive_a_stop(tmp_path: Path
 
     assert asyncio.run(main()) == [-signal.SIGKILL]
     own_folder(str(tmp_path)).release()
+
+
+def test_a_worker_that_stands_still_is_told_and_killed_after_a_minute(tmp_path: Path) -> None:
+    """[issue 13] By looks, not by time: who was stopped with its office has a minute from then on. One that goes on is told too."""
+
+    async def main() -> tuple[int, list[str]]:
+        told: list[Fact] = []
+        memory = SharedMemory(new_memory(tmp_path, random.Random(1)), SharedLock(tmp_path / LOCK_NAME))
+        crew = Crew(Config(), Descriptors(0, 0), memory, office=NoBooks(), report=told.append)
+        process, (ours, theirs) = await asyncio.create_subprocess_exec("sleep", "600"), socket.socketpair()
+        with ours, theirs:
+            worker = crew.workers[1] = Worker(1, process, ours)
+            worker.ready.set_result(True)
+            for turns in (1, STILL_LOOKS, 1, STILL_LOOKS_MAX):
+                assert process.returncode is None
+                memory.words[WORKER_WORDS + BEATS] += 1
+                for _ in range(turns + 1):  # the first sees that it has gone on
+                    crew.look()
+            return await process.wait(), [fact.message for fact in told if isinstance(fact, ServerNotice | ServerWarning)]
+
+    status, words = asyncio.run(main())
+    assert status == -signal.SIGKILL
+    assert [re.sub(r"\d+", "N", said).partition(":")[0] for said in words] == [
+        f"WORKER N (process N) {what}" for what in ("stands still", "goes on", "stands still")
+    ]
+
+
+def test_no_new_connection_waits_for_a_worker_that_stands_still(tmp_path: Path) -> None:
+    """[issue 13] Half of them did, for as long as it stood, and whoever looked at the server waited five seconds for its answer."""
+    with serving(tmp_path, "metrics: {listen: '127.0.0.1:0'}\n", workers=2) as server:
+        victim = workers_of(server)[0]
+        os.kill(victim, signal.SIGSTOP)
+        try:
+            until(lambda: "stands still: new connections go to the others" in server.log, "nobody notices")
+            clients = [connection(server) for _ in range(6)]
+            assert [ask(client, server.key, "embedded/tiny", max_tokens=2)[0] for client in clients] == [200] * 6
+            assert (sample(server, "aisa_workers"), sample(server, "aisa_workers_standing")) == (1, 1)
+        finally:
+            os.kill(victim, signal.SIGCONT)
+        until(lambda: f"(process {victim}) goes on" in server.log, "nobody sees that it goes on")
+        for client in clients:
+            client.close()

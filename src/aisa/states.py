@@ -53,6 +53,7 @@ class States:
     def _now_so(self) -> Iterator[Gauge]:
         live, ledger = tuple(self._dependencies.live), self._ledger
         yield stores_away(database=ledger.database_is_away, limits=self._dependencies.admission.store_is_away)
+        yield standing(0)  # who tells this does not
         kinds = Counter("stream" if context.request.stream else "document" for context in live)
         values = tuple([((("kind", kind),), float(kinds[kind])) for kind in ("stream", "document")])
         yield Gauge("calls_in_flight", "Calls that run.", values)
@@ -78,6 +79,11 @@ class States:
         resting = [((("vendor", each.name),), float(sum(trouble.seconds > 0 for trouble in each.troubles))) for each in vendors]
         yield Gauge("vendor_targets_asked_last", "Targets that failed lately and are asked last for a while.", tuple(resting))
         yield from held(self._began)
+
+
+def standing(count: int) -> Gauge:
+    """Return how many worker processes stand still."""
+    return one("workers_standing", "Worker processes that stand still: stopped, or in something without end.", count)
 
 
 def stores_away(**away: bool | None) -> Gauge:

@@ -12,14 +12,21 @@ from typing import NamedTuple, Protocol
 
 from aisa.config.schema import Config
 from aisa.errors import ApiError
-from aisa.facts import Fact, ServerWarning
+from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.http.server import GRACE_SECONDS_MAX
 from aisa.storage.shared_memory import WORKER_WORDS, WORKERS_MAX, SharedMemory
-from aisa.workers.link import Link
+from aisa.workers.link import ASK_SECONDS_MAX, Link
 from aisa.workers.messages import Begin, Drain, Message, ModelsKnown, Ready
 
-#: The words of a worker in shared memory: calls whose task runs, open connections, and connections that it was ever passed.
-CALLS, CONNECTIONS, RECEIVED = range(3)
+#: The words of a worker in shared memory: calls whose task runs, open connections, connections that it was ever passed; and how often it
+#: has said so, twenty times a second for as long as its loop turns.
+CALLS, CONNECTIONS, RECEIVED, BEATS = range(4)
+LOOK_SECONDS = (
+    1.0  # between two looks at whether a worker's loop turns. Looks are counted, as time goes on for whoever is stopped as a whole
+)
+STILL_LOOKS = 3  # that find it standing, after which new connections go to the others
+STILL_LOOKS_MAX = 60  # after which it is killed, and another begins: what it had open stands as long
+STILL_ANSWER_SECONDS = 0.1  # for an answer of one that stands: it gets the question all the same
 START_SECONDS_MAX = 60.0  # for a worker to be ready; a start takes a second, on a busy machine several
 RESTART_PAUSE_SECONDS = 1.0  # before another is started for one that lived for less than this
 UNREADY_PAUSE_SECONDS = 3.0  # for one that was never ready: a start takes a second of a core, and the database may be away for minutes
@@ -38,7 +45,7 @@ class Descriptors(NamedTuple):
 class Worker:
     """One worker process. `passed` counts the connections that it was ever passed; `unwritten` are ids of its rows that wait here.
 
-    `claims` are its calls with an Idempotency-Key by their marks.
+    `claims` are its calls with an Idempotency-Key by their marks. `still` is how many looks have found that it stands, at the same `beats`.
     """
 
     link: Link
@@ -49,12 +56,18 @@ class Worker:
         self.process = process
         self.channel = channel
         self.passed = 0
+        self.beats = self.still = 0
         self.ready: asyncio.Future[bool] = loop.create_future()
         self.silent: asyncio.Future[None] = loop.create_future()  # done when nothing more comes from it
         self.began = loop.time()
         self.unwritten: dict[str, asyncio.Future[None]] = {}
         self.claims: dict[str, str] = {}
         self.written: list[str] = []
+
+    @property
+    def stands(self) -> bool:
+        """Whether its loop does not turn: it was stopped, or does something without end."""
+        return self.still >= STILL_LOOKS
 
     @property
     def takes_connections(self) -> bool:
@@ -98,6 +111,7 @@ class Crew:
     async def start(self, count: int) -> bool:
         """Start so many, and return whether all of them are ready."""
         workers = [await self._hire() for _ in range(count)]
+        self.look()
         with suppress(TimeoutError):
             async with asyncio.timeout(START_SECONDS_MAX):
                 return all([await worker.ready for worker in workers])
@@ -108,7 +122,10 @@ class Crew:
         return any(worker.takes_connections for worker in self.workers.values())
 
     def pass_on(self, accepted: socket.socket) -> None:
-        """Pass a connection to the worker with the fewest streams; an open connection counts as much, as it may ask for one."""
+        """Pass a connection to the worker with the fewest streams; an open connection counts as much, as it may ask for one.
+
+        To one that stands only if all do.
+        """
         with accepted:
             for worker in sorted([worker for worker in self.workers.values() if worker.takes_connections], key=self._load):
                 try:
@@ -126,7 +143,8 @@ class Crew:
 
     async def ask(self, what: str, body: bytes = b"", *, but: Worker | None = None) -> list[bytes]:
         """Ask all of them at once, or all but one, and return the answers of those that answer."""
-        asked = [worker.link.ask(what, body) for worker in self.workers.values() if worker is not but and worker.ready.done()]
+        workers = [worker for worker in self.workers.values() if worker is not but and worker.ready.done()]
+        asked = [worker.link.ask(what, body, STILL_ANSWER_SECONDS if worker.stands else ASK_SECONDS_MAX) for worker in workers]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, ApiError):
@@ -163,9 +181,31 @@ class Crew:
         for worker in self.workers.values():
             kill(worker.process)
 
-    def _load(self, worker: Worker) -> int:
+    def look(self) -> None:
+        """See whose loop turns, from now on: who stands is told, and killed if it stands for long."""
+        for worker in self.workers.values():
+            if worker.ready.done():
+                self._look_at(worker)
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, self.look)
+
+    def _look_at(self, worker: Worker) -> None:
+        who, stood = f"WORKER {worker.number} (process {worker.process.pid})", worker.stands
+        beats = self._memory.words[worker.number * WORKER_WORDS + BEATS]
+        worker.still = worker.still + 1 if beats == worker.beats else 0
+        worker.beats = beats
+        if worker.still >= STILL_LOOKS_MAX:
+            kill(worker.process)
+        elif self._stopping or worker.stands == stood:
+            pass  # who leaves may wait for its last words with a loop that has ended
+        elif stood:
+            self._report(ServerNotice(f"{who} goes on"))
+        else:
+            ends = f"is killed if it does not go on within {STILL_LOOKS_MAX * LOOK_SECONDS:g} s"
+            self._report(ServerWarning(f"{who} stands still: new connections go to the others, what it has open waits, and it {ends}"))
+
+    def _load(self, worker: Worker) -> tuple[bool, int]:
         words, at = self._memory.words, worker.number * WORKER_WORDS
-        return int(words[at + CALLS] + words[at + CONNECTIONS] + worker.passed - words[at + RECEIVED])
+        return worker.stands, int(words[at + CALLS] + words[at + CONNECTIONS] + worker.passed - words[at + RECEIVED])
 
     async def _hire(self) -> Worker:
         number = min(self._free)

@@ -35,7 +35,7 @@ from aisa.ledger.wallets import Cap
 from aisa.ledger.writer import Writer
 from aisa.observe.metrics import Gauge
 from aisa.shared_uses import SharedUses
-from aisa.states import held, stores_away, together
+from aisa.states import held, standing, stores_away, together
 from aisa.workers.admin_way import answered_by, metrics_by, page_by
 from aisa.workers.crew import Crew, Worker
 from aisa.workers.messages import (
@@ -306,9 +306,10 @@ class CrewStates:
     async def __call__(self) -> list[Gauge]:
         """Return what is now."""
         told = [msgspec.msgpack.decode(answer, type=list[Gauge]) for answer in await self._crew.ask(STATES)]
-        workers = Gauge("workers", "Processes that serve calls.", (((), float(len(told))),))
+        workers = Gauge("workers", "Processes that serve calls, and answer.", (((), float(len(told))),))
+        still = standing(sum(worker.stands for worker in self._crew.workers.values()))
         database = stores_away(database=None if self._money is None else self._money.away)
-        return together((held(self._began), [workers, database], *told))
+        return together((held(self._began), [workers, still, database], *told))
 
 
 class CrewBoard:

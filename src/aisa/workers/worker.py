@@ -67,7 +67,7 @@ from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
 from aisa.wire.tokenized_text import Tokenizer
 from aisa.workers.admin_way import OfficeConsole, OfficeGate, OfficeMetrics
-from aisa.workers.crew import CALLS, CONNECTIONS, RECEIVED, inherited_sockets
+from aisa.workers.crew import BEATS, CALLS, CONNECTIONS, RECEIVED, inherited_sockets
 from aisa.workers.desk import RetriesByLink, RowsByLink, SharedMoney, UsesByLink, WorkerStatement
 from aisa.workers.link import Link
 from aisa.workers.messages import (
@@ -261,6 +261,7 @@ class Worker:
 
     def _publish(self) -> None:
         words, at = self.memory.words, self.number * WORKER_WORDS
+        words[at + BEATS] += 1
         words[at + CALLS], words[at + CONNECTIONS] = self.server.calls_count, self.server.connections_count
         words[at + RECEIVED] = self.passed.received - self.passed.arriving  # each is in one of the three, whenever the office looks
         self._loop.call_later(PUBLISH_SECONDS, self._publish)

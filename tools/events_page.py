@@ -98,7 +98,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "model": "in `call` the model's name in the configuration or as it was asked for; else the vendor's name for it",
         "number": "which of the vendor's credentials, from 1",
         "of": "how many credentials the vendor has",
-        "outcome": "`completed`, `failed` (nothing was sent), `cut` (a stream broke off), `client_gone`, `client_stalled`, `shut_down`",
+        "outcome": "`completed`, `failed` (nothing was sent), `cut` (a stream broke off), `client_gone`, `client_stalled`, `shut_down`; "
+        "`refused` by a limit, a cap or a wallet before anything was asked",
         "path": "of the HTTP request, its first 128 characters",
         "price_source": "whose price the call cost",
         "problems": "what is wrong, each with the setting that it is about",

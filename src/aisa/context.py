@@ -25,7 +25,7 @@ from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
-from aisa.ledger.refusal import Refusal, not_kept
+from aisa.ledger.refusal import REFUSED, Refusal, not_kept
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
 from aisa.long_counts import LongCounts
 from aisa.money import Nanos
@@ -223,6 +223,7 @@ class CallContext:
             if not settled:  # a bug of ours ended the call
                 self.settle(CUT if self.life.answered else FAILED)
         elif self.error is not None:
+            self.life.outcome = REFUSED
             self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
         if self.life.failed is not None:
             without_frames(self.life.failed)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -14,20 +15,21 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 
+from aisa.composition import in_thread
 from aisa.edge.admin_gate import WRONG_KEYS_MAX, AdminGate, Hosts
 from aisa.edge.control import Control
 from aisa.edge.routes import RouteTable
 from aisa.errors import ApiError
-from aisa.identity.keys import TokenAdminKeys
+from aisa.identity.keys import ADOPT_AGAIN_SECONDS, TokenAdminKeys
 from aisa.identity.tokens import Tokens
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.doubted import DoubtedAdminKeys
-from aisa.keys.rules import READ
+from aisa.keys.rules import READ, Key
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from aisa.testing.clock import run_virtual
 from identity_rig import AUDIENCE, NOW, Provider, identity_provider, private_key, public_key
-from test_identity import Bench
+from test_identity import Bench, OneKey
 
 RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 CURVES: dict[str, Any] = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
@@ -140,6 +142,38 @@ def test_whoever_cannot_be_looked_up_or_has_no_right_has_guessed_no_admin_key(pr
 
     run_virtual(scene())
     database.close()
+
+
+def test_somebody_whose_key_could_not_be_kept_is_tried_again(provider: Provider) -> None:
+    """[issue 13] With the database away at his first call, he could be listed and disabled only after a restart and another call."""
+
+    async def scene() -> None:
+        bench = await Bench(provider).fetched()
+        for seconds, met in ((0, 1), (ADOPT_AGAIN_SECONDS - 1, 1), (1, 2)):
+            bench.now += seconds
+            assert (bench.keys.verify(provider.token()).label, len(bench.met)) == ("ann", met)
+        bench.own.kept[bench.met[0].id] = bench.met[0]
+        bench.now += 2 * ADOPT_AGAIN_SECONDS
+        bench.keys.verify(provider.token())
+        assert len(bench.met) == 2
+
+    async def twice() -> None:
+        tried, reported = list[str](), list[object]()
+
+        def adopt(key: Key) -> None:
+            tried.append(key.id)
+            if len(tried) == 1:
+                raise ApiError("internal_error", "The disk is full.")
+
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        begin = in_thread(adopt, reported.append)
+        for _ in range(3):
+            begin(OneKey.key)
+            await asyncio.to_thread(lambda: None)  # behind it
+        assert (len(tried), len(reported)) == (2, 1)
+
+    run_virtual(scene())
+    asyncio.run(twice())
 
 
 def test_a_set_of_keys_that_is_larger_than_any_is_not_read(provider: Provider) -> None:

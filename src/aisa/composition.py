@@ -282,6 +282,7 @@ def in_thread(adopt: Callable[[Key], None], report: Callable[[Fact], None]) -> C
             adopt(key)
         except ApiError as error:
             report(ServerWarning(f"the key of {key.label} cannot be kept, so it is not listed: {error.message}"))
+            begun.discard(key.id)
 
     def begin(key: Key) -> None:
         if key.id not in begun:  # workers meet one person at the same time

@@ -15,6 +15,8 @@ from aisa.identity.rules import looks_like_token
 from aisa.keys.port import AdminKeys, Keys
 from aisa.keys.rules import KEYS_MAX, AdminKey, Key, verify_state
 
+ADOPT_AGAIN_SECONDS = 60.0  # after which somebody whose key could not be kept, as the database was away, is told of again
+
 
 class KnownKeys(Keys, Protocol):
     """The keys of a server as tokens need them."""
@@ -28,7 +30,8 @@ class TokenKeys:
     """The keys of a server, and tokens besides; implements `keys.port.Keys`.
 
     Who comes with a token for the first time is told to `adopt`, which may keep a key of his: its state, models, cap and limits then count
-    for him, whose account is that of his token. `disabled` are the names of accounts that are.
+    for him, whose account is that of his token. As long as there is none he is told of again. `disabled` are the names of accounts that
+    are.
     """
 
     def __init__(
@@ -39,18 +42,19 @@ class TokenKeys:
         self._disabled = disabled
         self._adopt = adopt
         self._wall_clock = wall_clock
-        self._met: set[str] = set()  # who was told to `adopt`: no more than keys may be
+        self._met: dict[str, float] = {}  # of whom `adopt` was told, and when last: no more than keys may be
 
     def verify(self, secret: str | None) -> Key:
         """Return the active key with this secret, or that of a good token. Raises ApiError as `Keys.verify`, and as `Prover.prove`."""
         if secret is None or not looks_like_token(secret) or self._keys.known(secret) is not None:
             return self._keys.verify(secret)
-        key = self._of(self._tokens.prove(secret))
-        verify_state(key, self._wall_clock())
+        key, now = self._of(self._tokens.prove(secret)), self._wall_clock()
+        verify_state(key, now)
         if key.account in self._disabled:
             raise ApiError("invalid_api_key", f"The account {key.account!r} of this token is disabled.")
-        if key.id not in self._met and len(self._met) < KEYS_MAX:
-            self._met.add(key.id)
+        met = self._met.get(key.id)
+        if len(self._met) < KEYS_MAX if met is None else self._keys.with_id(key.id) is None and abs(now - met) >= ADOPT_AGAIN_SECONDS:
+            self._met[key.id] = now
             self._adopt(key)
         return key
 

@@ -16,9 +16,9 @@ from aisa.providers.counting import AskedOf
 from aisa.providers.heard_texts import as_told, counted, heard
 from aisa.providers.shape import Target
 from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
-from aisa.wire.chat import Known
+from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
-from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.finish import FAILURE, FUNCTION_CALL, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
 from aisa.wire.running_count import RunningCount
 from aisa.wire.shown import Asked, Shown
@@ -67,13 +67,13 @@ class AnswerBuilder:
         self._final: Usage | None = None  # once nothing of it changes any more
 
     @cached_property
-    def _known(self) -> Known:
-        return (self._request.chat or self._request.as_chat()).known
+    def _chat(self) -> ChatRequest:
+        return self._request.chat or self._request.as_chat()
 
     @cached_property
     def _legacy(self) -> bool:
         """Whether calls are in the older form."""
-        return self._known.functions is not None and not self._known.tools
+        return self._chat.known.functions is not None and not self._chat.known.tools
 
     # What a reader tells.
 
@@ -295,7 +295,6 @@ class AnswerBuilder:
         """Return what is left, and the finishes. Raises VendorError where the answer is nothing but a reason that nobody knows."""
         for choice, index in list(self._ungiven):  # what takes nothing is given an empty object
             self.give(choice, index, "{}")
-        terms = ToolTerms(self._request.chat or self._request.as_chat())
         for choice in sorted(self._verdicts):
             verdict, word = self._verdicts[choice]
             if verdict == UNKNOWN:
@@ -304,8 +303,9 @@ class AnswerBuilder:
                 verdict = STOP
                 self.unknown += [word] if word else []
             called = self._calls.get(choice, 0) > 0
-            reason = terms.reason(verdict, called=called and not self._legacy, called_legacy=called and self._legacy)
-            self._parts.append(Finish(choice, reason))
+            if called or verdict == FUNCTION_CALL:  # of no other is the request asked, which may have to be translated for that
+                verdict = ToolTerms(self._chat).reason(verdict, called=called and not self._legacy, called_legacy=called and self._legacy)
+            self._parts.append(Finish(choice, verdict))
         self.closed = True
         return self.take()
 

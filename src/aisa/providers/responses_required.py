@@ -32,6 +32,7 @@ GROWN: dict[str, dict[str, object]] = {
     "output_text": {"text": ""},
     "refusal": {"refusal": ""},
 }
+GROWING: dict[object, str] = {ADDED: "item", PART_ADDED: "part"}  # events that have one, and the member that it is
 OPENINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
 #: A stream may hold 64 KiB: a quarter of it for done items as they came, for a vendor that does not repeat them at the end. Beyond, as of
 #: pictures, they are not written twice.
@@ -207,7 +208,9 @@ def with_grown(event: Tree) -> Tree:
     kind, response = event.get("type"), event.get("response")
     if kind in OPENINGS and is_tree(response) and response.get("output") is None:
         return {**event, "response": {**response, "output": []}}
-    name = {ADDED: "item", PART_ADDED: "part"}.get(str(kind), "")
+    name = GROWING.get(kind)
+    if name is None:
+        return event
     added = as_tree(event.get(name))
     grown = GROWN.get(str(added.get("type")), {})
     missing = {member: empty for member, empty in grown.items() if not (added.get(member) or isinstance(added.get(member), type(empty)))}

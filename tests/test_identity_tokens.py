@@ -144,6 +144,23 @@ def test_whoever_cannot_be_looked_up_or_has_no_right_has_guessed_no_admin_key(pr
     database.close()
 
 
+def test_a_provider_that_starts_beside_the_server_is_soon_asked_again(provider: Provider) -> None:
+    """[issue 13] While there are no keys nobody is let in: for a minute after the first look, and clients were told to wait a second."""
+
+    async def scene() -> None:
+        bench = Bench(provider)
+        bench.documents.away = True
+        bench.signing_keys.fetch()
+        await asyncio.sleep(0.001)
+        with pytest.raises(ApiError) as refusal:
+            bench.keys.verify(provider.token())
+        bench.documents.away = False
+        await asyncio.sleep(refusal.value.retry_after or 0)
+        assert bench.keys.verify(provider.token()).label == "ann"
+
+    run_virtual(scene())
+
+
 def test_somebody_whose_key_could_not_be_kept_is_tried_again(provider: Provider) -> None:
     """[issue 13] With the database away at his first call, he could be listed and disabled only after a restart and another call."""
 

@@ -22,6 +22,7 @@ RENEW_SECONDS = 3_600.0
 RETRY_SECONDS = (
     60.0  # after a failure, and at least between two fetches for keys that are not known: who invents their names must not set the pace
 )
+FIRST_SECONDS = 5.0  # after a failure while there are none: nobody is let in, and a provider that starts beside us is soon there
 FETCH_SECONDS_MAX = 20.0
 KEYS_MAX = 100  # of one provider; usual are two to four
 DISCOVERY = "/.well-known/openid-configuration"
@@ -75,7 +76,8 @@ class SigningKeys:
         if self._fetching is None and (self._asked_at is None or self._loop.time() - self._asked_at >= RETRY_SECONDS):
             self.fetch()
         if self._fetching is not None or not self._keys:
-            raise ApiError("overloaded", "The identity provider's signing keys are not here yet. Try again soon.", retry_after=1)
+            wait = 1 if self._fetching is not None else FIRST_SECONDS
+            raise ApiError("overloaded", "The identity provider's signing keys are not here yet. Try again soon.", retry_after=wait)
         raise ApiError("invalid_api_key", "The token is signed by no key of the identity provider of this server.")
 
     def fetch(self) -> None:
@@ -93,7 +95,7 @@ class SigningKeys:
                 self._report(ServerNotice("the identity provider's signing keys are here again"))
             self._failed = False
         except (UpstreamFailed, OSError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
-            wait = RETRY_SECONDS
+            wait = RETRY_SECONDS if self._keys else FIRST_SECONDS
             why = error.detail or error.error.message if isinstance(error, UpstreamFailed) else str(error) or "it did not answer in time"
             if not self._failed:  # once, until it works again
                 kept = "those of before count" if self._keys else "no token is taken until then"

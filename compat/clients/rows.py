@@ -42,6 +42,10 @@ THREE = f"{CHAT}, {RESPONSES}, {MESSAGES}"
 FOUR = f"{THREE}, {GEMINI}"
 
 ODD_401 = "It asks six times when its key is refused, and says so only then."
+OWN_WORDS = "A refusal's words are in no message of its errors: it wants codes that are numbers. Its list of models is of another form."
+OWN_WORDS_AND_NULLS = (
+    f"{OWN_WORDS} Ask for no usage in streams: it breaks off at `usage: null`, which every chunk then has, as OpenAI's do."
+)
 CLIENTS = (
     node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
     node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
@@ -86,6 +90,18 @@ CLIENTS = (
     python("CrewAI", "crewai", "python/crewai_client.py", f"{CHAT}, {RESPONSES}"),
     python("LiteLLM (library)", "litellm", "python/litellm_client.py", f"{FOUR}, {EMBEDDINGS}"),
     python("any-llm", "any-llm-sdk[anthropic,gemini]", "python/any_llm_client.py", f"{FOUR}, {EMBEDDINGS}"),
+    python("OpenRouter (Python)", "openrouter", "python/openrouter_client.py", f"{CHAT}, {RESPONSES}, {EMBEDDINGS}", note=OWN_WORDS),
+    node(
+        "OpenRouter (JavaScript)", "@openrouter/sdk", "node/openrouter.mjs", f"{CHAT}, {RESPONSES}, {EMBEDDINGS}", note=OWN_WORDS_AND_NULLS
+    ),
+    node(
+        "TanStack AI",
+        "@tanstack/ai @tanstack/ai-openai @tanstack/ai-anthropic @tanstack/ai-gemini zod",
+        "node/tanstack-ai.mjs",
+        FOUR,
+    ),
+    python("Google ADK", "google-adk litellm", "python/google_adk.py", f"{GEMINI}, {CHAT}"),
+    python("Inspect AI", "inspect-ai openai anthropic google-genai", "python/inspect_ai_client.py", FOUR),
     python("llm", "llm", "shell/llm.sh", CHAT),
     python("aider", "aider-chat", "shell/aider.sh", CHAT),
     python("gptme", "gptme", "shell/gptme.sh", CHAT),

@@ -19,7 +19,7 @@ from aisa.admission.store import StoreAdmission, opener_of
 from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
 from aisa.config.limits import Limits, Tier
 from aisa.errors import ApiError
-from aisa.facts import Fact
+from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
 from aisa.storage.unanswered import LOOKS_MAX
 from aisa.usage import Usage
 from limits_rig import KINDS, LimitsStore, limits_store
@@ -339,6 +339,31 @@ def test_a_store_that_answers_but_does_not_work_is_away(trouble: str) -> None:
         assert way.mode is Mode.SHARE
         lease.release(Usage())
         kept.release(Usage())
+        await way.stop()
+
+    with store_server() as server:
+        asyncio.run(main(server))
+
+
+@needs_server
+def test_a_store_that_comes_and_goes_is_told_once_with_what_it_says() -> None:
+    """[issue 13] A full one works for moments: two lines a second from each process, of which none said why, hid everything else."""
+
+    async def main(server: LimitsStore) -> None:
+        heard = Heard()
+        world, way, admission = await admission_on(server, Limits(default_tier="t", tiers={"t": Tier(rpm=1_000_000)}), heard=heard)
+        for told in ([SharedStoreAway, SharedStoreBack], [SharedStoreAway], []):
+            heard.clear()
+            server.ask("REPLICAOF", "127.0.0.1", "1")
+            await world.call()
+            await way.away()
+            if told:
+                await heard.until("AWAY (READONLY ")
+            server.ask("REPLICAOF", "NO", "ONE")
+            while not way.is_open:
+                await asyncio.wait([way._task], timeout=0.02)
+            assert [type(fact) for fact in heard] == told
+        assert admission.store_is_away
         await way.stop()
 
     with store_server() as server:

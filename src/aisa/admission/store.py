@@ -75,7 +75,7 @@ class StoreAdmission(MemoryAdmission):
     @property
     def store_is_away(self) -> bool | None:
         """Whether the store does not answer."""
-        return not self._way.is_open
+        return self._way.is_away
 
     def configure(self, limits: Limits) -> None:
         """Let other limits hold from now on; what was used stays used."""

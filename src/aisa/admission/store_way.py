@@ -33,9 +33,9 @@ class Mode(Enum):
 
 
 class Script(Protocol):
-    """What decides on limits in a store, over one connection; `lost` is done when that answers no more."""
+    """What decides on limits in a store, over one connection; `lost` is done when that answers no more, with what was said of that."""
 
-    lost: asyncio.Future[None]
+    lost: asyncio.Future[str]
 
     def run(self, keys: Sequence[str], arguments: Iterable[str]) -> asyncio.Future[list[str]]:
         """Have it decide, whole or not at all; the future has its words, or raises StoreAway."""
@@ -80,7 +80,7 @@ class StoreWay:
         self._numbers = count()
         self._connection: Script | None = None
         self._shares_until: float | None = None  # None: it was never there
-        self._said_away = False
+        self._said_away = self._comes_and_goes = False
 
     @property
     def mode(self) -> Mode:
@@ -96,6 +96,11 @@ class StoreWay:
     def is_open(self) -> bool:
         """Whether the store answers, as far as is known."""
         return self._connection is not None and not self._connection.lost.done()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether operators have to look at the store: it does not answer, or does so for moments only."""
+        return self._said_away or not self.is_open
 
     def share_of(self, limit: int) -> int:
         """Return this process's share of a limit, by how many processes there were when they were counted last."""
@@ -156,7 +161,7 @@ class StoreWay:
         while True:
             connection = self._connection
             if connection is None or connection.lost.done():
-                self._say_away("it does not answer")
+                self._say_away((connection and connection.lost.result()) or "it does not answer")
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._try()
             else:
@@ -177,10 +182,8 @@ class StoreWay:
         self._connection = connection
         seconds = 0.0 if self._shares_until is None else self.span / MICROS
         self._shares_until = self._loop.time() + seconds
-        if self._said_away:
-            then = f"shares count for {seconds:g} s more, then it decides" if seconds else "it decides"
-            self._report(SharedStoreBack("limits", f"the store of limits is back; {then}"))
-        self._said_away = False
+        if not self._comes_and_goes:
+            self._say_back(f"shares count for {seconds:g} s more, then it decides" if seconds else "it decides")
 
     async def _renew(self, connection: Script) -> bool:
         """Say that this process and its leases are there, and count the processes. False if the store is away."""
@@ -199,18 +202,26 @@ class StoreWay:
             return False
         if self.mode is Mode.STORE:
             self._least = 1
+            self._say_back("it decides")
         self.processes = max(number, self._least)
         return True
 
     def _say_away(self, why: str) -> None:
         if not self._said_away:
             self._said_away = True
+            until = self._shares_until
+            self._comes_and_goes = until is not None and self._loop.time() < until  # a full one does: that is told once until it decides
             meanwhile = {
                 Mode.NOBODY: "calls of keys with limits are refused",
                 Mode.SHARE: f"each process allows its share, one of {self.processes}",
                 Mode.STORE: "it is asked again",
             }[self.mode]
             self._report(SharedStoreAway("limits", f"THE STORE OF LIMITS IS AWAY ({why}): {meanwhile}", REMEDY))
+
+    def _say_back(self, then: str) -> None:
+        if self._said_away:
+            self._said_away = self._comes_and_goes = False
+            self._report(SharedStoreBack("limits", f"the store of limits is back; {then}"))
 
 
 PROCESSES = "aisa:processes"

@@ -20,12 +20,16 @@ class StoreAway(Exception):
 
 
 class Unanswered:
-    """The questions of one connection, the oldest first; `lost` is done when it answers no more. Belongs to the loop that made it."""
+    """The questions of one connection, the oldest first; `lost` is done when it answers no more, with what was said of that, if anything.
+
+    Belongs to the loop that made it.
+    """
 
     def __init__(self, looks_max: int, give_up: Callable[[], None]) -> None:
         """`give_up` ends a connection that has answered nothing for too long."""
         self._loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self._said = ""
         self._asked: deque[asyncio.Future[object]] = deque()
         self._looks_max = looks_max
         self._give_up = give_up
@@ -53,13 +57,14 @@ class Unanswered:
 
     def refused(self, why: str) -> None:
         """Let the oldest have no answer. Raises IndexError if nothing was asked."""
+        self._said = why
         fail(self._asked.popleft(), why)
 
     def end(self) -> None:
         """Let all that is unanswered stay so."""
         if self.lost.done():
             return
-        self.lost.set_result(None)
+        self.lost.set_result(self._said)
         asked, self._asked = self._asked, deque()
         for answer in asked:
             fail(answer, "it did not answer in time, or the connection broke")

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
+from aisa.config.schema import Prices
 from aisa.facts import Fact, UsageMisreported
 from aisa.notices import QUIET_SECONDS, Notices
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
+from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.shown import Shown
 from aisa.wire.usage_report import UsageReport
 from one_call import IN, OUT, made, row_of
-from rig import DONE, HEAD, Rig, body, chunk, document, event, text
+from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, event, text
 
 SEED = 20_261_128
 TEXT = ["Hello", " there", "."]  # three deltas, and twelve bytes: three tokens by either count
@@ -199,3 +201,21 @@ def test_no_report_breaks_the_sums() -> None:
         assert document["total_tokens"] == billed.input_tokens + billed.output_tokens
         assert all(type(document[name]) is int for name in ("prompt_tokens", "completion_tokens"))
         json.dumps(document)
+
+
+@pytest.mark.parametrize("bound", [1, 3, 15, 16])
+def test_a_bound_that_was_raised_is_no_limit_on_what_can_have_been_made(bound: int) -> None:
+    """[fault M4] The Responses API takes none below 16 tokens, so that as many are asked for, may be made, and cost what they do."""
+    said = {
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": "one two", "annotations": []}],
+    }
+    report = {"input_tokens": 9, "output_tokens": 16, "total_tokens": 25}
+    answer = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": [said], "usage": report}
+    vendor = ScriptedUpstream(Script([json.dumps(answer).encode()], headers={}))
+    rig = Rig(vendor, vendor={"dialect": "responses"}, prices=Prices(input=IN / 1_000, output=OUT / 1_000))
+    run_virtual(rig.call(MemoryClient(), body(max_tokens=bound)))
+    assert (row_of(rig).billed.output_tokens, row_of(rig).billed.source, row_of(rig).cost) == (16, REPORTED, 9 * IN + 16 * OUT)
+    assert told(rig) == []

@@ -25,6 +25,7 @@ LoadTokenizer = Callable[[str], Tokenizer]
 NO_TOKENIZERS: Mapping[str, Tokenizer] = MappingProxyType({})
 NO_ANSWERS: Mapping[str, list[Answer]] = MappingProxyType({})
 MEASURES_MAX = 1_000  # targets whose answers are learned from; callers can make names up, and the oldest goes
+BOUND_MIN = 16  # of a bound on the output at the Responses API, to which a smaller one is raised: as much may be used
 OUTPUT_TOKENS_MAX = 1_000_000  # of a choice, where neither request nor model says it: beyond what any model writes
 
 
@@ -85,7 +86,8 @@ class AskedOf(OwnInput):
         self._request = request
         self._times = 1
         self.input_tokens_max = target.context_window or INPUT_TOKENS_MAX
-        most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
+        bound = max(request.max_tokens, BOUND_MIN) if request.max_tokens else 0
+        most = max(bound, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
 
     def again(self) -> None:

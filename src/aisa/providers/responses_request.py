@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from aisa.providers.concessions import Concessions
+from aisa.providers.counting import BOUND_MIN
 from aisa.providers.responses_reader import BREAK, PHASE
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
@@ -24,7 +25,6 @@ from aisa.wire.trees import Tree, is_list, is_tree, key_in, text_or_none, trees_
 ENCRYPTED = "encrypted_content"  # in `include`: what lets reasoning come back, as nothing is stored
 INCLUDED = f"reasoning.{ENCRYPTED}"
 LOGPROBS = "message.output_text.logprobs"
-OUTPUT_TOKENS_MIN = 16  # that OpenAI lets be asked for
 #: Members of a chat request that have the same name and meaning here.
 SAME = (
     "temperature",
@@ -81,9 +81,9 @@ def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> d
     body |= tools_of(chat)
     body |= {name: Raw(chat.fields[name]) for name in SAME if name in chat.fields and bytes(chat.fields[name]) != b"null"}
     if (bound := chat.max_tokens) is not None:
-        if bound < OUTPUT_TOKENS_MIN:
-            concessions.move(chat.bound_name, OUTPUT_TOKENS_MIN)
-        body["max_output_tokens"] = max(bound, OUTPUT_TOKENS_MIN)
+        if bound < BOUND_MIN:
+            concessions.move(chat.bound_name, BOUND_MIN)
+        body["max_output_tokens"] = max(bound, BOUND_MIN)
     if chat.known.reasoning_effort is not None:
         body["reasoning"] = {"effort": chat.known.reasoning_effort}
     form = {"format": flat_format(chat.known.response_format), "verbosity": chat.known.verbosity}

@@ -121,6 +121,7 @@ DOORS: Rows = {
             "responses_client_tools:a_single_command_may_stand_for_a_list "
             "responses_client_tools:calls_stay_in_their_order_and_come_as_soon_as_they_are_whole "
             "responses_client_tools:a_call_that_was_cut_short_is_incomplete "
+            "responses_client_tools:a_call_in_the_older_form_is_an_item_of_its_own_too "
             "responses_client_tools:a_call_costs_what_the_vendor_reported_and_the_client_hears_of_it_while_it_is_made "
             "responses_client_tools:who_leaves_before_a_call_is_whole_has_not_got_it "
             "responses_client_tools:a_call_that_takes_long_is_no_silence "

@@ -17,7 +17,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_output_item import LocalShellCall
 
-from aisa.answer import Arguments, Finish, Part, Text, ToolCall
+from aisa.answer import Arguments, Finish, FunctionCall, Part, Text, ToolCall
 from polyglot import TEXT, TONGUES, Polyglot, configuration
 from polyglot_words import INPUT, OUTPUT
 from responses_reading import codex_turn, events_in, faults_in, streamed
@@ -238,6 +238,17 @@ def test_calls_stay_in_their_order_and_come_as_soon_as_they_are_whole() -> None:
     placed = [(event["output_index"], event["type"].split(".")[-1]) for event in events_in(data) if "output_item" in event["type"]]
     assert [index for index, kind in placed if kind == "added"] == [0, 1, 2, 3, 4, 5]
     assert placed.index((1, "done")) < placed.index((2, "added"))
+
+
+def test_a_call_in_the_older_form_is_an_item_of_its_own_too() -> None:
+    """As some vendors answer whatever they were asked; in one piece or in several."""
+    for pieces in (['{"commands":["ls"]}'], ['{"commands":', '["ls"]}']):
+        data = stream_of(
+            FunctionCall(0, "shell", ""), *[FunctionCall(0, "", text) for text in pieces], Finish(0, "function_call"), tools=TOOLS
+        )
+        [call] = streamed(data).output
+        assert isinstance(call, ResponseFunctionShellToolCall)
+        assert (faults_in(data), call.action.commands) == ([], ["ls"])
 
 
 def test_a_call_that_was_cut_short_is_incomplete() -> None:

@@ -350,7 +350,12 @@ SAYINGS = st.one_of(
     st.builds(Reasoning, st.just(0), WORDS, st.integers(0, 3), st.sampled_from(["", "sealed"])),
     st.builds(Extra, st.just(0), st.sampled_from(["logprobs", "annotations", "audio"]), st.just([])),
 )
-CALLS = st.lists(st.tuples(st.sampled_from(["look", "patch", "crew__call"]), st.booleans(), st.lists(WORDS, max_size=3)), max_size=3)
+OWN = [{"type": "shell"}, {"type": "local_shell"}, {"type": "apply_patch"}, {"type": "tool_search", "execution": "client"}]
+CALLED = ["look", "patch", "crew__call", "shell", "local_shell", "apply_patch", "tool_search"]
+INPUTS = st.one_of(
+    WORDS, st.sampled_from(['{"commands":', '["ls"]}', '{"command":["ls"]}', '{"type":"delete_file","path":"a"}', '{"input":"x"}'])
+)
+CALLS = st.lists(st.tuples(st.sampled_from(CALLED), st.booleans(), st.lists(INPUTS, max_size=3)), max_size=4)
 
 
 @settings(deadline=None)
@@ -359,20 +364,20 @@ def test_whatever_parts_come_the_stream_keeps_its_promises(
     said: list[Part], calls: list[tuple[str, bool, list[str]]], reason: str, cuts: list[int]
 ) -> None:
     """However they come together; its tokens are theirs, its document has the same items, and OpenAI's client reads it."""
-    parts = [WHO, *said]
+    parts, tools = [WHO, *said[:4]], [*TOOLS, *OWN]
     for index, (name, custom, inputs) in enumerate(calls):
         parts += [ToolCall(0, index, f"call_{index}", name, 1, custom), *[Arguments(0, index, text, 1) for text in inputs]]
-    parts.append(Finish(0, reason))
-    writer, left, pieces = encoder(), list(parts), []
+    parts += [*said[4:], Finish(0, reason)]
+    writer, left, pieces = encoder(tools=tools), list(parts), []
     for cut in [*cuts, len(parts)]:
         pieces += [piece for piece in [writer.write(left[:cut]) if left else None] if piece is not None]
         left = left[cut:]
     data = b"".join([piece.data for piece in pieces]) + writer.closing([REPORT])
     assert faults_in(data) == []
     assert sum(piece.tokens for piece in pieces) == sum(part.tokens for part in parts)
-    document = json.loads(document_of(*parts))
+    document = json.loads(document_of(*parts, tools=tools))
     assert document["output"] == events_in(data)[-1]["response"]["output"]
-    read = client_for(document_of(*parts), "application/json").responses.create(model="m", input="Hi.")
+    read = client_for(document_of(*parts, tools=tools), "application/json").responses.create(model="m", input="Hi.")
     assert [item.type for item in read.output] == [item["type"] for item in document["output"]]
     if reason != "length":
         assert [item.type for item in streamed(data).output] == [item["type"] for item in document["output"]]

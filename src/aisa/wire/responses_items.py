@@ -329,9 +329,9 @@ class Output:
 
     def _called_in_the_older_form(self, name: str, arguments: str) -> list[Tree]:
         events: list[Tree] = []
-        if 0 not in self._calls:
+        if 0 not in self._calls and not self._held:
             events += self._called(ToolCall(0, 0, f"call_{self._seed}", name))
-        return events + self._calls[0].give(arguments) if arguments else events
+        return events + self.take(Arguments(0, 0, arguments)) if arguments else events
 
     def _annotated(self, annotations: list[Tree]) -> list[Tree]:
         if self._message is None:

@@ -6,9 +6,11 @@ import asyncio
 import random
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
+from sqlalchemy.pool import QueuePool
 
 from aisa.errors import ApiError
 from aisa.keys.admin_keys import AdminKeyStore
@@ -21,7 +23,7 @@ from aisa.ledger.stored_money import BELIEVED, TICK, StoredMoney
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
-from aisa.storage.postgres import open_postgres, shown
+from aisa.storage.postgres import open_postgres, open_postgres_readers, open_postgres_unlocked, shown
 from aisa.storage.tables import accounts, allotments, cap_spent, servers
 from postgres_rig import Postgres, needs_postgres
 from rows import NOON, priced
@@ -206,6 +208,22 @@ def test_a_server_follows_what_another_changes_and_does_not_believe_for_ever(dat
             admins.verify(admin_secret)
 
     asyncio.run(main())
+
+
+def test_the_page_says_how_many_connections_a_server_opens(postgres: Postgres) -> None:
+    """[issue 13] Who sets max_connections counts by docs/stores.md: it said one less than a server with Idempotency-Keys has."""
+    url = postgres.migrated()
+    ledger, uses, readers = open_postgres(url, migrate), open_postgres_unlocked(url), open_postgres_readers(url)
+    sizes = [
+        pool.size() for each in (ledger, uses, readers) for pool in (each._engine.pool, each._readers.pool) if isinstance(pool, QueuePool)
+    ]
+    for each in (ledger, uses, readers):
+        each.close()
+    writer, own, used, _, theirs, _ = sizes  # of one that only writes or only reads, both are the same
+    page = (Path(__file__).parent.parent / "docs" / "stores.md").read_text("utf-8")
+    assert (
+        f"up to {writer + own + used} connections to the database, and with several processes up to {theirs} more for each worker" in page
+    )
 
 
 def test_the_name_of_a_database_is_told_without_its_password() -> None:

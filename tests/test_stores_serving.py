@@ -257,7 +257,9 @@ def test_a_store_that_is_away_is_told_as_what_must_be_acted_on(workers: int, tmp
                 told = lines_of(server, store)
                 assert {(line["type"], line["level"]) for line in told} == {("store_away", "error")}
                 assert all("AWAY" in line["message"] and line["remedy"].startswith("Look whether it runs") for line in told)
-            assert "The store of limits does not answer." in status_of(server)
+            status = status_of(server)
+            assert "The store of limits does not answer." in status
+            assert "The database does not take the rows of calls" in status  # though there is none to be taken that could fail
             limits.start()
             (postgres.folder / "data" / "postmaster.pid").unlink()
             postgres.start()

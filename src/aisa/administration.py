@@ -96,7 +96,7 @@ def open_admin(
         lambda: dependencies.routes,
         lambda: in_loop(loop, lambda: vendors_shown(dependencies, lists.names_of, loop.time())),
         reload,
-        books.writer.is_away,
+        lambda: books.writer.is_away() or bool(books.ledger.database_is_away),
     )
     return administer(config, books.database, books.keys, store=books.store, ways=ways, report=report)
 

@@ -97,7 +97,9 @@ def of_ledger(status: StatusShown) -> Iterator[Attention]:
     """Yield what needs attention of the way of bills to the database."""
     waiting = f"{status.rows_waiting:,} ended call{' waits' if status.rows_waiting == 1 else 's wait'} in the journal"
     if status.ledger_away:
-        yield Attention("error", f"The database does not take the rows of calls; {waiting}.", "The log's `ledger_away` line says why.")
+        yield Attention(
+            "error", f"The database does not take the rows of calls; {waiting}.", "The log's `ledger_away` or `store_away` line says why."
+        )
     elif status.journal_slots and status.journal_slots_taken * JOURNAL_FULL_PART >= status.journal_slots:
         what = f"The journal is half full: {status.journal_slots_taken:,} of {status.journal_slots:,}; {waiting}."
         yield Attention("warning", what, "If they do not get fewer, the disk is too slow, or ledger.calls_waiting_max too low.")

@@ -77,7 +77,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
         lambda: listing.routes,
         books.board.vendors,
         lambda: swapped(reload, loop),
-        books.writer.is_away,
+        books.is_away,
     )
     doors = swap.doors = administer(config, database, books.keys, store=books.store, ways=ways, report=report)
     take_tokens(config, books.keys, report, gate=doors.gate)
@@ -161,6 +161,10 @@ class OfficeRecords:
         if self.money is not None:
             await self.money.leave(keep=left > 0)
         return left
+
+    def is_away(self) -> bool:
+        """Say whether the database does not take rows, or does not answer: one that hangs may hold the writer without a word."""
+        return self.writer.is_away() or (self.money is not None and self.money.away)
 
     def _on_board(self) -> tuple[str, ...]:
         return self.board.ids()

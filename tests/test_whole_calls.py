@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import openai as sdk
@@ -103,6 +104,19 @@ def test_a_long_call_keeps_the_stream_alive_while_it_is_held() -> None:
     client, rig = streamed(text()[0], begins(0, "f", '{"a":1'), *slow, goes_on(0, "}"), chunk({}, "tool_calls"), DONE)
     assert (rig.rows[-1].outcome, json.loads(fragments(client.body)[0]["function"]["arguments"])) == ("completed", {"a": 1})
     assert client.body.count(b": keep-alive") >= 4
+
+
+def test_a_held_call_is_never_hidden_behind_comments_alone() -> None:
+    """A client for Go gives a stream up at 151 in a row: an empty text stands between them, and the call is whole all the same."""
+    pieces = [goes_on(0, "1, ") for _ in range(450)]
+    client, rig = streamed(text()[0], begins(0, "f", '{"a":['), *pieces, goes_on(0, "1]}"), chunk({}, "tool_calls"), DONE)
+    events = client.body.split(b"\n\n")
+    places = [place for place, event in enumerate(events) if not event.startswith(b":")]
+    assert max(after - before for before, after in pairwise(places)) <= 100
+    [call] = fragments(client.body)
+    assert (len(json.loads(call["function"]["arguments"])["a"]), rig.rows[-1].outcome) == (451, "completed")
+    said = [choice["delta"].get("content") for item in events_of(client.body)[:-1] for choice in item["choices"]]
+    assert "".join(filter(None, said)) == ""
 
 
 def test_a_call_beyond_the_bound_goes_on_in_fragments() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aisa.answer import OUTPUT, Arguments, Finish, Part, Piece, ToolCall, together
+from aisa.answer import OUTPUT, Arguments, Finish, Part, Piece, Text, ToolCall, together
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chat_door import CHAT_DOOR, PROTOCOL, ChatDoor, DocumentEncoder, StreamEncoder, event_of
 from aisa.wire.door import Door, Encoder, Request
@@ -18,6 +18,7 @@ from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 HEADER, WHOLE = "x-aisa-tool-calls", "whole"
 CLIENT = "mistral-client-python"  # how the User-Agent of the client begins that needs it
 HELD_CHARACTERS_MAX = 262_144  # of arguments; longer ones go on in fragments, as calls do elsewhere
+COMMENTS_MAX = 100  # in a row: a client for Go takes more than 150 for a fault (findings/go-openai-counts-comments.sh)
 TYPED = f"{PROTOCOL}, calls whole"  # no dialect's name: vendors' own bytes have fragments in them
 
 
@@ -27,6 +28,7 @@ class WholeCallsEncoder(StreamEncoder):
     def __init__(self, request: ChatRequest, call_id: str, created: int) -> None:
         super().__init__(request, call_id, created)
         self._calls = HeldCalls()
+        self._comments = 0  # in a row, modulo COMMENTS_MAX
         self._long: set[tuple[int, int]] = set()  # the calls that go on in fragments
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
@@ -44,13 +46,21 @@ class WholeCallsEncoder(StreamEncoder):
                 elif isinstance(part, OUTPUT):
                     pieces += self._written_calls(self._calls.whole(part.choice))
                 pieces += [piece for piece in [super().write([part])] if piece is not None]
-        if not pieces and self._calls and any(isinstance(part, OUTPUT) for part in parts):
-            return Piece(KEEP_ALIVE, 0, carries=True)
+        held = [part.choice for part in parts if isinstance(part, OUTPUT)] if self._calls and not pieces else []
+        if held:
+            return self._sign_of_work(held[-1])
+        self._comments = 0 if pieces else self._comments
         return together(pieces)[0] if pieces else None
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return what is still held, the usage chunk, if it was asked for, and `[DONE]`."""
         return b"".join([piece.data for piece in self._written_calls(self._calls.rest())]) + super().closing(parts)
+
+    def _sign_of_work(self, choice: int) -> Piece:
+        """Return a comment, or, where there were many in a row, an empty text."""
+        self._comments = (self._comments + 1) % COMMENTS_MAX
+        nothing = [] if self._comments else self._chunks.take(Text(choice, "", 0))
+        return Piece(b"".join([event_of(chunk) for chunk in nothing]) or KEEP_ALIVE, 0, carries=True)
 
     def _let_go_of_all(self) -> list[Piece]:
         """Hold nothing any more: what is not whole yet goes on in fragments."""

@@ -25,7 +25,7 @@ from aisa.ledger.store import LedgerStore
 from aisa.ledger.stored_ledger import StoredLedger
 from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.sync import GroupSync
-from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.wallets import Cap, Wallet, capped, spender
 from aisa.ledger.writer import Writer
 from aisa.money import Nanos
 from aisa.providers.measure import Answer
@@ -69,6 +69,7 @@ def open_ledger(
         return await asyncio.to_thread(store.spent_in, span, without)
 
     ledger.spent = spent_in
+    ledger.teams = teams_of(keys)
     return ledger
 
 
@@ -118,12 +119,18 @@ def remember_uses(idempotency: IdempotencyStore | SharedUses, store: LedgerStore
 
 
 def caps_of(keys: KeyStore, store: LedgerStore) -> dict[str, Cap]:
-    """Return the caps of all keys that have one, with what they have spent."""
+    """Return the caps of all keys and teams that have one by their ids, with what they have spent."""
     now, caps = wall_clock(), dict[str, Cap]()
-    for key in keys.list():
-        if key.spend_cap is not None and key.spend_window is not None:
-            began = window_start(key.spend_window, now)
-            spent = store.spent_in(Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id))
-            newest = store.newest_ms(key.id) // 1000
-            caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=spent, now=now, newest=newest)
+    bounded = {each.id: each for key in keys.list() for each in capped(key)}
+    for id_, each in bounded.items():
+        if each.spend_cap is not None and each.spend_window is not None:
+            began = window_start(each.spend_window, now)
+            spent = store.spent_in(Span(began * 1000, window_end(each.spend_window, began) * 1000, id_))
+            newest = store.newest_ms(id_) // 1000
+            caps[id_] = Cap(each.spend_cap, each.spend_window, spent=spent, now=now, newest=newest, whose=spender(each))
     return caps
+
+
+def teams_of(keys: KeyStore) -> dict[str, str]:
+    """Return the teams of the keys that are in one, by key id."""
+    return {key.id: key.team.id for key in keys.list() if key.team is not None}

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from aisa.keys.rules import Account, AdminKey, Key
 from aisa.keys.store import KeyStore
+from aisa.keys.teams import keys_in
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts, admin_keys, key_changes, keys, replaced_secrets
@@ -70,14 +71,13 @@ class Following:
                 return Changed(self._number, [], [], [])
             ids = {row.key_id for row in news if row.key_id is not None}
             names = {row.account for row in news if row.account is not None}
-            found = connection.execute(select(keys).where(keys.c.id.in_(ids))).all()
+            made = keys_in(connection, connection.execute(select(keys).where(keys.c.id.in_(ids))).all())
             former: dict[str, dict[bytes, int]] = {}
             for digest, key_id, until in connection.execute(select(replaced_secrets).where(replaced_secrets.c.key_id.in_(ids))):
                 former.setdefault(key_id, {})[digest] = until
             listed = select(accounts.c.name, accounts.c.tier, accounts.c.state, accounts.c.balance).where(accounts.c.name.in_(names))
             known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
             admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
-        made = [msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)) for row in found]
         theirs = [msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)) for row in admins]
         return Changed(news[-1].number, [(key, former.get(key.id, {})) for key in made], known, theirs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, AdminKey, Key, KeyTerms, Rates, SpendCap, Trace
+from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, AdminKey, Key, KeyTerms, Rates, SpendCap, Team, Trace
 
 
 class Keys(Protocol):
@@ -55,13 +55,13 @@ class KeyRing(Keys, Protocol):
         *,
         models: tuple[str, ...] | None = None,
         expires_at: int | None = None,
-        account: str = DEFAULT_ACCOUNT,
+        account: str | Team = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
         rates: Rates = NO_RATES,
     ) -> tuple[Key, str]:
         """Make a key and return it with its secret, which nobody can get again. `expires_at` is a UNIX second.
 
-        An account that is not there is made, without a limit.
+        An account that is not there is made, without a limit; in place of one a team may be given, of which the key is then for good.
         """
         ...
 
@@ -72,7 +72,7 @@ class KeyRing(Keys, Protocol):
         *,
         models: tuple[str, ...] | None = None,
         expires_at: int | None = None,
-        account: str = DEFAULT_ACCOUNT,
+        account: str | Team = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
         rates: Rates = NO_RATES,
     ) -> Key:
@@ -86,6 +86,11 @@ class KeyRing(Keys, Protocol):
     @property
     def accounts(self) -> AccountRing:
         """The accounts that the keys belong to."""
+        ...
+
+    @property
+    def teams(self) -> TeamRing:
+        """The teams that some of the keys are in."""
         ...
 
     @property
@@ -121,6 +126,30 @@ class KeyRing(Keys, Protocol):
 
     def revoke(self, id_or_label: str) -> Key:
         """Revoke a key for good; once more does no harm. Raises ApiError resource_not_found."""
+        ...
+
+
+class TeamRing(Protocol):
+    """The teams that keys may be in. Changes count from the next request on, and are on disk when a method returns.
+
+    All raise ApiError: resource_not_found for a team that is not there, invalid_request for what breaks a rule, internal_error when the
+    database does not work.
+    """
+
+    def list(self) -> list[Team]:
+        """Return every team, by account and name."""
+        ...
+
+    def find(self, name: str, account: str | None = None) -> Team:
+        """Return the team with an id, or a name, in an account if that is given."""
+        ...
+
+    def create(self, account: str, name: str, spend: SpendCap | None = None) -> Team:
+        """Make a team; an account that is not there is made, without a limit."""
+        ...
+
+    def update(self, team_id: str, *, name: str, spend: SpendCap | None) -> Team:
+        """Give a team this name and cap instead of those that it has."""
         ...
 
 

@@ -40,6 +40,7 @@ DIGEST = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 KEYS_MAX = 100_000  # of one server: some 70 MB in memory and a second and a half to read; more needs a store that does not hold them all
 
 ID_PREFIX = "key_"
+TEAM_ID_PREFIX = "team_"
 ID_CHARS = 10  # 59 bits: the store sees to it that no two are the same
 MODELS_MAX = 1_000  # names on one allow-list
 
@@ -52,12 +53,24 @@ WINDOW_SECONDS_MAX = {DAY: DAY_SECONDS, WEEK: 7 * DAY_SECONDS, MONTH: 31 * DAY_S
 THURSDAY = 3  # the weekday of the first day of UNIX time, counted from Monday
 
 
+class Team(msgspec.Struct, frozen=True):
+    """Keys of one account that together spend no more than `spend_cap` in each `spend_window`, as a key by itself; both may be None."""
+
+    id: str
+    account: str
+    name: str
+    created_at: int
+    spend_cap: Nanos | None = None
+    spend_window: str | None = None
+
+
 class Key(msgspec.Struct, frozen=True):
     """A credential as the path of a call sees it: never the secret, only its SHA-256.
 
     `models` is the allow-list of public model names, None for all. `expires_at` and `created_at` are UNIX seconds. `spend_cap` is what may
     be spent in each `spend_window` (DAY, WEEK or MONTH), in nano-dollars; both are None for a key without a cap. `rpm`, `tpm` and
-    `concurrency` are limits of its own, where they are lower than its account's: calls and tokens in any minute, calls in flight.
+    `concurrency` are limits of its own, where they are lower than its account's: calls and tokens in any minute, calls in flight. It is
+    in its `team` for good.
     """
 
     id: str
@@ -74,6 +87,10 @@ class Key(msgspec.Struct, frozen=True):
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
+    team: Team | None = None
+
+
+Capped = Key | Team  # what may have a cap
 
 
 class Account(msgspec.Struct, frozen=True):

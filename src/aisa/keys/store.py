@@ -15,7 +15,8 @@ from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
 from aisa.keys.labels import holder_of, refuse_taken
-from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, AdminKey, Key, KeyTerms, Rates, SpendCap, Trace
+from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, AdminKey, Key, KeyTerms, Rates, SpendCap, Team, Trace
+from aisa.keys.teams import TeamStore, find_team, keys_in, row_of
 from aisa.keys.unknown_secret import unknown_secret
 from aisa.names import LABEL_CHARACTERS_MAX
 from aisa.storage.changes import note_change
@@ -46,11 +47,12 @@ class KeyStore:
         with database.reading() as connection:
             self.change_number = int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
         self.accounts = AccountStore(database, wall_clock)
+        self.teams = TeamStore(database, wall_clock=wall_clock, chance=chance, remember=self.remember)
         self.tiers = self.accounts.tiers
         self._disabled = self.accounts.disabled
         with database.reading() as connection:
-            for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id)):
-                self.remember(msgspec.convert(row, Key, from_attributes=True, builtin_types=(bytes,)))
+            for key in keys_in(connection, connection.execute(select(table).order_by(table.c.created_at, table.c.id))):
+                self.remember(key)
             for former, key_id, until in connection.execute(select(replaced_secrets)):
                 self._replaced[former] = (key_id, until)
 
@@ -101,14 +103,14 @@ class KeyStore:
         *,
         models: tuple[str, ...] | None = None,
         expires_at: int | None = None,
-        account: str = DEFAULT_ACCOUNT,
+        account: str | Team = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
         rates: Rates = NO_RATES,
     ) -> tuple[Key, str]:
         """Make a key and return it with its secret, which is kept nowhere. `expires_at` is a UNIX second.
 
-        An account that is not there is made, without a limit. Raises ApiError: invalid_request (label taken or unfit), internal_error
-        (the database).
+        An account that is not there is made, without a limit; in place of one a team may be given, of which the key is then for good.
+        Raises ApiError: invalid_request (label taken or unfit), internal_error (the database).
         """
         secret = rules.new_secret(self._chance)
         return self._add(
@@ -122,7 +124,7 @@ class KeyStore:
         *,
         models: tuple[str, ...] | None = None,
         expires_at: int | None = None,
-        account: str = DEFAULT_ACCOUNT,
+        account: str | Team = DEFAULT_ACCOUNT,
         spend: SpendCap | None = None,
         rates: Rates = NO_RATES,
     ) -> Key:
@@ -169,7 +171,7 @@ class KeyStore:
             taken = holder_of(connection, key.label) is not None
             label = f"{key.label[: LABEL_CHARACTERS_MAX - 7]}-{key.id[-6:]}" if taken else key.label
             kept = msgspec.structs.replace(key, label=label, digest=nobodys, created_at=int(self._wall_clock()), expires_at=None)
-            connection.execute(insert(table).values(msgspec.structs.asdict(kept)))
+            connection.execute(insert(table).values(row_of(kept)))
             note_change(connection, key_id=kept.id)
         self.remember(kept)
 
@@ -245,7 +247,7 @@ class KeyStore:
         *,
         models: tuple[str, ...] | None,
         expires_at: int | None,
-        account: str,
+        account: str | Team,
         spend: SpendCap | None,
         rates: Rates,
     ) -> Key:
@@ -264,16 +266,18 @@ class KeyStore:
             created_at=int(self._wall_clock()),
             expires_at=expires_at,
             models=rules.check_models(models),
-            account=rules.check_account(account),
+            account=account.account if isinstance(account, Team) else rules.check_account(account),
             spend_cap=None if spend is None else spend.amount,
             spend_window=None if spend is None else spend.window,
             **rules.check_rates(rates)._asdict(),
         )
         with writing(self._database) as connection:
             refuse_taken(connection, key)
+            if isinstance(account, Team):
+                key = msgspec.structs.replace(key, team=find_team(connection, account.id))
             if connection.execute(select(accounts).where(accounts.c.name == key.account)).first() is None:
                 add_account(connection, key.account, created_at=key.created_at)
-            connection.execute(insert(table).values(msgspec.structs.asdict(key)))
+            connection.execute(insert(table).values(row_of(key)))
             note_change(connection, key_id=key.id)
         self.remember(key)
         return key

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aisa.errors import ApiError
-from aisa.keys.rules import window_end, window_start
+from aisa.keys.rules import Capped, window_end, window_start
 from aisa.ledger.allotments import Allotted, Wanted
 from aisa.ledger.port import Short
-from aisa.ledger.wallets import check_cap, check_wallet
+from aisa.ledger.wallets import check_cap, check_wallet, spender
 from aisa.money import Nanos
 
 #: Waits until a purse may spend so much more. Raises ApiError when it may not, or nobody can say it in time.
@@ -228,13 +228,14 @@ class AllottedWallet(AllottedPurse):
 
 
 class AllottedCap(AllottedPurse):
-    """The most that a key may spend in a window; implements `wallets.Spending`. `spent` is what the database had of the window."""
+    """The most that a key or team may spend in a window; implements `wallets.Spending`. `spent` is what the database had of the window."""
 
-    __slots__ = ("began", "cap", "key_id", "spent", "window")
+    __slots__ = ("began", "cap", "id", "spent", "whose", "window")
 
-    def __init__(self, key_id: str, amounts: Amounts, more: More, *, is_away: Callable[[], bool]) -> None:
-        super().__init__(cap_name(key_id), amounts, more, is_away=is_away)
-        self.key_id = key_id
+    def __init__(self, whose: Capped, amounts: Amounts, more: More, *, is_away: Callable[[], bool]) -> None:
+        super().__init__(cap_name(whose.id), amounts, more, is_away=is_away)
+        self.id = whose.id
+        self.whose = spender(whose)
         self.cap: Nanos = 0
         self.window = ""
         self.began = 0
@@ -247,7 +248,7 @@ class AllottedCap(AllottedPurse):
     def wanted(self, held: Nanos, need: Nanos, most: Nanos, *, now: float) -> Wanted:
         """Return these amounts as the database takes them."""
         began = window_start(self.window, now)
-        return Wanted(self.name, held, need, most, None, self.key_id, self.cap, began, window_end(self.window, began))
+        return Wanted(self.name, held, need, most, None, self.id, self.cap, began, window_end(self.window, began))
 
     def answered(self, given: Allotted, now: float) -> None:
         """Take an answer."""
@@ -257,7 +258,8 @@ class AllottedCap(AllottedPurse):
 
     def refuse(self, amount: Nanos) -> None:
         """Raise ApiError quota_exceeded when there is not so much: what other servers have of it is told as spent."""
-        check_cap(self.cap, self.window, amount, spent=self.cap - self.amounts.allotted - self.free, held=self.held)
+        spent = self.cap - self.amounts.allotted - self.free
+        check_cap(self.cap, self.window, amount, spent=spent, held=self.held, whose=self.whose)
 
     def reading(self, began: int) -> bool:
         """Say that what was spent is read without being asked for."""
@@ -272,9 +274,9 @@ def wallet_name(account: str) -> str:
     return f"wallet {account}"
 
 
-def cap_name(key_id: str) -> str:
-    """Return what a key's cap is called there."""
-    return f"cap {key_id}"
+def cap_name(id_: str) -> str:
+    """Return what the cap of the key or team with an id is called there."""
+    return f"cap {id_}"
 
 
 def database_away() -> ApiError:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from aisa.ledger.record import NAMES, record_of
 from aisa.ledger.row import CallRow
-from aisa.storage.tables import cap_spent
+from aisa.storage.tables import cap_spent, keys
 
 COPY = f"COPY calls ({', '.join(NAMES)}) FROM STDIN"
 
@@ -28,10 +28,14 @@ def copy_in(connection: Connection, rows: Sequence[CallRow]) -> None:
 
 
 def add_to_caps(connection: Connection, rows: Sequence[CallRow]) -> None:
-    """Add what keys have spent to the sums of those windows that somebody has asked for."""
+    """Add what keys and teams have spent to the sums of those windows that somebody has asked for."""
     costs: dict[str, list[tuple[int, int]]] = {}
+    in_teams = select(keys.c.id, keys.c.team).where(keys.c.id.in_({row.key_id for row in rows}), keys.c.team.is_not(None))
+    teams = {row.id: row.team for row in connection.execute(in_teams)}
     for row in rows:
-        costs.setdefault(row.key_id, []).append((row.ended_ms // 1000, row.cost))
+        for whose in (row.key_id, teams.get(row.key_id)):
+            if whose is not None:
+                costs.setdefault(whose, []).append((row.ended_ms // 1000, row.cost))
     ours = cap_spent.c
     asked = select(ours.key_id, ours.began, ours.ends).where(ours.key_id.in_(costs)).order_by(ours.key_id, ours.began)
     for key_id, began, ends in connection.execute(asked).all():

@@ -13,7 +13,7 @@ from aisa.call import Call
 from aisa.callbacks import call_guarded
 from aisa.clock import WallClock
 from aisa.errors import ApiError
-from aisa.keys.rules import Key, window_end, window_start
+from aisa.keys.rules import Capped, Key, window_end, window_start
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Hold, Learned, explained, first_hold
 from aisa.ledger.journal import Journal, JournalFull, Slot
@@ -21,7 +21,7 @@ from aisa.ledger.journal_record import opening_record
 from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening
-from aisa.ledger.wallets import Cap, Limit, Purse, Spending, Wallet
+from aisa.ledger.wallets import Cap, Limit, Purse, Spending, Wallet, capped, spender
 from aisa.money import Nanos
 from aisa.names import kept_name
 from aisa.offer import Offer, Plan
@@ -72,7 +72,8 @@ class LiveLedger:
         self.wall_clock = wall_clock
         self.sync = sync
         self.wallets = {wallet.account: wallet for wallet in wallets}
-        self.caps = dict(caps)  # by key id
+        self.caps = dict(caps)  # by the id of a key or team
+        self.teams: dict[str, str] = {}  # of keys that are in one, by key id
         #: Calls that are closed, but whose row may not be in the database yet, and calls that are open.
         self.calls: dict[str, Charge] = {}
         self._journal = journal
@@ -80,7 +81,7 @@ class LiveLedger:
         self._final = final
         self.spent: SpentIn = nothing_spent
         self.purse: Callable[[str], Purse] = self.wallet
-        self.spending: Callable[[Key, float], Spending] = self.cap_of
+        self.spending: Callable[[Capped, float], Spending] = self.cap_of
         self.learned = Learned()
         self._reading: set[asyncio.Task[None]] = set()  # one for each window of a cap at most
 
@@ -98,12 +99,12 @@ class LiveLedger:
         price = offer.price_at(began)
         rates: list[UnitPrices] = []
         limits: list[Limit] = []
-        if wallet.balance is not None or key.spend_cap is not None:
+        if wallet.balance is not None or key.spend_cap is not None or key.team is not None:
             rates = rates_of(plan, began, price)
             if rates and wallet.balance is not None:
                 limits.append(wallet)
-            if rates and key.spend_cap is not None:
-                limits.append(self._known_cap(key, now))
+            if rates:
+                limits += [self._known_cap(each, now) for each in capped(key)]
         content, target = call.door.content(request), offer.target
         counted = input_tokens(content, target.model, target.context_window)
         opening = Opening(  # by position, as a row is made
@@ -128,8 +129,7 @@ class LiveLedger:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
         held_input = counted
         if limits and len(plan.offers) > 1:
-            targets = [other.target for other in plan.offers]
-            held_input = max([input_tokens(content, other.model, other.context_window) for other in targets])
+            held_input = max([input_tokens(content, each.target.model, each.target.context_window) for each in plan.offers])
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits or (), held_input=held_input)
         try:
             if limits:
@@ -165,59 +165,66 @@ class LiveLedger:
             wallet = self.wallets[account] = Wallet(account, None)
         return wallet
 
-    def _known_cap(self, key: Key, now: float) -> Spending:
-        """Return the cap of a key that has one. Raises ApiError overloaded while what was spent by this time is read from the database."""
-        cap = self.spending(key, now)
+    def _known_cap(self, whose: Capped, now: float) -> Spending:
+        """Return a cap. Raises ApiError overloaded while what was spent by this time is read from the database."""
+        cap = self.spending(whose, now)
         if cap.spent_at(now) is None:
-            self._read_soon(key.id, cap, now)
+            self._read_soon(whose.id, cap, now)
             message = "This server's clock or this key's cap was set, and it reads what the key has spent. Try again in a second."
             raise ApiError("overloaded", message, retry_after=1)
         return cap
 
     def recap(self, key: Key) -> None:
-        """Let a key's cap count that was changed, made or taken away; what it has spent in another window is read from the database.
+        """Let the caps of a key and its team count that were changed, made or taken away; what was spent is read from the database.
 
         Calls in flight that were begun without a cap are not held against one, but count in it once they have ended before it was read.
         """
-        if key.spend_cap is None or key.spend_window is None:
-            self.caps.pop(key.id, None)
-            return
-        now, cap = self.wall_clock(), self.caps.get(key.id)
-        if cap is None:
-            cap = self.caps[key.id] = Cap(key.spend_cap, NO_WINDOW, spent=0, now=now)
-        if cap.change(key.spend_cap, key.spend_window, now):
-            self._read_soon(key.id, cap, now)
+        if key.team is not None:
+            self.teams[key.id] = key.team.id
+            self._recap(key.team)
+        self._recap(key)
 
-    def _read_soon(self, key_id: str, cap: Spending, now: float) -> None:
+    def _recap(self, whose: Capped) -> None:
+        if whose.spend_cap is None or whose.spend_window is None:
+            self.caps.pop(whose.id, None)
+            return
+        now, cap = self.wall_clock(), self.caps.get(whose.id)
+        if cap is None:
+            cap = self.caps[whose.id] = Cap(whose.spend_cap, NO_WINDOW, spent=0, now=now)
+        cap.whose = spender(whose)
+        if cap.change(whose.spend_cap, whose.spend_window, now):
+            self._read_soon(whose.id, cap, now)
+
+    def _read_soon(self, id_: str, cap: Spending, now: float) -> None:
         began = window_start(cap.window, now)
         if not cap.reading(began):
-            task = asyncio.get_running_loop().create_task(self._read(key_id, cap, began))
+            task = asyncio.get_running_loop().create_task(self._read(id_, cap, began))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
 
-    async def _read(self, key_id: str, cap: Spending, began: int) -> None:
+    async def _read(self, id_: str, cap: Spending, began: int) -> None:
         """Bring what was spent in a window into a cap: by the calls that the database alone has, and by those that are in memory.
 
         What the latter add from now on, the cap is told as for every window.
         """
         ended = window_end(cap.window, began)
-        ours = [charge for charge in self.calls.values() if charge.opening.key_id == key_id]
+        ours = [charge for charge in self.calls.values() if id_ in ((key_id := charge.opening.key_id), self.teams.get(key_id))]
         rows = [charge.row for charge in ours if charge.row is not None]
         booked = sum([row.cost for row in rows if began <= row.ended_ms // 1000 < ended])
         spent: Nanos | None = None
         try:
             with suppress(ApiError):  # the database is away: the next call has it read again
-                spent = booked + await self.spent(Span(began * 1000, ended * 1000, key_id), [charge.opening.id for charge in ours])
+                spent = booked + await self.spent(Span(began * 1000, ended * 1000, id_), [charge.opening.id for charge in ours])
         finally:
             cap.learn(began, spent)
 
-    def cap_of(self, key: Key, now: float) -> Cap:
-        """Return the cap of a key that has one."""
-        cap = self.caps.get(key.id)
+    def cap_of(self, whose: Capped, now: float) -> Cap:
+        """Return the cap of a key or team that has one."""
+        cap = self.caps.get(whose.id)
         if cap is None:
-            assert key.spend_cap is not None, "the caller looked"
-            assert key.spend_window is not None, "a cap has its window"
-            cap = self.caps[key.id] = Cap(key.spend_cap, key.spend_window, spent=0, now=now)
+            assert whose.spend_cap is not None, "the caller looked"
+            assert whose.spend_window is not None, "a cap has its window"
+            cap = self.caps[whose.id] = Cap(whose.spend_cap, whose.spend_window, spent=0, now=now, whose=spender(whose))
         return cap
 
     def post(self, row: CallRow, slot: Slot, choices: int) -> None:

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 import msgspec
 
 from aisa.clock import monotonic_micros
-from aisa.keys.rules import Key, window_start
+from aisa.keys.rules import Capped, Key, window_start
 from aisa.ledger.allotted import AllottedCap, AllottedWallet, database_away, still_taken, wanted_beside
 from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
 from aisa.ledger.shared_wallets import BALANCE, BEGAN, COLUMNS, SPENT, Purse, SharedCap, SharedWallet, cannot_look, clear_column, never_idle
 from aisa.ledger.stored_money import StoredMoney
+from aisa.ledger.wallets import capped, spender
 from aisa.money import Nanos
 from aisa.storage.shared_memory import WORKERS_MAX, SharedMemory, SharedStuck
 
@@ -29,11 +30,11 @@ BELIEVED_UNTIL = 6  # the word of shared memory, one of the office's own: the ma
 
 
 class MoreWanted(msgspec.Struct, frozen=True):
-    """What a worker asks for: so much more of an account's wallet, or of a key's cap."""
+    """What a worker asks for: so much more of an account's wallet, or of the cap of the key or team with an id."""
 
     amount: Nanos
     account: str | None = None
-    key_id: str | None = None
+    capped: str | None = None
 
 
 #: Waits until so much more may be spent. Raises ApiError when it may not, or nobody can say it in time.
@@ -91,12 +92,13 @@ class AllottedTreasury:
     """Every wallet and cap of a server on a shared database, as its office keeps them for all: what `Treasury` is to one of its own."""
 
     def __init__(self, memory: SharedMemory, money: StoredMoney) -> None:
+        self.teams: dict[str, str] = {}  # of keys that are in one, by key id
         self._memory = memory
         self._money = money
 
     @property
     def caps(self) -> Mapping[str, AllottedCap]:
-        """Keys' caps by key id."""
+        """Caps by the id of the key or team."""
         return self._money.caps
 
     def wallet(self, account: str) -> AllottedWallet:
@@ -106,19 +108,22 @@ class AllottedTreasury:
     def know(self, key: Key, now: float) -> None:
         """Make what a key needs that is new or has changed."""
         self.wallet(key.account)
-        if key.spend_cap is not None and key.spend_window is not None:
-            self._money.cap(key)
+        if key.team is not None:
+            self.teams[key.id] = key.team.id
+        for each in capped(key):
+            self._money.cap(each).whose = spender(each)
 
     def written(self, rows: Iterable[CallRow], now: float) -> None:
         """Take what the database has charged for rows that it did not have before."""
         for row in rows:
             if row.prepaid:
                 self.wallet(row.account).written(row.cost)
-            cap = self.caps.get(row.key_id)
-            if cap is not None:
-                cap.written(row.cost)
+            for whose in (row.key_id, self.teams.get(row.key_id, "")):
+                cap = self.caps.get(whose)
+                if cap is not None:
+                    cap.written(row.cost)
 
-    def unread(self, key_id: str, now: float) -> Span | None:
+    def unread(self, id_: str, now: float) -> Span | None:
         """Say that nothing must be read: what a window has spent comes with what is allotted."""
         return None
 
@@ -131,9 +136,9 @@ class AllottedTreasury:
 
     async def more(self, wanted: MoreWanted) -> None:
         """Wait until a purse may spend so much more. Raises ApiError."""
-        purse = self.caps.get(wanted.key_id or "") if wanted.account is None else self.wallet(wanted.account)
+        purse = self.caps.get(wanted.capped or "") if wanted.account is None else self.wallet(wanted.account)
         if purse is None:
-            raise cannot_look()  # the key's cap has just been taken away
+            raise cannot_look()  # the cap has just been taken away
         await self._money.more(purse, wanted.amount)
 
 
@@ -160,13 +165,13 @@ class AllottedHereWallet(SharedWallet):
 
 
 class AllottedHereCap(SharedCap):
-    """The most that a key may spend in a window, in a worker; implements `wallets.Spending`."""
+    """The most that a key or team may spend in a window, in a worker; implements `wallets.Spending`."""
 
-    __slots__ = ("_key_id", "_more")
+    __slots__ = ("_id", "_more")
 
-    def __init__(self, memory: SharedMemory, key: Key, more: AskMore) -> None:
-        super().__init__(memory, key)
-        self._key_id = key.id
+    def __init__(self, memory: SharedMemory, whose: Capped, more: AskMore) -> None:
+        super().__init__(memory, whose)
+        self._id = whose.id
         self._more = more
 
     def spent_at(self, now: float) -> Nanos:
@@ -177,7 +182,7 @@ class AllottedHereCap(SharedCap):
 
     def take(self, amount: Nanos, now: float) -> None:
         """Hold an amount. Raises Short, ApiError overloaded."""
-        take_allotted(self, self._memory, amount, more=lambda: self._more(MoreWanted(amount, key_id=self._key_id)))
+        take_allotted(self, self._memory, amount, more=lambda: self._more(MoreWanted(amount, capped=self._id)))
 
 
 def take_allotted(purse: Purse, memory: SharedMemory, amount: Nanos, *, more: Callable[[], Awaitable[None]]) -> None:

@@ -9,12 +9,13 @@ right after, so for a moment it counts twice and never not at all. The column of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from aisa.errors import ApiError
-from aisa.keys.rules import Key, window_end, window_start
+from aisa.keys.rules import Capped, Key, window_end, window_start
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
-from aisa.ledger.wallets import Cap, check_cap, check_wallet
+from aisa.ledger.wallets import Cap, check_cap, check_wallet, spender
 from aisa.money import Nanos
 from aisa.storage.shared_memory import PURSE_WORDS, WORKERS_MAX, SharedMemory, SharedStuck
 
@@ -92,16 +93,17 @@ class SharedWallet(Purse):
 
 
 class SharedCap(Purse):
-    """The most that a key may spend in a window; implements `wallets.Spending`."""
+    """The most that a key or team may spend in a window; implements `wallets.Spending`."""
 
-    __slots__ = ("_reading", "cap", "window")
+    __slots__ = ("_reading", "cap", "of", "window")
 
-    def __init__(self, memory: SharedMemory, key: Key) -> None:
-        super().__init__(memory, f"cap {key.id}")
-        assert key.spend_cap is not None, "the caller looked"
-        assert key.spend_window is not None, "a cap has its window"
-        self.cap = key.spend_cap
-        self.window = key.spend_window
+    def __init__(self, memory: SharedMemory, whose: Capped) -> None:
+        super().__init__(memory, f"cap {whose.id}")
+        assert whose.spend_cap is not None, "the caller looked"
+        assert whose.spend_window is not None, "a cap has its window"
+        self.cap = whose.spend_cap
+        self.window = whose.spend_window
+        self.of = whose
         self._reading: set[int] = set()
 
     def spent_at(self, now: float) -> Nanos | None:
@@ -118,7 +120,7 @@ class SharedCap(Purse):
         """Hold an amount if the cap leaves it. Raises ApiError quota_exceeded; overloaded if that cannot be looked up."""
         try:
             with self._memory.lock:
-                check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held)
+                check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held, whose=spender(self.of))
                 self.hold(amount)
         except SharedStuck:
             raise cannot_look() from None
@@ -171,19 +173,28 @@ class MadeWallet:
 class Treasury:
     """Every wallet and cap, as the process that writes the database keeps them for all. Used in one thread.
 
-    `caps` are the sums of its keys' windows by key id.
+    `caps` are the sums of the windows of keys and teams by their ids, `teams` those of keys that are in one, by key id.
     """
 
-    def __init__(self, memory: SharedMemory, wallets: Iterable[tuple[str, Nanos | None]], caps: Mapping[str, Cap], *, now: float) -> None:
+    def __init__(
+        self,
+        memory: SharedMemory,
+        wallets: Iterable[tuple[str, Nanos | None]],
+        caps: Mapping[str, Cap],
+        *,
+        now: float,
+        teams: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.caps = dict(caps)
+        self.teams = dict(teams)
         self._memory = memory
         self._wallets: dict[str, MadeWallet] = {}
         for account, balance in wallets:
             made = self.wallet(account)
             if balance is not None:
                 made.add(balance)
-        for key_id, cap in caps.items():
-            self._publish(key_id, cap, now)
+        for id_, cap in caps.items():
+            self._publish(id_, cap, now)
 
     def wallet(self, account: str) -> MadeWallet:
         """Return an account's wallet, made if it is not there."""
@@ -193,15 +204,21 @@ class Treasury:
         return made
 
     def know(self, key: Key, now: float) -> None:
-        """Make what a key needs that is new or has changed. What it has spent in a window that it had not before must be read: `unread`."""
+        """Make what a key needs that is new or has changed. What was spent in a window that was not bounded must be read: `unread`."""
         self.wallet(key.account)
-        if key.spend_cap is None or key.spend_window is None:
-            self.caps.pop(key.id, None)
+        if key.team is not None:
+            self.teams[key.id] = key.team.id
+            self._know(key.team, now)
+        self._know(key, now)
+
+    def _know(self, whose: Capped, now: float) -> None:
+        if whose.spend_cap is None or whose.spend_window is None:
+            self.caps.pop(whose.id, None)
             return
-        cap = self.caps.setdefault(key.id, Cap(key.spend_cap, NO_WINDOW, spent=0, now=now))
-        if cap.change(key.spend_cap, key.spend_window, now):
+        cap = self.caps.setdefault(whose.id, Cap(whose.spend_cap, NO_WINDOW, spent=0, now=now))
+        if cap.change(whose.spend_cap, whose.spend_window, now):
             with self._memory.lock:
-                at, _ = self._memory.purses.take(self._memory.name_word(f"cap {key.id}"), never_idle)
+                at, _ = self._memory.purses.take(self._memory.name_word(f"cap {whose.id}"), never_idle)
                 self._memory.signed[at + BEGAN] = self._memory.signed[at + EMPTY_AFTER] = UNREAD
 
     def written(self, rows: Iterable[CallRow], now: float) -> None:
@@ -209,19 +226,23 @@ class Treasury:
         for row in rows:
             if row.prepaid:
                 self.wallet(row.account).spend(row.cost)
-            cap = self.caps.get(row.key_id)
-            if cap is not None:
-                cap.spend(row.cost, row.ended_ms // 1000)
-                self._publish(row.key_id, cap, now)
+            for whose in (row.key_id, self.teams.get(row.key_id, "")):
+                cap = self.caps.get(whose)
+                if cap is not None:
+                    cap.spend(row.cost, row.ended_ms // 1000)
+                    self._publish(whose, cap, now)
 
-    def unread(self, key_id: str, now: float) -> Span | None:
-        """Return what must be read of a key's calls to know what its window has spent, None if that is known, which the others then see."""
-        cap = self.caps.get(key_id)
-        if cap is None or self._publish(key_id, cap, now):
+    def unread(self, id_: str, now: float) -> Span | None:
+        """Return what must be read of the calls of a key or team to know what its window has spent.
+
+        None if that is known, which the others then see.
+        """
+        cap = self.caps.get(id_)
+        if cap is None or self._publish(id_, cap, now):
             return None
         began = window_start(cap.window, now)
         cap.reading(began)
-        return Span(began * 1000, window_end(cap.window, began) * 1000, key_id)
+        return Span(began * 1000, window_end(cap.window, began) * 1000, id_)
 
     def learn(self, span: Span, spent: Nanos | None, now: float) -> None:
         """Take what was read, None if it could not be."""
@@ -234,14 +255,14 @@ class Treasury:
         """Clear the column of a process that died: all that it closed is in the database, and nothing is open any more."""
         clear_column(self._memory, worker)
 
-    def _publish(self, key_id: str, cap: Cap, now: float) -> bool:
+    def _publish(self, id_: str, cap: Cap, now: float) -> bool:
         """Let the others see what a cap's window has spent. False if that must be read first.
 
         The lock is held, as the words belong together.
         """
         spent, memory = cap.spent_at(now), self._memory
         with memory.lock:
-            at, _ = memory.purses.take(memory.name_word(f"cap {key_id}"), never_idle)
+            at, _ = memory.purses.take(memory.name_word(f"cap {id_}"), never_idle)
             memory.signed[at + EMPTY_AFTER] = cap.empty_after
             if spent is not None:
                 memory.signed[at + BEGAN] = window_start(cap.window, now)

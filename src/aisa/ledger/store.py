@@ -18,7 +18,7 @@ from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Account, AuditReport, Boo
 from aisa.ledger.port_usage import Span
 from aisa.ledger.rules import COMPLETED
 from aisa.ledger.sums import MadeOf, known_of, last_ms_of, made_between
-from aisa.ledger.usage import spent_in
+from aisa.ledger.usage import spent_in, whose
 from aisa.ledger.wallet_lines import wallet_page
 from aisa.money import Nanos, dollars_text
 from aisa.providers.measure import Answer
@@ -122,17 +122,17 @@ class LedgerStore:
         return msgspec.structs.replace(known, balance=None)
 
     def spent_in(self, span: Span, without: Sequence[str] = ()) -> Nanos:
-        """Return what the calls of a key cost that ended in a span, leaving out those with certain ids."""
+        """Return what the calls of a key or team cost that ended in a span, leaving out those with certain ids."""
         with self._reading() as connection:
             spent = spent_in(connection, span)
-            ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1) & (calls.c.key_id == span.key_id)
+            ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1) & whose(calls, span)
             for start in range(0, len(without), IDS_MAX):
                 left_out = ended & calls.c.id.in_(without[start : start + IDS_MAX])
                 spent -= int(connection.execute(select(func.coalesce(func.sum(calls.c.cost), 0)).where(left_out)).scalar_one())
         return spent
 
     def newest_ms(self, key_id: str) -> int:
-        """Return when the last call of a key ended, 0 if there is none."""
+        """Return when the last call of a key or team ended, 0 if there is none."""
         with self._reading() as connection:
             return last_ms_of(connection, key_id)
 

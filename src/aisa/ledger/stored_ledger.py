@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from aisa.keys.rules import Key
+from aisa.keys.rules import Capped, Key
 from aisa.ledger.allotted import AllottedCap, AllottedWallet
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger, Post
 from aisa.ledger.stored_money import StoredMoney
-from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.wallets import Cap, Wallet, capped, spender
 
 
 class StoredLedger(LiveLedger):
@@ -36,14 +36,14 @@ class StoredLedger(LiveLedger):
         """Return an account's wallet, which is like one in memory to whoever shows or fills it."""
         return cast("Wallet", self._money.wallet(account))
 
-    def allotted_cap(self, key: Key, _now: float) -> AllottedCap:
-        """Return the cap of a key that has one."""
-        return self._money.cap(key)
+    def allotted_cap(self, whose: Capped, _now: float) -> AllottedCap:
+        """Return the cap of a key or team that has one."""
+        return self._money.cap(whose)
 
     def recap(self, key: Key) -> None:
-        """Let a key's cap count that was changed, made or taken away."""
-        if key.spend_cap is not None and key.spend_window is not None:
-            self._money.cap(key)
+        """Let the caps of a key and its team count that were changed, made or taken away."""
+        for each in capped(key):
+            self._money.cap(each).whose = spender(each)
 
     async def leave(self, left: int) -> None:
         """Let go of what this server was allotted, if nothing is left that it is for."""

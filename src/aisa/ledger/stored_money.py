@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from aisa.clock import WallClock
 from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
-from aisa.keys.rules import Key
+from aisa.keys.rules import Capped
 from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server
 from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, Amounts, OwnAmounts, cap_name, database_away, wallet_name
 from aisa.money import Nanos
@@ -52,7 +52,7 @@ class StoredMoney:
         told: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         """Begin with nothing: what this server had before it ended is nobody's now. Raises StorageFailed."""
-        self.caps: dict[str, AllottedCap] = {}  # by key id
+        self.caps: dict[str, AllottedCap] = {}  # by the id of a key or team
         self.away = False
         self._database = database
         self._server = server
@@ -87,14 +87,14 @@ class StoredMoney:
         wallet.balance = balance
         return wallet
 
-    def cap(self, key: Key) -> AllottedCap:
-        """Return the cap of a key that has one."""
-        cap = self.caps.get(key.id)
+    def cap(self, whose: Capped) -> AllottedCap:
+        """Return the cap of a key or team that has one."""
+        cap = self.caps.get(whose.id)
         if cap is None:
-            cap = self.caps[key.id] = AllottedCap(key.id, self._amounts(cap_name(key.id)), self.more, is_away=self._is_away)
-        assert key.spend_cap is not None, "the caller looked"
-        assert key.spend_window is not None, "a cap has its window"
-        cap.cap, cap.window = key.spend_cap, key.spend_window
+            cap = self.caps[whose.id] = AllottedCap(whose, self._amounts(cap_name(whose.id)), self.more, is_away=self._is_away)
+        assert whose.spend_cap is not None, "the caller looked"
+        assert whose.spend_window is not None, "a cap has its window"
+        cap.cap, cap.window = whose.spend_cap, whose.spend_window
         return cap
 
     def _believe(self, asked_at: float) -> None:

@@ -14,11 +14,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from aisa.keys.rules import TEAM_ID_PREFIX
 from aisa.ledger.pieces import DAYS, HOUR_MS, HOURS, RolledUp, down
 from aisa.ledger.port_usage import BROKEN, DAY_MS, Used
 from aisa.ledger.row import OTHER_PRICE, CallRow
 from aisa.ledger.rules import FAILED
-from aisa.storage.tables import accounts, calls, made_sums, rolled_up, usage_sums
+from aisa.storage.tables import accounts, calls, keys, made_sums, rolled_up, usage_sums
 from aisa.usage import Usage
 
 WIDTHS_MS = {HOURS: HOUR_MS, DAYS: DAY_MS}
@@ -209,12 +210,17 @@ def add_made(connection: Connection, found: Iterable[MadeOf]) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=more), values)
 
 
+def of_key(key_id: str, column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that calls are a key's, or with the id of a team those of its keys. They are in it for good."""
+    return column.in_(select(keys.c.id).where(keys.c.team == key_id)) if key_id.startswith(TEAM_ID_PREFIX) else column == key_id
+
+
 def last_ms_of(connection: Connection, key_id: str) -> int:
-    """Return when the last call of a key ended, 0 if there is none: by the rows and the sums, as the newest row may be gone."""
+    """Return when the last call of a key or team ended, 0 if there is none: by the rows and the sums, as the newest row may be gone."""
     found = (
-        connection.execute(select(func.max(calls.c.ended_ms)).where(calls.c.key_id == key_id)).scalar(),
+        connection.execute(select(func.max(calls.c.ended_ms)).where(of_key(key_id, calls.c.key_id))).scalar(),
         connection.execute(
-            select(func.max(usage_sums.c.last_ms)).where(usage_sums.c.key_id == key_id, usage_sums.c.hours == DAYS)
+            select(func.max(usage_sums.c.last_ms)).where(of_key(key_id, usage_sums.c.key_id), usage_sums.c.hours == DAYS)
         ).scalar(),
     )
     return max(moment or 0 for moment in found)

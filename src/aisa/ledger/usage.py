@@ -14,7 +14,7 @@ from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, VENDOR, Rem
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
-from aisa.ledger.sums import SUMMED, TOTALS, OfAnyAccount, known_of
+from aisa.ledger.sums import SUMMED, TOTALS, OfAnyAccount, known_of, of_key
 from aisa.money import Nanos
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
@@ -111,7 +111,7 @@ def group_in(table: Table, by: str) -> ColumnElement[str] | ColumnElement[int]:
 def whose(table: Table, span: Span) -> ColumnElement[bool]:
     """Return the condition on whose calls they are, such that an index that goes on with the time serves it."""
     if span.key_id is not None:
-        return table.c.key_id == span.key_id
+        return of_key(span.key_id, table.c.key_id)
     if span.account is not None:
         return table.c.account == span.account
     return OfAnyAccount() if table is calls else true()

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from aisa.errors import ApiError
-from aisa.keys.rules import window_start
+from aisa.keys.rules import Capped, Key, window_start
 from aisa.money import Nanos, dollars_text
 
+THIS_KEY = "This key"  # as refusals call whose cap it is
 WINDOWS_MAX = 64  # of a cap whose sums are kept: two months of days, and a clock that is set takes one more each time
 
 
@@ -49,7 +50,7 @@ class Purse(Limit, Protocol):
 
 
 class Spending(Limit, Protocol):
-    """What a key may spend in a window, wherever that is kept."""
+    """What a key or team may spend in a window, wherever that is kept."""
 
     @property
     def window(self) -> str:
@@ -110,17 +111,18 @@ class Wallet:
 
 
 class Cap:
-    """The most that a key may spend in a day, week or month (UTC). What a call costs counts in the window in which it ends.
+    """The most that a key or team may spend in a day, week or month (UTC). What a call costs counts in the window in which it ends.
 
     The wall clock may be wrong and be set right, so a sum is kept for each window by itself. Of a window that begins after the newest one
     which the ledger had calls in, or which a sum was given up for, the sum is 0; any other that has no sum must be read from the ledger:
     `spent_at` is None until `learn` was told.
     """
 
-    __slots__ = ("_empty_after", "_late", "_sums", "cap", "held", "window")
+    __slots__ = ("_empty_after", "_late", "_sums", "cap", "held", "whose", "window")
 
-    def __init__(self, cap: Nanos, window: str, *, spent: Nanos, now: float, newest: float = 0) -> None:
-        """`spent` is the sum of the window that `now` is in, `newest` when the last call of the key ended that the ledger has."""
+    def __init__(self, cap: Nanos, window: str, *, spent: Nanos, now: float, newest: float = 0, whose: str = THIS_KEY) -> None:
+        """`spent` is the sum of the window that `now` is in, `newest` when the last call ended that the ledger has of `whose` it is."""
+        self.whose = whose
         self.cap = cap
         self.window = window
         self.held: Nanos = 0
@@ -150,7 +152,7 @@ class Cap:
 
     def check(self, amount: Nanos, now: float) -> None:
         """Raise ApiError quota_exceeded when this much more would go over the cap. A window that must be read first is taken for empty."""
-        check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held)
+        check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held, whose=self.whose)
 
     def take(self, amount: Nanos, now: float) -> None:
         """Hold an amount if the cap leaves it. Raises ApiError quota_exceeded."""
@@ -205,11 +207,21 @@ def check_wallet(account: str, amount: Nanos, *, balance: Nanos | None, held: Na
         raise ApiError("insufficient_wallet_balance", message, should_retry=False)
 
 
-def check_cap(cap: Nanos, window: str, amount: Nanos, *, spent: Nanos, held: Nanos) -> None:
+def capped(key: Key) -> list[Capped]:
+    """Return what bounds a key's spending beside its account's wallet: itself and its team, where they have a cap."""
+    return [each for each in (key, key.team) if each is not None and each.spend_cap is not None]
+
+
+def spender(whose: Capped) -> str:
+    """Return how a refusal names whose cap it is."""
+    return THIS_KEY if isinstance(whose, Key) else f"The team '{whose.name}'"
+
+
+def check_cap(cap: Nanos, window: str, amount: Nanos, *, spent: Nanos, held: Nanos, whose: str = THIS_KEY) -> None:
     """Raise ApiError quota_exceeded when an amount more would go over a cap."""
     if spent + held + amount > cap:
         message = (
-            f"This key may spend {dollars_text(cap)} US dollars a {window} (UTC); {dollars_text(spent)} are spent, "
+            f"{whose} may spend {dollars_text(cap)} US dollars a {window} (UTC); {dollars_text(spent)} are spent, "
             f"{dollars_text(held)} held for calls in flight, and this call needs {dollars_text(amount)}."
         )
         raise ApiError("quota_exceeded", message, should_retry=False)

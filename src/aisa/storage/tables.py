@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0049"
+HEAD = "0050"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -20,7 +20,7 @@ metadata = MetaData(
 )
 
 #: Credentials. `digest` is the secret's SHA-256; times are UNIX seconds; `models` is a list of public names, NULL for all.
-#: `rpm`, `tpm`, `concurrency` are limits of the key's own, NULL for its account's.
+#: `rpm`, `tpm`, `concurrency` are limits of the key's own, NULL for its account's. `team` is the id of the team that it is in, for good.
 keys = Table(
     "keys",
     metadata,
@@ -38,10 +38,25 @@ keys = Table(
     Column("rpm", BigInteger),
     Column("tpm", BigInteger),
     Column("concurrency", BigInteger),
+    Column("team", String(32)),
+    Index("ix_keys_team", "team"),
 )
 
 LIVE = keys.c.state != text("'revoked'")  # as the migration has written it
 Index("uq_keys_live_label", keys.c.label, unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
+
+#: Keys of one account that share a cap: the fields of `keys.rules.Team`.
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("spend_cap", BigInteger),
+    Column("spend_window", String(8)),
+    Index("uq_teams_account_name", "account", "name", unique=True),
+)
 
 #: Secrets that keys had before, by their SHA-256: good until a UNIX second, and known after it, so that their use can be told.
 replaced_secrets = Table(

@@ -11,7 +11,7 @@ from aisa.edge.idempotency import Answer as KeptAnswer
 from aisa.edge.retries import Kept
 from aisa.edge.statement import Booked, CallFound, LedgerShown, Statement
 from aisa.errors import ApiError
-from aisa.keys.rules import Key
+from aisa.keys.rules import Capped
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_usage import EndedCalls, Span
 from aisa.ledger.refusal import RefusedCalls
@@ -151,7 +151,7 @@ class SharedMoney:
 
     @property
     def caps(self) -> Mapping[str, SharedCap]:
-        """Keys' caps by key id, of those that were used here."""
+        """Caps by the id of the key or team, of those that were used here."""
         return self._caps
 
     def wallet(self, account: str) -> SharedWallet:
@@ -162,12 +162,12 @@ class SharedMoney:
             wallet = self._wallets[account] = made
         return wallet
 
-    def spending(self, key: Key, _now: float) -> SharedCap:
-        """Return the cap of a key that has one."""
-        cap = self._caps.get(key.id)
-        if cap is None or (cap.cap, cap.window) != (key.spend_cap, key.spend_window):
-            made = AllottedHereCap(self._memory, key, self._more) if self._allotted else SharedCap(self._memory, key)
-            cap = self._caps[key.id] = made
+    def spending(self, whose: Capped, _now: float) -> SharedCap:
+        """Return the cap of a key or team that has one."""
+        cap = self._caps.get(whose.id)
+        if cap is None or (cap.of is not whose and cap.of != whose):
+            made = AllottedHereCap(self._memory, whose, self._more) if self._allotted else SharedCap(self._memory, whose)
+            cap = self._caps[whose.id] = made
         return cap
 
     async def _more(self, wanted: MoreWanted) -> None:
@@ -175,8 +175,8 @@ class SharedMoney:
         await self._link.ask(MORE, msgspec.msgpack.encode(wanted), MORE_SECONDS_MAX)
 
     async def _have_read(self, span: Span, _without: Sequence[str]) -> Nanos:
-        """Have the office read what a key has spent by the time that it is now: it is in shared memory then."""
-        assert span.key_id is not None, "a cap is a key's"
+        """Have the office read what a key or team has spent by the time that it is now: it is in shared memory then."""
+        assert span.key_id is not None, "a cap is a key's or a team's"
         await self._link.ask(CAP, span.key_id.encode())
         return 0
 

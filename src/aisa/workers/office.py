@@ -31,7 +31,7 @@ from aisa.ledger.shared_allotments import AllottedTreasury, MoreWanted
 from aisa.ledger.shared_wallets import MadeWallet, Treasury
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.stored_money import StoredMoney
-from aisa.ledger.wallets import Cap
+from aisa.ledger.wallets import Cap, capped
 from aisa.ledger.writer import Writer
 from aisa.observe.metrics import Gauge
 from aisa.shared_uses import SharedUses
@@ -127,7 +127,7 @@ class Office:
 
     @property
     def caps(self) -> Mapping[str, Cap | AllottedCap]:
-        """Keys' caps by key id."""
+        """Caps by the id of the key or team."""
         return self._treasury.caps
 
     def wallet(self, account: str) -> MadeWallet | AllottedWallet:
@@ -137,13 +137,14 @@ class Office:
     def know(self, key: Key) -> None:
         """Take a key that is new or has changed."""
         self._treasury.know(key, self._wall_clock())
-        task = self._loop.create_task(self._know_cap(key.id))
+        task = self._loop.create_task(self._know_caps([each.id for each in capped(key)]))
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
-    async def _know_cap(self, key_id: str) -> None:
+    async def _know_caps(self, ids: Sequence[str]) -> None:
         with suppress(ApiError):  # the database is away: the next call has it read again
-            await self._read_cap(key_id)
+            for id_ in ids:
+                await self._read_cap(id_)
 
     def hear(self, worker: Worker, message: Message) -> None:
         """Take what a worker says."""
@@ -269,13 +270,14 @@ class Office:
         ids, worker.written = worker.written, []
         worker.link.send(Written(ids))
 
-    async def _read_cap(self, key_id: str) -> None:
-        """Let all see what a key has spent in the window that it is now, which the ledger must be asked for when the clock was set."""
-        span = self._treasury.unread(key_id, self._wall_clock())
+    async def _read_cap(self, id_: str) -> None:
+        """Let all see what a key or team has spent in the window that it is now: asked of the ledger when the clock was set."""
+        span, teams = self._treasury.unread(id_, self._wall_clock()), self._treasury.teams
         if span is not None:
             spent = None
             try:
-                ours = [id_ for id_, posted in self.calls.items() if posted.row.key_id == key_id]  # these the cap is told of
+                rows = [posted.row for posted in self.calls.values()]
+                ours = [row.id for row in rows if id_ in (row.key_id, teams.get(row.key_id))]  # these the cap is told of
                 spent = await asyncio.to_thread(self._store.spent_in, span, ours)
             finally:
                 self._treasury.learn(span, spent, self._wall_clock())

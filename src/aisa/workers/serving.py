@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from aisa.accounting import caps_of, remember_uses, server_id, share_money
+from aisa.accounting import caps_of, remember_uses, server_id, share_money, teams_of
 from aisa.administration import Doors, Ways, administer, hosts_of
 from aisa.admission.shared import forget_worker
 from aisa.clock import system_chance, wall_clock
@@ -142,7 +142,7 @@ class OfficeRecords:
         """Return the wallets and caps for all workers: of this server, or what it may spend of those that it shares with others."""
         if config.stores.database is None:
             balances = [(account.name, account.balance) for account in self.store.accounts()]
-            return Treasury(memory, balances, caps_of(self.keys, self.store), now=wall_clock())
+            return Treasury(memory, balances, caps_of(self.keys, self.store), now=wall_clock(), teams=teams_of(self.keys))
         self.writer.server = server_id(config)
         money = self.money = share_money(config, self.keys, self.store, report=report, learned=self._learned, memory=memory)
         treasury = AllottedTreasury(memory, money)

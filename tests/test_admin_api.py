@@ -95,6 +95,15 @@ def test_a_key_reads_or_writes_as_its_scope_says(operated: Operated) -> None:
     assert operated.ask("/keys", {"label": "by-api"}).status == 201
 
 
+def test_a_key_that_reads_changes_nothing_by_any_route(operated: Operated) -> None:
+    """Of every POST that our own document has, but for the questions with a body: refused before its body is looked at."""
+    posts = [path for path, methods in operated.ask("/openapi.json").json["paths"].items() if "post" in methods]
+    assert {"/keys", "/teams", "/teams/{name}/update", "/accounts", "/reload"} <= set(posts)
+    for path in sorted({*posts} - {"/keys/find", "/ledger/audit", "/ledger/made"}):
+        refused = operated.ask(path.format(name="t"), {"unheard": "of"}, key=operated.reads)
+        assert (refused.status, refused.code) == (403, "insufficient_permissions"), path
+
+
 def test_the_two_kinds_of_key_are_good_for_nothing_at_each_others_door(operated: Operated) -> None:
     """An admin key makes no call and cannot be imported as a key that does; a caller's key administers nothing."""
     own = Server.__new__(Server)
@@ -281,7 +290,20 @@ def test_a_reload_an_account_that_comes_with_a_key_and_a_revoked_admin_key_are_o
 
 
 @pytest.mark.parametrize(
-    "path", ["/keys", "/accounts", "/models", "/vendors", "/limits", "/calls", "/board", "/changes", "/keys/t", "/accounts/default/entries"]
+    "path",
+    [
+        "/keys",
+        "/teams",
+        "/accounts",
+        "/models",
+        "/vendors",
+        "/limits",
+        "/calls",
+        "/board",
+        "/changes",
+        "/keys/t",
+        "/accounts/default/entries",
+    ],
 )
 def test_everything_can_be_read(operated: Operated, path: str) -> None:
     """JSON, with the request's id, kept by no cache."""

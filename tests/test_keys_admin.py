@@ -68,6 +68,7 @@ def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
         "rpm": None,
         "tpm": None,
         "concurrency": None,
+        "team": None,
         "former_secret_expires_at": None,
     }
     assert rig.ask("GET", "/keys") == (200, {"data": [made]})

@@ -114,6 +114,7 @@ def test_no_name_that_postgresql_cannot_take_is_a_failure_of_the_ledger(postgres
         asked = [
             *[("GET", f"/admin/v1/{path}") for path in ("calls/%00", "calls/req_%00", "accounts/a%00b/entries", "accounts/%00/statement")],
             *[("GET", f"/admin/v1/{path}") for path in ("calls?after=%00", "calls?model=a%00", "usage?account=%00", "changes?after=a%00")],
+            *[("GET", f"/admin/v1/{path}") for path in ("teams/%00", "teams/a?account=%00", "teams?account=a%00")],
             *[("POST", f"/admin/v1/accounts/%00/{verb}") for verb in ("disable", "enable", "unlimit")],
             *[("GET", f"/admin/v1/changes?after={after}") for after in ("2147483648", "9" * 18, "9" * 40, "\u0663")],
         ]

@@ -205,6 +205,15 @@ class AccountChanged(msgspec.Struct, frozen=True, tag="account_changed"):
     tier: str | None
 
 
+class TeamChanged(msgspec.Struct, frozen=True, tag="team_changed"):
+    """A team was created, or has another name or cap."""
+
+    action: str
+    team_id: str
+    name: str
+    account: str
+
+
 class WalletChanged(msgspec.Struct, frozen=True, tag="wallet_changed"):
     """Money was put into a wallet or taken out by hand, or its limit was removed. In nano-dollars; `balance` is what is in it now."""
 
@@ -339,7 +348,7 @@ class ServerWarning(msgspec.Struct, frozen=True, tag="server_warning"):
 
 
 #: What an administrator changed.
-Changed = KeysChanged | AccountChanged | WalletChanged | CallStopped
+Changed = KeysChanged | AccountChanged | TeamChanged | WalletChanged | CallStopped
 Fact = (
     CallEnded
     | VendorFailed
@@ -359,6 +368,7 @@ Fact = (
     | BugFound
     | KeysChanged
     | AccountChanged
+    | TeamChanged
     | WalletChanged
     | CallStopped
     | LedgerAway

@@ -145,7 +145,7 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
     if shared or (Path(data_dir) / SERVER_ID_NAME).exists() or os.environ.get("DATABASE_URL"):
         what = "What this command asks is in the database that several servers share (stores.database)."
         raise StorageFailed(data_dir, what, "Start this folder's server, which answers it, or name the folder of one that runs.")
-    makes = asking.method == "POST" and asking.path in ("/keys", "/keys/import", "/accounts")
+    makes = asking.method == "POST" and asking.path in ("/keys", "/keys/import", "/accounts", "/teams")
     if not makes and not (Path(data_dir) / DATABASE_NAME).exists():
         # Listing in the wrong working directory must not leave a data folder behind.
         raise NoData(data_dir)

@@ -1,7 +1,7 @@
 """What an administrator may do, as requests and answers in JSON. Knows no socket: a server or the command line carries the bytes.
 
-The routes are those of `admin_keys`, `admin_accounts`, `admin_wallets` and of whoever makes this. Whoever can reach this is trusted, or was
-found to be: `admin_gate.py` does that for requests over the network.
+The routes are those of `admin_keys`, `admin_teams`, `admin_accounts`, `admin_wallets` and of whoever makes this. Whoever can reach this is
+trusted, or was found to be: `admin_gate.py` does that for requests over the network.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
 from aisa.edge.admin_route import Answering, Asked, Query, number
+from aisa.edge.admin_teams import TeamRoutes, TeamUsings
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
@@ -61,10 +62,14 @@ def advance(steps: Generator[None, None, Answer]) -> Answer | None:
     return None
 
 
+class AllUsings(Usings, TeamUsings, Protocol):
+    """What is known of the use of keys."""
+
+
 class Records(NamedTuple):
     """What administrators ask of beside keys and wallets: how keys were used, what was changed, and the admin keys; None where not kept."""
 
-    usings: Usings | None = None
+    usings: AllUsings | None = None
     trail: AuditTrail | None = None
     admin_keys: AdminKeyRing | None = None
 
@@ -104,6 +109,7 @@ class Admin:
         self.routes = RouteTable(
             (
                 *on_keys.routes(),
+                *TeamRoutes(keys, wall_clock, note=self.note, usings=records.usings).routes(),
                 *AccountRoutes(keys.accounts, lambda: self.limits, self.note).routes(),
                 *(() if wallets is None else WalletRoutes(wallets, self.note).routes()),
                 *(() if records.admin_keys is None else AdminKeyRoutes(records.admin_keys, self.note).routes()),

@@ -81,3 +81,14 @@ class AccountRoutes:
         if tier is not None and tier not in tiers:
             raise ApiError("invalid_request", f"There is no tier {tier[:40]!r}. There are: {', '.join(tiers)}.", param="tier")
         return tier
+
+
+def account_is_new(accounts: AccountRing, name: str) -> bool:
+    """Say whether whoever asks for something in this account will make it. Raises ApiError internal_error."""
+    try:
+        accounts.account(name)
+    except ApiError as error:
+        if error.code != "resource_not_found":
+            raise
+        return True
+    return False

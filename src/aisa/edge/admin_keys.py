@@ -2,7 +2,7 @@
 
 | request | body | answer |
 |---|---|---|
-| `POST /keys` | `{label, models?, expires?, account?, spend_cap?, ...}` | 201, the key, `secret`, the place, `account_made` |
+| `POST /keys` | `{label, models?, expires?, account?, team?, spend_cap?, ...}` | 201, the key, `secret`, the place, `account_made` |
 | `POST /keys/import` | the same and `secret`, or `sha256` and `hint?` | 201, the key, `free_models`, `account_made` |
 | `POST /keys/find` | `{secret}` | 200, the key that has it, or had it before |
 | `GET /keys` | | 200, `{data: [key, ...]}`; with `?standing=1` each as the next line has it |
@@ -11,12 +11,13 @@
 | `POST /keys/{id or label}/rotate` | `{grace?}` | 200, the key, `secret`, the place; the former secret stays good so long |
 | `POST /keys/{id or label}/disable`, `/enable`, `/revoke` | | 200, the key |
 
-A key is `{id, label, hint, state, models, created_at, expires_at, account, spend_cap, spend_window, rpm, tpm, concurrency,
+A key is `{id, label, hint, state, models, created_at, expires_at, account, spend_cap, spend_window, rpm, tpm, concurrency, team,
 former_secret_expires_at}`, times in UNIX seconds, the cap in nano-dollars. `rpm`, `tpm` and `concurrency` are its limits, and must not be
-above its tier's; the last is until when a secret is good that was replaced, null if none is. A `secret` is shown this once, with its
-`Place`: where the API listens (`url`, null if it does not), `example_model` and `free_models`, which its cap does not count. `account_made`
-says whether the account was made for the key. `expires` is what `keys.terms.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does,
-`grace` what `parse_grace` does.
+above its tier's; `team` is `{id, name}`, null for a key in none, asked for by id or name: without an `account` the key is of its team's.
+The last is until when a secret is good that was replaced, null if none is. A `secret` is shown this once, with its `Place`: where the API
+listens (`url`, null if it does not), `example_model` and `free_models`, which its cap does not count. `account_made` says whether the
+account was made for the key. `expires` is what `keys.terms.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does, `grace` what
+`parse_grace` does.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import msgspec
 from aisa.admission.rules import tier_of
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
+from aisa.edge.admin_accounts import account_is_new
 from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, act, change, look, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
@@ -43,6 +45,7 @@ from aisa.keys.rules import (
     Key,
     Rates,
     SpendCap,
+    Team,
     check_account,
     state_at,
     terms_of,
@@ -68,7 +71,8 @@ class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
     secret: str | None = None
     sha256: str | None = None
     hint: str | None = None
-    account: str = DEFAULT_ACCOUNT
+    account: str | msgspec.UnsetType = msgspec.UNSET
+    team: str | None = None
     spend_cap: str | None = None
     rpm: int | None = None
     tpm: int | None = None
@@ -104,7 +108,7 @@ class KeyMade(TypedDict):
 
     models: tuple[str, ...] | None
     expires_at: int | None
-    account: str
+    account: str | Team
     spend: SpendCap | None
     rates: Rates
 
@@ -182,7 +186,7 @@ class KeyRoutes:
         if wanted.secret is not None or wanted.sha256 is not None:
             raise ApiError("invalid_request", "A secret is only taken by /keys/import.", param="secret")
         terms = self._terms(wanted)
-        new = self._is_new(terms["account"])
+        new = account_is_new(self._keys.accounts, name_of(terms["account"]))
         key, secret = self._keys.create(wanted.label, **terms)
         shown = self._noted("created", None, key, account_made=new)
         return 201, {**shown, "secret": secret, **self._place(key)._asdict(), "account_made": new}
@@ -193,7 +197,7 @@ class KeyRoutes:
             raise ApiError("missing_parameter", "To import a key send its secret, or else the secret's SHA-256.", param="secret")
         given = wanted.secret or trace_of_digest(wanted.sha256 or "", wanted.hint or "")
         terms = self._terms(wanted)
-        new = self._is_new(terms["account"])
+        new = account_is_new(self._keys.accounts, name_of(terms["account"]))
         key = self._keys.import_key(wanted.label, given, **terms)
         shown = self._noted("imported", None, key, account_made=new)
         return 201, {**shown, "free_models": self._place(key).free_models, "account_made": new}
@@ -278,27 +282,26 @@ class KeyRoutes:
         return rates
 
     def _terms(self, wanted: KeyAsked) -> KeyMade:
+        """Return what a key is to be like: where no account is named, of its team's."""
+        named = None if wanted.account is msgspec.UNSET else check_account(wanted.account)
+        account = named or DEFAULT_ACCOUNT if wanted.team is None else self._keys.teams.find(wanted.team, named)
         return {
             "models": None if wanted.models is None else tuple(wanted.models),
             "expires_at": parse_expiry(wanted.expires, self._wall_clock()),
-            "account": check_account(wanted.account),
+            "account": account,
             "spend": parse_spend_cap(wanted.spend_cap),
-            "rates": self._lower(Rates(wanted.rpm, wanted.tpm, wanted.concurrency), check_account(wanted.account)),
+            "rates": self._lower(Rates(wanted.rpm, wanted.tpm, wanted.concurrency), name_of(account)),
         }
-
-    def _is_new(self, account: str) -> bool:
-        """Say whether a key of this account will make it. Raises ApiError internal_error."""
-        try:
-            self._keys.accounts.account(account)
-        except ApiError as error:
-            if error.code != "resource_not_found":
-                raise
-            return True
-        return False
 
     def _shown(self, key: Key, graces: Mapping[str, int]) -> dict[str, object]:
         """Return what may be shown of a key; `graces` is what `KeyRing.graces` returns."""
         shown: dict[str, object] = msgspec.structs.asdict(key)
         del shown["digest"]
+        shown["team"] = None if key.team is None else {"id": key.team.id, "name": key.team.name}
         until = None if key.state == REVOKED else graces.get(key.id)
         return {**shown, "state": state_at(key, self._wall_clock()), "former_secret_expires_at": until}
+
+
+def name_of(account: str | Team) -> str:
+    """Return the name of an account, or of a team's."""
+    return account.account if isinstance(account, Team) else account

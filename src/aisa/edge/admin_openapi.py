@@ -10,6 +10,7 @@ from aisa import __version__
 from aisa.edge.admin_accounts import AccountAsked, TierAsked
 from aisa.edge.admin_keys import KeyAsked, RotationAsked, SecretAsked, TermsAsked
 from aisa.edge.admin_route import PAGED, Answering
+from aisa.edge.admin_teams import TeamAsked, TeamTermsAsked
 from aisa.edge.admin_wallets import AdjustAsked, MadeAsked, TopUpAsked
 from aisa.edge.routes import RouteTable
 
@@ -27,6 +28,10 @@ OPERATIONS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
     "POST /keys/{name}/disable": ("Refuse a key until it is enabled", None),
     "POST /keys/{name}/enable": ("Let a disabled key in again", None),
     "POST /keys/{name}/revoke": ("Revoke a key for good", None),
+    "GET /teams": ("List the teams: their caps, what they have spent and have left, how many keys", None),
+    "GET /teams/{name}": ("Show a team, by id or name", None),
+    "POST /teams": ("Make a team, whose keys share a cap", TeamAsked),
+    "POST /teams/{name}/update": ("Give a team another name or cap; null takes the cap away", TeamTermsAsked),
     "GET /accounts": ("List the accounts with their wallets", None),
     "POST /accounts": ("Make an account", AccountAsked),
     "POST /accounts/{name}/tier": ("Give an account another tier of limits", TierAsked),
@@ -57,6 +62,8 @@ OPERATIONS: dict[str, tuple[str, type[msgspec.Struct] | None]] = {
 SUMMED = ("by", "start_ms*", "end_ms*", "key", "account")
 QUERIES: dict[str, tuple[str, ...]] = {
     "GET /keys": ("standing",),
+    "GET /teams": ("account",),
+    "GET /teams/{name}": ("account",),
     "GET /accounts/{name}/statement": ("since_ms", "until_ms"),
     "GET /usage": SUMMED,
     "GET /usage/series": SUMMED,

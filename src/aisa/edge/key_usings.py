@@ -6,12 +6,12 @@ from aisa.clock import WallClock
 from aisa.edge.admin_calls import lines_waiting
 from aisa.edge.statement import Statement
 from aisa.ledger.port_calls import CallIndex, Wanted, newest_first
-from aisa.ledger.port_usage import DAY, Span
+from aisa.ledger.port_usage import DAY, KEY, Span
 from aisa.money import Nanos
 
 
 class KeyUsings:
-    """Implements `admin_keys.Usings`."""
+    """Implements `admin_keys.Usings` and `admin_teams.TeamUsings`."""
 
     def __init__(self, statement: Statement, index: CallIndex, wall_clock: WallClock) -> None:
         self._statement = statement
@@ -22,6 +22,11 @@ class KeyUsings:
         """Return what a key's calls have cost that ended since a UNIX second."""
         span = Span(began * 1000, int(self._wall_clock() * 1000) + 1000, key_id=key_id)
         return sum(used.cost for used in self._statement.used(DAY, span).values())
+
+    def spent_by_key(self, account: str, began: int) -> dict[str, Nanos]:
+        """Return what each key's calls of an account have cost that ended since a UNIX second."""
+        span = Span(began * 1000, int(self._wall_clock() * 1000) + 1000, account=account)
+        return {key_id: used.cost for key_id, used in self._statement.used(KEY, span).items()}
 
     def last_use(self, key_id: str) -> tuple[int, str | None] | None:
         """Return when a key's last call ended or was refused, and from where, unless its row is removed; None if there is none."""

@@ -18,6 +18,7 @@ from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.tables import accounts, keys, teams
 
+NUL = "\0"  # in no name; PostgreSQL takes it in no question
 TEAMS_MAX = 10_000  # of one server: administrators see them as one list
 
 
@@ -80,7 +81,7 @@ class TeamStore:
 def find_team(connection: Connection, name: str, account: str | None = None) -> Team:
     """Return the team with an id or a name, in an account if that is given. Raises ApiError: resource_not_found, invalid_request."""
     where = (teams.c.id == name) | (teams.c.name == name)
-    found = [team_of(row) for row in connection.execute(select(teams).where(where))]
+    found = [team_of(row) for row in connection.execute(select(teams).where(where))] if NUL not in name else []
     fitting = [team for team in found if account is None or team.account == account]
     if not fitting:
         of = "" if account is None else f" in the account {account!r}"

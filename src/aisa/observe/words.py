@@ -13,6 +13,7 @@ from aisa.facts import (
     CallEnded,
     CallQueued,
     CallStopped,
+    Changed,
     ChoicesMissing,
     CrashSettled,
     CredentialRests,
@@ -35,6 +36,7 @@ from aisa.facts import (
     SharedStoreAway,
     Stopped,
     TargetHealth,
+    TeamChanged,
     UsageMisreported,
     VendorFailed,
     WalletChanged,
@@ -59,12 +61,14 @@ def health_in_words(fact: TargetHealth | CredentialRests | CallQueued) -> str:
     return f"{fact.target} {why}is asked last for {fact.last_for_seconds:g} s"
 
 
-def change_in_words(fact: KeysChanged | AccountChanged | WalletChanged | CallStopped) -> str:
+def change_in_words(fact: Changed) -> str:
     """Say what an administrator has changed."""
     if isinstance(fact, KeysChanged):
         return f"key {fact.action}: {fact.label} ({fact.key_id})"
     if isinstance(fact, CallStopped):
         return f"call ended by an administrator: {fact.request_id}"
+    if isinstance(fact, TeamChanged):
+        return f"team {fact.action}: {fact.name} ({fact.team_id}), of the account {fact.account}"
     if isinstance(fact, AccountChanged):
         return f"account {fact.action}: {fact.account}, in {'the default tier' if fact.tier is None else f'the tier {fact.tier}'}"
     left = "unlimited" if fact.balance is None else f"{dollars_text(fact.balance)} US dollars left"
@@ -99,7 +103,7 @@ def in_words(fact: Fact) -> str:
             said = f"{fact.count} refused calls within a minute left no record: the database is away, or too many keys are refused"
         case BugFound():
             said = f"BUG  {fact.request_id}  {fact.trace}"
-        case KeysChanged() | AccountChanged() | WalletChanged() | CallStopped():
+        case KeysChanged() | AccountChanged() | TeamChanged() | WalletChanged() | CallStopped():
             said = change_in_words(fact)
         case LedgerAway() | SharedStoreAway():
             said = f"ACT NOW: {outage_in_words(fact)}"

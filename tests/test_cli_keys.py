@@ -161,7 +161,7 @@ def test_keys_are_listed_as_json(run: Run) -> None:
     assert "…" in run("keys", "list").stdout
     (key,) = json.loads(run("keys", "list", "--json").stdout)
     assert len(key["models"]) == 20
-    fields = "id label hint state created_at expires_at models account spend_window rpm tpm concurrency"
+    fields = "id label hint state created_at expires_at models account spend_window rpm tpm concurrency team"
     fields += " former_secret_expires_at spent_since last_used_ms last_address"
     money = {f"{name}_{unit}" for name in ("spend_cap", "spent", "left") for unit in ("usd", "nanos_usd")}
     assert set(key) == set(fields.split()) | money

@@ -24,6 +24,7 @@ from aisa.cli.route import route
 from aisa.cli.serving import serve
 from aisa.cli.simulate import simulate
 from aisa.cli.status import status
+from aisa.cli.teams import teams
 from aisa.cli.terminal import say
 from aisa.cli.usage import usage
 from aisa.cli.vendors import vendors
@@ -81,6 +82,7 @@ aisa.add_command(init)
 aisa.add_command(reload)
 aisa.add_command(status)
 aisa.add_command(keys)
+aisa.add_command(teams)
 aisa.add_command(accounts)
 aisa.add_command(admin_keys)
 aisa.add_command(config)

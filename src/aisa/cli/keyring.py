@@ -17,6 +17,7 @@ from aisa.cli.free_lines import open_in_words
 from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse, Stop
+from aisa.cli.team_lines import TeamStanding, cap_in_words
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.cli.treasury import dollars
 from aisa.clock import wall_clock
@@ -32,7 +33,7 @@ MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
 SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
 LIMITS = ("rpm", "tpm", "concurrency")
 LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
-USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "SPENT OF CAP": "none", "LIMITS": "none", "FORMER SECRET": ""}
+USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "TEAM": "none", "SPENT OF CAP": "none", "LIMITS": "none", "FORMER SECRET": ""}
 STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
 
 
@@ -43,6 +44,7 @@ class Terms(NamedTuple):
     expires: str | None = None
     spend_cap: str | None = None
     account: str | None = None
+    team: str | None = None
     rpm: str | None = None
     tpm: str | None = None
     concurrency: str | None = None
@@ -50,6 +52,13 @@ class Terms(NamedTuple):
     quiet: bool = False
     config: str | None = None
     data_dir: str | None = None
+
+
+class TeamNamed(msgspec.Struct):
+    """The team that a key is in."""
+
+    id: str
+    name: str
 
 
 class KeyShown(msgspec.Struct):
@@ -71,6 +80,7 @@ class KeyShown(msgspec.Struct):
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
+    team: TeamNamed | None = None
     former_secret_expires_at: int | None = None
     secret: str = ""
     url: str | None = None
@@ -100,7 +110,7 @@ def create(label: str, terms: Terms) -> None:
     config = settings(terms.config, terms.data_dir, makes=True)
     models = terms.models.split(",") if terms.models is not None else None
     asked: dict[str, object] = {"label": label, "models": models, "expires": terms.expires}
-    asked |= {name: value for name, value in (("spend_cap", terms.spend_cap), ("account", terms.account)) if value is not None}
+    asked |= {name: value for name in ("spend_cap", "account", "team") if (value := getattr(terms, name)) is not None}
     asked |= {name: limit_in(value, name) for name in LIMITS if (value := getattr(terms, name)) is not None}
     if terms.importing:
         asked["secret"] = secret_from_outside()
@@ -144,7 +154,7 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
         fields = [
             name for name in KeyStanding.__struct_fields__ if name not in ("secret", "url", "example_model", "free_models", "account_made")
         ]
-        say_json(with_units([{name: getattr(key, name) for name in fields} for key in keys]))
+        say_json(with_units([{name: msgspec.to_builtins(getattr(key, name)) for name in fields} for key in keys]))
     elif keys:
         now = wall_clock()
         rows = [row(key, now) for key in keys]
@@ -227,6 +237,7 @@ def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) 
         ],
         ["state", paint(key.state, STATE_COLOURS.get(key.state))],
         ["account", key.account],
+        *([["team", team_in_words(key.team, known)]] if key.team is not None else []),
         ["models", "all" if key.models is None else ", ".join(key.models)],
         ["limits", limits_in_words(key) or "as its account's"],
         ["spent", f"{dollars_text(key.spent)} US dollars this {window} (UTC)"],
@@ -238,6 +249,13 @@ def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) 
         ["expires", "never" if key.expires_at is None else ago(now - key.expires_at)],
     ]
     say(f"Key {paint(key.label, bold=True)}\n{table((), rows, indent='  ')}")
+
+
+def team_in_words(named: TeamNamed, known: Config) -> str:
+    """Say which team a key is in, and how its cap stands. Raises Stop."""
+    team = ask(known.server.data_dir, "GET", f"/teams/{named.id}", expect=TeamStanding, seconds=SHOW_SECONDS_MAX)
+    left = f"; {dollars_text(team.left)} left" if team.left is not None else ""
+    return f"{team.name}: {cap_in_words(team)} for all of its keys{left}"
 
 
 def free_in_words(key: KeyShown) -> str:
@@ -309,6 +327,7 @@ def row(key: KeyStanding, now: float) -> dict[str, str]:
         "FORMER SECRET": "" if key.former_secret_expires_at is None else f"ends {ago(now - key.former_secret_expires_at)}",
         "STATE": state,
         "ACCOUNT": key.account,
+        "TEAM": "none" if key.team is None else key.team.name,
         "SPENT OF CAP": cap,
         "LIMITS": limits_in_words(key) or "none",
         "MODELS": models,

@@ -19,6 +19,7 @@ Examples:
   aisa keys create laptop
   aisa keys create ci --models gpt-4.1,fast --expires 30d
   aisa keys create trial --account acme --spend-cap 5/day
+  aisa keys create crawler --team bots
   aisa keys create batch --rpm 60 --tpm 100000 --concurrency 4
   export AISA_API_KEY=$(aisa keys create notebook --quiet)
   aisa keys create old-client --import < key.txt
@@ -67,7 +68,12 @@ def limited(command: Command) -> Command:
     metavar="CAP",
     help="US dollars a day, week or month (UTC): 5/day, 99.50/month. What a running call may come to at most is held of it.  [none]",
 )
-@click.option("--account", callback=text, metavar="NAME", help="Who pays; made, without a limit, if it is not there.  [default]")
+@click.option(
+    "--account", callback=text, metavar="NAME", help="Who pays; made, without a limit, if it is not there.  [default, or its team's]"
+)
+@click.option(
+    "--team", callback=text, metavar="ID|NAME", help="The team that it is in for good, whose cap bounds it too: `aisa teams`.  [none]"
+)
 @limited
 @click.option("--import", "importing", is_flag=True, help="Take over an existing key: typed unseen, or read from standard input.")
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")

@@ -23,7 +23,7 @@ from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.http.server import HttpServer
 from aisa.ids import CallIds
-from aisa.keys.rules import Key
+from aisa.keys.rules import Key, Team
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_usage import EndedCalls
 from aisa.ledger.row import CallRow
@@ -39,10 +39,13 @@ from rig import document
 
 ANSWER = says(plain(document()))
 TARIFF = Prices(input=1.25, output=10.0)
+TEAM = Team("team_1", "acme", "bots", 0, 3_000_000_000, "day")
 KEYS = {
     "mine": Key("key_1", "mine", b"", "sk-…", "active", 0),
     "sister": Key("key_2", "sister", b"", "sk-…", "active", 0),
     "stranger": Key("key_3", "stranger", b"", "sk-…", "active", 0, account="acme"),
+    "member": Key("key_5", "member", b"5", "sk-…", "active", 0, account="acme", team=TEAM),
+    "mate": Key("key_6", "mate", b"6", "sk-…", "active", 0, account="acme", spend_cap=5_000_000_000, spend_window="month", team=TEAM),
     "capped": Key("key_4", "capped", b"", "sk-…", "active", 0, account="acme", spend_cap=5_000_000_000, spend_window="day"),
 }
 

@@ -7,15 +7,19 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from aisa.clock import wall_clock
 from aisa.edge.account import ANSWER_SECONDS_MAX, QUESTIONS_MAX, micros
 from aisa.errors import ApiError
+from aisa.keys.teams import row_of
 from aisa.ledger.port_usage import Span, Used
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import FAILED
+from aisa.ledger.wallets import Cap
+from aisa.storage.tables import keys
 from aisa.testing.clock import run_virtual
-from bank import Bank, bank, with_bank
+from bank import KEYS, Bank, bank, with_bank
 from faults_rig import failure, gateway, on_uvloop, says, until
 from rows import priced
 
@@ -179,6 +183,35 @@ def test_what_is_available_is_the_balance_without_what_is_held_and_within_the_ke
         key = {"unlimited": False, "remaining_micros_usd": 4_000_000, "used_micros_usd": 1_000_000, "window": "day"}
         assert answer["api_key"] == {**key, "window_start_time": MORNING}
         assert answer["as_of"] == "2026-01-01T12:00:00Z"
+
+    with_bank(scenario, tmp_path, clock=lambda: MORNING + DAY / 2)
+
+
+def test_a_key_sees_what_is_left_of_its_teams_cap(tmp_path: Path) -> None:
+    """[issue 13] Of what all of its keys have spent in the window, whether the ledger knows it or the database is asked; of no key more."""
+
+    async def scenario(made: Bank) -> None:
+        assert made.database is not None
+        with made.database.transaction() as connection:
+            for name in ("member", "mate"):
+                connection.execute(insert(keys).values(row_of(KEYS[name])))
+        at = {"account": "acme", "ended_ms": MORNING * 1000 + 5}
+        made.store(
+            priced(1, key_id="key_5", cost=700_000_400, **at),
+            priced(2, key_id="key_6", cost=1_300_000_000, **at),
+            priced(3, key_id="key_3", cost=9_000_000_000, **at),
+            priced(4, key_id="key_6", cost=1_000_000_000, account="acme", ended_ms=MORNING * 1000 - 5),
+        )
+        team = {"name": "bots", "remaining_micros_usd": 1_000_000, "used_micros_usd": 2_000_000, "window": "day"}
+        answer = await made.json("/v1/credits/balance", "member")
+        assert answer["team"] == {**team, "window_start_time": MORNING}
+        assert (answer["available_balance_micros_usd"], answer["api_key"]["unlimited"]) == (1_000_000, True)
+        assert (answer["api_key"]["used_micros_usd"], answer["account_balance_micros_usd"]) == (700_000, 20_000_000)
+        known = made.ledger.caps["team_1"] = Cap(3_000_000_000, "day", spent=2_900_000_000, now=MORNING + DAY / 2)
+        known.held = 40_000_000
+        answer = await made.json("/v1/credits/balance", "mate")
+        assert (answer["team"]["remaining_micros_usd"], answer["available_balance_micros_usd"]) == (100_000, 60_000)
+        assert (await made.json("/v1/credits/balance", "capped"))["team"] is None
 
     with_bank(scenario, tmp_path, clock=lambda: MORNING + DAY / 2)
 

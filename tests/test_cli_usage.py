@@ -366,6 +366,37 @@ def test_keys_of_one_label_are_told_apart(run: Run) -> None:
     assert re.search(r"^other +1 ", text, re.MULTILINE)
 
 
+def test_teams_caps_are_beside_those_of_keys(run: Run) -> None:
+    """[issue 13] With what all keys of a team have spent, by a name that no key's can be taken for; in JSON by themselves."""
+    keep(("laptop", []))
+    assert run("teams", "create", "ci", "--spend-cap", "2/month").exit_code == 0
+    assert run("teams", "create", "idle", "--account", "acme").exit_code == 0
+    for label, words in (("ci", ("--team", "ci", "--spend-cap", "5/month")), ("b", ("--team", "ci")), ("c", ("--team", "idle"))):
+        assert run("keys", "create", label, *words).exit_code == 0
+    database = open_database("aisa-data", migrate)
+    for number, label in enumerate(("ci", "b", "laptop")):
+        key = KeyStore(database, wall_clock, random.Random(1)).find(label)
+        insert_rows(database, [msgspec.structs.replace(spent(number, 500_000_000), key_id=key.id, ended_ms=int(wall_clock() * 1000))])
+    database.close()
+    shown = json.loads(run("usage", "--json").stdout)
+    [team] = shown["teams"]
+    assert {**team, "team": None} == {
+        "team": None,
+        "name": "ci",
+        "cap_nanos": 2_000_000_000,
+        "cap_window": "month",
+        "cap_spent_nanos": 1_000_000_000,
+        "cap_left_nanos": 1_000_000_000,
+    }
+    assert [line["cap_left_nanos"] for line in shown["data"] if "cap_nanos" in line] == [4_500_000_000]
+    table = run("usage").stdout.splitlines()
+    at = next(number for number, line in enumerate(table) if line.startswith("KEY OR TEAM"))
+    assert table[at + 1].split() == ["team", "ci", "2.000000", "a", "month", "1.000000", "1.000000"]
+    assert table[at + 2].split() == ["ci", "5.000000", "a", "month", "0.500000", "4.500000"]
+    for words in (("--key", "laptop"), ("--account", "acme"), ("--by", "model")):
+        assert "teams" not in json.loads(run("usage", *words, "--json").stdout)
+
+
 def test_keys_without_calls_and_caps_are_shown(run: Run) -> None:
     """[fault P12] With what is spent and left of each cap in its window; a revoked key that made no call is not there."""
     keep(("laptop", [spent(1, 400_000_000)]))

@@ -150,6 +150,7 @@ def bills() -> Document:
     key = {"unlimited": flag, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
     kinds_of = "What is noted of the price: a word to the kinds that it is about, none if it is about the whole."
     marked = object_of({mark: {"type": "array", "items": {"type": "string"}} for mark in MARKS}, required=[]) | {"description": kinds_of}
+    team = {"name": text, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
     receipt = {
         "id": text,
         "object": {"const": "call.receipt"},
@@ -195,6 +196,7 @@ def bills() -> Document:
                 "available_balance_micros_usd": limited,
                 "go_to_market_balance_micros_usd": micros,
                 "api_key": object_of(key),
+                "team": or_null(object_of(team)),
                 "as_of": {"type": "string", "format": "date-time"},
             }
         ),

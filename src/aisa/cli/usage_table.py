@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from aisa.cli.figures import aligned, bar, count, dollars, short
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say
-from aisa.edge.admin_usage import UsageShown, told_apart
+from aisa.edge.admin_usage import CapShown, UsageShown, told_apart
 from aisa.edge.bill_view import iso
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
 from aisa.money import dollars_text
@@ -59,16 +60,18 @@ def show(asked: Asked, form: str | None, *, now: float, config: str | None, data
     shown = ask(settings(config, data_dir).server.data_dir, "GET", f"/usage?{query}", expect=UsageShown, seconds=ANSWER_SECONDS_MAX)
     lines = lines_of(shown, by, start_ms=start_ms, end_ms=end_ms)
     if form == "json":
-        data = [{**document(line, by), **cap_document(shown, line)} for line in lines]
-        say_json({"by": by, "start": iso(start_ms // 1000), "end": iso(end_ms // 1000), "data": data})
+        data = [{**document(line, by), **cap_document(shown.caps, line.group)} for line in lines]
+        teams = [{"team": team, "name": shown.labels.get(team, team), **cap_document(shown.team_caps, team)} for team in shown.team_caps]
+        of_teams = {"teams": teams} if teams else {}
+        say_json({"by": by, "start": iso(start_ms // 1000), "end": iso(end_ms // 1000), "data": data, **of_teams})
     elif form == "csv":
         say(csv_text(lines, by))
-    elif not any(used.requests for used in shown.groups.values()) and not shown.caps:
+    elif not any(used.requests for used in shown.groups.values()) and not (shown.caps or shown.team_caps):
         say(f"No call has ended since {iso(start_ms // 1000)}. A longer time: aisa usage --since 90d")
     else:
         say(f"Calls that ended since {paint(iso(start_ms // 1000), bold=True)}, by {by}:\n")
         say(usage_table(lines, by, min(shutil.get_terminal_size().columns, WIDTH_MAX)))
-        if shown.caps:
+        if shown.caps or shown.team_caps:
             say(f"\n{caps_table(shown)}")
 
 
@@ -104,13 +107,14 @@ def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
 
 
 def caps_table(shown: UsageShown) -> str:
-    """Return how the caps stand, those of which the least is left first."""
+    """Return how the caps stand, of keys and of teams, those of which the least is left first."""
     called = told_apart({key: shown.labels.get(key, key) for key in {**shown.groups, **shown.caps}})
+    called |= told_apart({team: f"team {shown.labels.get(team, team)}" for team in shown.team_caps})
     rows = [
         [called[key], dollars(cap.cap), f"a {cap.window}", dollars(cap.spent), dollars(cap.left)]
-        for key, cap in sorted(shown.caps.items(), key=lambda each: each[1].left)
+        for key, cap in sorted({**shown.caps, **shown.team_caps}.items(), key=lambda each: each[1].left)
     ]
-    return aligned(("KEY", "CAP", "", "SPENT", "LEFT"), rows, {1, 3, 4})
+    return aligned(("KEY OR TEAM" if shown.team_caps else "KEY", "CAP", "", "SPENT", "LEFT"), rows, {1, 3, 4})
 
 
 def otherwise_in_words(lines: list[UsageLine]) -> str:
@@ -151,9 +155,9 @@ def document(line: UsageLine, by: str) -> dict[str, object]:
     }
 
 
-def cap_document(shown: UsageShown, line: UsageLine) -> dict[str, object]:
-    """Return a key's cap as JSON, nothing without one; in nano-dollars."""
-    cap = shown.caps.get(line.group)
+def cap_document(caps: Mapping[str, CapShown], whose: str) -> dict[str, object]:
+    """Return the cap of a key or team as JSON, nothing without one; in nano-dollars."""
+    cap = caps.get(whose)
     if cap is None:
         return {}
     return {"cap_nanos": cap.cap, "cap_window": cap.window, "cap_spent_nanos": cap.spent, "cap_left_nanos": cap.left}

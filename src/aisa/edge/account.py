@@ -5,7 +5,8 @@ in all and by day of UTC. `end_time` is by default the end of the running second
 `usage_value` is what the calls cost, `charged` what of it came out of the account's wallet: nothing while the account is unlimited.
 
 `GET /v1/credits/balance`: an account without a limit has `unlimited: true`, and null for a balance, because any number would be wrong.
-`available` is what the key can still spend: the balance less what is held for calls in flight, and not more than its own cap leaves.
+`available` is what the key can still spend: the balance less what is held for calls in flight, and not more than its own cap leaves and
+its team's. `team` says what is left of the latter, null for a key whose team has none, or that is in none.
 
 `GET /v1/usage/calls/{id}`: the receipt of a call, by its x-request-id, for the key that made it; of a refused call too.
 
@@ -29,7 +30,7 @@ from aisa.edge.receipt import Document, receipt, refused_receipt, running_receip
 from aisa.edge.spent_so_far import SpentSoFar
 from aisa.edge.statement import LedgerShown, Statement
 from aisa.errors import ApiError
-from aisa.keys.rules import DAY_SECONDS, MONTH, Key, window_start
+from aisa.keys.rules import DAY_SECONDS, MONTH, Capped, Key, window_start
 from aisa.ledger.pieces import moment_of
 from aisa.ledger.port_usage import DAY, Removal, Span, Used, day_of
 from aisa.money import Nanos
@@ -57,6 +58,16 @@ class Window(NamedTuple):
     start: int
     end: int
     scope: str
+
+
+class Standing(NamedTuple):
+    """What was spent in the running window of a key's or team's cap (of a key without one: this month), and what is left of it."""
+
+    used: Nanos
+    left: Nanos | None
+    held: Nanos
+    window: str
+    began: int
 
 
 class Accounts:
@@ -95,32 +106,34 @@ class Accounts:
     async def balance(self, key: Key) -> Document:
         """Return what is left. A key without a cap shows what it has used in this month. Raises ApiError overloaded."""
         now = self._wall_clock()
-        window = key.spend_window or MONTH
-        began = window_start(window, now)
-        wallet, cap = self._ledger.wallet(key.account), self._ledger.caps.get(key.id)
-        used = None if cap is None else cap.spent_at(now)  # a cap knows it
-        if used is None:
-            known = self._spent.since(key.id, began, now=now)
-            by_day = await self._ask(lambda: self._statement.used(DAY, Span(known.until * 1000, end_of_second(now) * 1000, key_id=key.id)))
-            used = self._spent.add(key.id, known, by_day, now=now)
-        left = None if key.spend_cap is None else max(0, key.spend_cap - used)
+        wallet, own = self._ledger.wallet(key.account), await self._standing(key, now)
+        team = None if key.team is None or key.team.spend_cap is None else await self._standing(key.team, now)
         free = [] if wallet.balance is None else [wallet.balance - wallet.held]
-        free += [] if left is None else [left - (0 if cap is None else cap.held)]
+        free += [each.left - each.held for each in (own, team) if each is not None and each.left is not None]
         return {
             "currency": "USD",
             "unlimited": wallet.balance is None,
             "account_balance_micros_usd": None if wallet.balance is None else micros(wallet.balance),
             "available_balance_micros_usd": max(0, micros(min(free))) if free else None,
             "go_to_market_balance_micros_usd": 0,
-            "api_key": {
-                "unlimited": left is None,
-                "remaining_micros_usd": micros(left or 0),
-                "used_micros_usd": micros(used),
-                "window": window,
-                "window_start_time": began,
-            },
+            "api_key": {"unlimited": own.left is None, **shown(own)},
+            "team": None if key.team is None or team is None else {"name": key.team.name, **shown(team)},
             "as_of": datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
+
+    async def _standing(self, whose: Capped, now: float) -> Standing:
+        """Return how the cap of a key or team stands. Raises ApiError overloaded."""
+        window = whose.spend_window or MONTH
+        began, cap = window_start(window, now), self._ledger.caps.get(whose.id)
+        used = None if cap is None else cap.spent_at(now)  # a cap knows it
+        if used is None:
+            known = self._spent.since(whose.id, began, now=now)
+            by_day = await self._ask(
+                lambda: self._statement.used(DAY, Span(known.until * 1000, end_of_second(now) * 1000, key_id=whose.id))
+            )
+            used = self._spent.add(whose.id, known, by_day, now=now)
+        left = None if whose.spend_cap is None else max(0, whose.spend_cap - used)
+        return Standing(used, left, 0 if cap is None else cap.held, window, began)
 
     async def receipt(self, key: Key, call_id: str) -> Document:
         """Return a call's receipt. Raises ApiError resource_not_found, also for calls of other keys, and overloaded."""
@@ -183,6 +196,16 @@ def unix_seconds(name: str, text: str) -> int:
 def end_of_second(now: float) -> int:
     """Return the first UNIX second after everything that has happened."""
     return int(now) + 1
+
+
+def shown(standing: Standing) -> Document:
+    """Write what is left of a cap, and what was used."""
+    return {
+        "remaining_micros_usd": micros(standing.left or 0),
+        "used_micros_usd": micros(standing.used),
+        "window": standing.window,
+        "window_start_time": standing.began,
+    }
 
 
 def sums(used: Used) -> Document:

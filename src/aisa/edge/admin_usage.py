@@ -29,7 +29,7 @@ from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.facts import CallStopped
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import REVOKED, Key, window_end, window_start
+from aisa.keys.rules import REVOKED, Capped, window_end, window_start
 from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, Span, Used, day_of
 from aisa.money import Nanos
 
@@ -37,7 +37,7 @@ SPAN_MS_MAX = 400 * DAY_MS  # that is summed up at once: a year, and the days ar
 
 
 class CapShown(msgspec.Struct, frozen=True):
-    """A key's cap: what it may spend in each `window`, what it has spent in this one, and what is left, in nano-dollars."""
+    """A key's or team's cap: what it may spend in each `window`, what it has spent in this one, and what is left, in nano-dollars."""
 
     cap: Nanos
     window: str
@@ -46,11 +46,15 @@ class CapShown(msgspec.Struct, frozen=True):
 
 
 class UsageShown(msgspec.Struct, frozen=True):
-    """Sums by group, in ascending order; of those groups that are keys, their labels, and the caps of those that have one."""
+    """Sums by group, in ascending order; of those groups that are keys, their labels, and the caps of those that have one.
+
+    `team_caps` are those of their teams, by id, with the teams' names among the labels.
+    """
 
     groups: dict[str, Used]
     labels: dict[str, str]
     caps: dict[str, CapShown] = {}
+    team_caps: dict[str, CapShown] = {}
 
 
 def told_apart(names: Mapping[str, str]) -> dict[str, str]:
@@ -144,28 +148,30 @@ def usage(statement: Statement, keys: KeyRing, asked: Asked, *, now: float) -> S
         if key.state != REVOKED:
             groups.setdefault(key.id, Used())
     shown = [key for key in ours if key.id in groups]
-    capped = [key for key in shown if key.spend_cap is not None][:CAPS_MAX]
-    caps: dict[str, CapShown] = {}
-    for key in capped:
-        caps[key.id] = cap_shown(statement, key, now)
+    capped: list[Capped] = [key for key in shown if key.spend_cap is not None]
+    teams = {key.team.id: key.team for key in shown if key.team is not None and key.team.spend_cap is not None}
+    caps, team_caps = dict[str, CapShown](), dict[str, CapShown]()
+    for each in (*teams.values(), *capped)[:CAPS_MAX]:
+        (caps if each.id not in teams else team_caps)[each.id] = cap_shown(statement, each, now)
         yield
-    return 200, UsageShown(dict(sorted(groups.items())), {key.id: key.label for key in shown}, caps)
+    labels = {key.id: key.label for key in shown} | {team.id: team.name for team in teams.values()}
+    return 200, UsageShown(dict(sorted(groups.items())), labels, caps, team_caps)
 
 
 CAPS_MAX = 1_000  # whose spending is looked up: each takes a question to the database where no server runs
 
 
-def cap_shown(statement: Statement, key: Key, now: float) -> CapShown:
-    """Return how a key's cap stands, as the live ledger knows it or else from the database."""
-    assert key.spend_cap is not None, "the caller looked"
-    assert key.spend_window is not None, "a cap has its window"
-    live = None if statement.ledger is None else statement.ledger.caps.get(key.id)
+def cap_shown(statement: Statement, whose: Capped, now: float) -> CapShown:
+    """Return how the cap of a key or team stands, as the live ledger knows it or else from the database."""
+    assert whose.spend_cap is not None, "the caller looked"
+    assert whose.spend_window is not None, "a cap has its window"
+    live = None if statement.ledger is None else statement.ledger.caps.get(whose.id)
     spent = None if live is None else live.spent_at(now)
     if spent is None:
-        began = window_start(key.spend_window, now)
-        span = Span(began * 1000, window_end(key.spend_window, began) * 1000, key.id)
+        began = window_start(whose.spend_window, now)
+        span = Span(began * 1000, window_end(whose.spend_window, began) * 1000, whose.id)
         spent = sum(used.cost for used in statement.used(DAY, span).values())
-    return CapShown(key.spend_cap, key.spend_window, spent, max(0, key.spend_cap - spent))
+    return CapShown(whose.spend_cap, whose.spend_window, spent, max(0, whose.spend_cap - spent))
 
 
 def moment(query: Mapping[str, str], name: str) -> int:

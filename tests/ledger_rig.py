@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 
 from aisa.clock import wall_clock
+from aisa.ledger.caps import Cap
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.row import CallRow
-from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.wallets import Wallet
 
 
 @cache

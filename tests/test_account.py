@@ -13,10 +13,10 @@ from aisa.clock import wall_clock
 from aisa.edge.account import ANSWER_SECONDS_MAX, QUESTIONS_MAX, micros
 from aisa.errors import ApiError
 from aisa.keys.teams import row_of
+from aisa.ledger.caps import Cap
 from aisa.ledger.port_usage import Span, Used
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import FAILED
-from aisa.ledger.wallets import Cap
 from aisa.storage.tables import keys
 from aisa.testing.clock import run_virtual
 from bank import KEYS, Bank, bank, with_bank

@@ -15,6 +15,7 @@ from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, MONTH, WEEK, Key, verify_state, window_end, window_start
+from aisa.ledger.caps import WINDOWS_MAX, Cap
 from aisa.ledger.charge import Charge
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
@@ -23,7 +24,6 @@ from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED, Delivered
 from aisa.ledger.store import LedgerStore
-from aisa.ledger.wallets import WINDOWS_MAX, Cap
 from aisa.ledger.writer import insert_rows
 from aisa.routing import Routes
 from aisa.storage.engine import open_database

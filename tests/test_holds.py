@@ -12,9 +12,10 @@ import pytest
 from aisa.clock import wall_clock
 from aisa.config.schema import Model, Prices
 from aisa.keys.rules import Key
+from aisa.ledger.caps import Cap
 from aisa.ledger.holds import CALLS_KEPT, CALLS_MIN, TARGETS_MAX, Learned, first_hold, output_held
 from aisa.ledger.rules import CLIENT_GONE
-from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.wallets import Wallet
 from aisa.pricing import unit_prices
 from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, REPORTED, Usage

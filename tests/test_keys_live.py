@@ -16,7 +16,7 @@ from aisa.cli.commands import aisa
 from aisa.errors import ApiError
 from aisa.keys.rules import ACTIVE, DAY_SECONDS, DISABLED, KeyTerms, SpendCap, terms_of
 from aisa.keys.store import KeyStore
-from aisa.ledger.wallets import Cap
+from aisa.ledger.caps import Cap
 from aisa.storage.engine import Database
 from server import Server
 from test_cli_keys import Run, run

@@ -13,12 +13,13 @@ from aisa.call import Call
 from aisa.clock import wall_clock
 from aisa.config.schema import Config, Model, Prices, Target, Vendor
 from aisa.keys.rules import Key
+from aisa.ledger.caps import Cap
 from aisa.ledger.charge import Charge
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.row import CallRow
-from aisa.ledger.wallets import Cap, Wallet
+from aisa.ledger.wallets import Wallet
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import Offer
 from aisa.routing import Routes

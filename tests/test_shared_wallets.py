@@ -12,8 +12,8 @@ import pytest
 
 from aisa.errors import ApiError
 from aisa.keys.rules import DAY, DAY_SECONDS, Key, window_start
+from aisa.ledger.caps import Cap
 from aisa.ledger.shared_wallets import SharedCap, SharedWallet, Treasury
-from aisa.ledger.wallets import Cap
 from aisa.storage.shared_memory import SharedLock, SharedMemory, new_memory
 from repeats import repeats
 from rows import priced

@@ -16,11 +16,11 @@ from aisa.keys.following import Following
 from aisa.keys.rules import DAY, MONTH, Key, SpendCap, Team
 from aisa.keys.store import KeyStore
 from aisa.ledger.allotments import Wanted, allot
+from aisa.ledger.caps import Cap
 from aisa.ledger.port_usage import Span
 from aisa.ledger.shared_wallets import SharedCap, Treasury
 from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.usage import spent_in
-from aisa.ledger.wallets import Cap
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database, open_database
 from aisa.storage.migrate import migrate

@@ -16,6 +16,7 @@ from aisa.facts import Fact
 from aisa.keys.following import Following
 from aisa.keys.rules import Account, window_end, window_start
 from aisa.keys.store import KeyStore
+from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.journal import Journal
 from aisa.ledger.learned_elsewhere import LearnedElsewhere
 from aisa.ledger.live_ledger import LiveLedger
@@ -25,7 +26,7 @@ from aisa.ledger.store import LedgerStore
 from aisa.ledger.stored_ledger import StoredLedger
 from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.sync import GroupSync
-from aisa.ledger.wallets import Cap, Wallet, capped, spender
+from aisa.ledger.wallets import Wallet
 from aisa.ledger.writer import Writer
 from aisa.money import Nanos
 from aisa.providers.measure import Answer

@@ -14,8 +14,9 @@ from typing import Protocol
 from aisa.errors import ApiError
 from aisa.keys.rules import Capped, window_end, window_start
 from aisa.ledger.allotments import Allotted, Wanted
+from aisa.ledger.caps import check_cap, spender
 from aisa.ledger.port import Short
-from aisa.ledger.wallets import check_cap, check_wallet, spender
+from aisa.ledger.wallets import check_wallet
 from aisa.money import Nanos
 
 #: Waits until a purse may spend so much more. Raises ApiError when it may not, or nobody can say it in time.

@@ -14,6 +14,7 @@ from aisa.callbacks import call_guarded
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import Capped, Key, window_end, window_start
+from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Hold, Learned, explained, first_hold
 from aisa.ledger.journal import Journal, JournalFull, Slot
@@ -21,7 +22,7 @@ from aisa.ledger.journal_record import opening_record
 from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow, Opening
-from aisa.ledger.wallets import Cap, Limit, Purse, Spending, Wallet, capped, spender
+from aisa.ledger.wallets import Limit, Purse, Spending, Wallet
 from aisa.money import Nanos
 from aisa.names import kept_name
 from aisa.offer import Offer, Plan
@@ -103,7 +104,7 @@ class LiveLedger:
             rates = rates_of(plan, began, price)
             if rates and wallet.balance is not None:
                 limits.append(wallet)
-            if rates:
+            if rates and (key.spend_cap is not None or key.team is not None):
                 limits += [self._known_cap(each, now) for each in capped(key)]
         content, target = call.door.content(request), offer.target
         counted = input_tokens(content, target.model, target.context_window)

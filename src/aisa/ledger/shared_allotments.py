@@ -14,12 +14,12 @@ import msgspec
 from aisa.clock import monotonic_micros
 from aisa.keys.rules import Capped, Key, window_start
 from aisa.ledger.allotted import AllottedCap, AllottedWallet, database_away, still_taken, wanted_beside
+from aisa.ledger.caps import capped, spender
 from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
 from aisa.ledger.shared_wallets import BALANCE, BEGAN, COLUMNS, SPENT, Purse, SharedCap, SharedWallet, cannot_look, clear_column, never_idle
 from aisa.ledger.stored_money import StoredMoney
-from aisa.ledger.wallets import capped, spender
 from aisa.money import Nanos
 from aisa.storage.shared_memory import WORKERS_MAX, SharedMemory, SharedStuck
 

@@ -13,9 +13,10 @@ from types import MappingProxyType
 
 from aisa.errors import ApiError
 from aisa.keys.rules import Capped, Key, window_end, window_start
+from aisa.ledger.caps import Cap, check_cap, spender
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
-from aisa.ledger.wallets import Cap, check_cap, check_wallet, spender
+from aisa.ledger.wallets import check_wallet
 from aisa.money import Nanos
 from aisa.storage.shared_memory import PURSE_WORDS, WORKERS_MAX, SharedMemory, SharedStuck
 

@@ -7,10 +7,11 @@ from typing import cast
 
 from aisa.keys.rules import Capped, Key
 from aisa.ledger.allotted import AllottedCap, AllottedWallet
+from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger, Post
 from aisa.ledger.stored_money import StoredMoney
-from aisa.ledger.wallets import Cap, Wallet, capped, spender
+from aisa.ledger.wallets import Wallet
 
 
 class StoredLedger(LiveLedger):

@@ -22,6 +22,7 @@ from aisa.edge.statement import CallFound, Statement
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.allotted import AllottedCap, AllottedWallet
+from aisa.ledger.caps import Cap, capped
 from aisa.ledger.journal import Journal
 from aisa.ledger.port_usage import EndedCalls
 from aisa.ledger.recovery import settled
@@ -31,7 +32,6 @@ from aisa.ledger.shared_allotments import AllottedTreasury, MoreWanted
 from aisa.ledger.shared_wallets import MadeWallet, Treasury
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.stored_money import StoredMoney
-from aisa.ledger.wallets import Cap, capped
 from aisa.ledger.writer import Writer
 from aisa.observe.metrics import Gauge
 from aisa.shared_uses import SharedUses

@@ -9,8 +9,7 @@
 # With a comment every second a model may think for two minutes and a half, every fifteen seconds for 37 minutes.
 set -euo pipefail
 folder=$(mktemp -d)
-trap 'chmod -R u+w "$folder"; rm -rf "$folder"' EXIT
-export GOPATH="$folder/go" GOCACHE="$folder/cache" GOFLAGS=-mod=mod
+trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 mkdir client
 cd client

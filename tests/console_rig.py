@@ -94,15 +94,16 @@ def call(number: int, began_ms: int, key: tuple[str, str], chance: random.Random
 
 
 def seed(folder: Path, calls: int, days: int) -> None:
-    """Fill a data folder with made-up keys, wallets and so many calls over the last days, the same whenever it is done."""
+    """Fill a data folder with made-up keys, a team, wallets and so many calls over the last days, the same whenever it is done."""
     chance = random.Random(14)
     with own_folder(str(folder)):
         database = open_database(str(folder), migrate)
         keys = KeyStore(database, wall_clock, random.Random(3))
+        team = keys.teams.create("research", "bots", SpendCap(200_000_000_000, "month"))
         made: list[tuple[str, str]] = []
         for label, account in KEYS:
             spend = SpendCap(50_000_000_000, "month") if label == "support bot" else None
-            made.append((keys.create(label, account=account, spend=spend)[0].id, account))
+            made.append((keys.create(label, account=team if label == "ci" else account, spend=spend)[0].id, account))
         keys.revoke(keys.create("old laptop")[0].id)
         store = LedgerStore(database, wall_clock, tuple)
         store.top_up("acme", 120_000_000_000, note="invoice 2026-114", reference="2026-114")

@@ -21,6 +21,8 @@ PAGES = (
     "calls",
     "usage?by=model&days=30",
     "keys",
+    "teams",
+    "teams/bots",
     "accounts",
     "accounts/acme",
     "accounts/acme/statement",

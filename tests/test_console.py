@@ -40,6 +40,7 @@ PAGES = (
     "/calls",
     "/usage",
     "/keys",
+    "/teams",
     "/accounts",
     "/accounts/acme/statement",
     "/vendors",
@@ -339,6 +340,37 @@ def test_a_key_is_made_changed_rotated_and_revoked(at: Consoled, writer: Visitor
     refused = writer.ask("/keys", {"label": "x", "cap": "many", "token": token})
     assert refused.status == 400
     assert "is no amount" in refused.text
+
+
+def test_a_team_is_made_and_its_cap_changed(at: Consoled, writer: Visitor) -> None:
+    """[issue 13] Keys are made in it; its page, theirs and the lists show what is left; the command line sees it; it is on record."""
+    token = writer.ask("/teams").token
+    where = writer.ask("/teams", {"name": "crew", "account": "acme", "cap": "40", "window": "week", "token": token}).headers["location"]
+    where = where.removeprefix("/console")
+    page = writer.ask(where).text
+    assert "$40.00 left of $40.00 a week" in page
+    assert "No key yet." in page
+    key = writer.ask("/keys", {"label": "in a team", "team": where.rpartition("/")[2], "token": token}).headers["location"]
+    assert '"team": {' in at.server.aisa("keys", "show", "in a team", "--json")
+    for path in (where, "/keys?q=crew"):
+        assert "in a team" in writer.ask(path).text
+    assert "$40.00 left of $40.00 a week for all of its keys" in writer.ask(key.removeprefix("/console")).text
+    assert writer.ask(f"{where}/update", {"name": "robots", "cap": "9.50", "window": "day", "token": token}).status == 303
+    assert "9.5/day" in at.server.aisa("teams", "list")
+    listed = writer.ask("/teams?q=robo").text
+    assert ("robots" in listed, "No team fits." in writer.ask("/teams?q=nobody").text) == (True, True)
+    assert "$9.50" in listed
+    assert writer.ask(f"{where}/update", {"name": "robots", "cap": "", "token": token}).status == 303
+    assert "no cap" in writer.ask(where).text
+    changes = writer.ask("/changes").text
+    assert re.search(r"team updated.*spend_cap</span> <del>\$40\.00</del> <ins>\$9\.50</ins>", changes, re.DOTALL)
+    assert re.search(r"key created.*team</span> <ins>crew</ins>", changes, re.DOTALL)
+    for form, status in (({"name": "robots", "account": "acme"}, 400), ({"name": ""}, 400), ({"name": "x", "cap": "many"}, 400)):
+        assert writer.ask("/teams", {**form, "token": token}).status == status
+    assert writer.ask("/teams/nobody").status == 404
+    reader = Visitor(at.netloc).signed_in(at.reads)
+    assert "<form" not in reader.ask(where).text.partition("<main")[2]
+    assert reader.ask(f"{where}/update", {"name": "x", "token": reader.ask("/teams").token}).status == 403
 
 
 def test_a_wallet_is_filled_and_corrected(at: Consoled, writer: Visitor) -> None:

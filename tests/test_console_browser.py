@@ -36,6 +36,8 @@ PAGES = (
     "/calls",
     "/usage",
     "/keys",
+    "/teams",
+    "/teams/bots",
     "/accounts",
     "/accounts/acme",
     "/accounts/acme/statement",

@@ -29,8 +29,8 @@ NODE = shutil.which("node")
 MISSING = Assets().missing
 CALLS = 400
 PAGES = (
-    *("", "/live", "/calls", "/calls?kind=refused", "/calls/latest", "/usage", "/keys", "/accounts", "/accounts/acme"),
-    *("/accounts/acme/statement", "/vendors", "/models", "/changes", "/playground", "/setup"),
+    *("", "/live", "/calls", "/calls?kind=refused", "/calls/latest", "/usage", "/keys", "/teams", "/teams/bots"),
+    *("/accounts", "/accounts/acme", "/accounts/acme/statement", "/vendors", "/models", "/changes", "/playground", "/setup"),
 )
 #: Put into a page: what can be reached by Tab (seen, not turned off, not in something that is closed), and what has the focus now.
 LOOK = """window.reachable = () =>

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from aisa.console import account_pages, call_pages, key_pages, server_pages, usage_pages
+from aisa.console import account_pages, call_pages, key_pages, server_pages, team_pages, usage_pages
 from aisa.console.page import GUARDS, NEVER_KEPT, POLICY, PREFIX, Page, cookie_of, redirected, set_cookie
 from aisa.console.sessions import SESSION_SECONDS, Sessions
 from aisa.console.visit import Ask, Visit
@@ -279,6 +279,10 @@ ROUTES: tuple[Route[Answering], ...] = (
     change("/keys/{name}/rotate", key_pages.rotate),
     *(change(f"/keys/{{name}}/{action}", key_pages.set_state) for action in ("disable", "enable", "revoke")),
     look("/keys/{name}", key_pages.key),
+    look("/teams", team_pages.teams, "Teams"),
+    change("/teams", team_pages.create),
+    change("/teams/{name}/update", team_pages.update),
+    look("/teams/{name}", team_pages.team),
     look("/accounts", account_pages.accounts, "Accounts"),
     change("/accounts", account_pages.create),
     change("/accounts/{name}/top-up", account_pages.top_up),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from aisa.edge.bill_view import iso
 from aisa.errors import OF_VENDORS
 from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text
-from aisa.wire.trees import is_list
+from aisa.wire.trees import is_list, is_tree
 
 AMOUNTS = frozenset({"spend_cap", "amount", "balance"})  # members that are amounts, in nano-dollars
 TIMES = ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -110,6 +110,8 @@ def changed_value(value: object, name: str) -> str:
         return dollars(int(number))
     if number is not None and name.endswith("_at"):
         return clock(int(number * 1000))
+    if is_tree(value):  # a key's team
+        return str(value.get("name"))
     return ", ".join(map(str, value)) if is_list(value) else str(value)
 
 

@@ -10,6 +10,7 @@ from aisa.edge.admin_keys import GRACE
 from aisa.edge.bill_view import iso
 
 SHOWN_MAX = 500  # keys in one list; more are found by their names
+NO_TEAM = {"name": ""}
 STATES = {"": "Usable and not", "active": "Active", "disabled": "Disabled", "expired": "Expired", "revoked": "Revoked"}
 WINDOWS = ("day", "week", "month")
 RATES = ("rpm", "tpm", "concurrency")
@@ -25,7 +26,8 @@ async def keys(visit: Visit) -> Page:
     fits = [
         key
         for key in reversed(every)
-        if query in f"{key['label']} {key['id']} {key['account']}".casefold() and (state == key["state"] if state else True)
+        if query in f"{key['label']} {key['id']} {key['account']} {(key['team'] or NO_TEAM)['name']}".casefold()
+        and (state == key["state"] if state else True)
     ]
     accounts = sorted({key["account"] for key in every})
     return visit.page(
@@ -37,13 +39,14 @@ async def key(visit: Visit) -> Page:
     """Show one key."""
     shown = await visit.get(f"/keys/{part(visit.name)}")
     calls = (await visit.get("/calls", key=shown["id"], limit=8))["data"]
-    return visit.page("key.html", key=shown, calls=calls, grace=GRACE, windows=WINDOWS)
+    team = None if shown["team"] is None else await visit.get(f"/teams/{part(shown['team']['id'])}")
+    return visit.page("key.html", key=shown, calls=calls, team=team, grace=GRACE, windows=WINDOWS)
 
 
 async def create(visit: Visit) -> Page:
     """Make a key; its secret is on the next page alone."""
     form = visit.form
-    wanted = {name: form[name] for name in ("label", "account", "expires") if name in form} | terms(form)
+    wanted = {name: form[name] for name in ("label", "account", "team", "expires") if name in form} | terms(form)
     made = await visit.post("/keys", {"label": "", **{name: value for name, value in wanted.items() if value is not None}})
     return visit.done(
         f"/keys/{part(made['id'])}", f"The key “{made['label']}” was made. This is its secret, shown only now:", made["secret"]

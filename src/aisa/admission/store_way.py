@@ -161,7 +161,8 @@ class StoreWay:
         while True:
             connection = self._connection
             if connection is None or connection.lost.done():
-                self._say_away((connection and connection.lost.result()) or "it does not answer")
+                said = "" if connection is None else connection.lost.result()
+                self._say_away(said or "it does not answer")
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._try()
             else:

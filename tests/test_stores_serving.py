@@ -142,6 +142,29 @@ def test_a_cap_is_that_of_all_servers_together(postgres: Postgres, tmp_path: Pat
 
 
 @needs_postgres
+def test_a_team_is_that_of_all_servers(postgres: Postgres, tmp_path: Path) -> None:
+    """[issue 13] Made on one, with keys made on either; its cap holds on both, which show what is left, and a change counts on both."""
+    database = postgres.fresh()
+    with ScriptedVendor() as vendor, servers(tmp_path, 2, vendor, database) as both:
+        control(both[0], "/teams", name="bots", account="acme", spend_cap="0.01/day")
+        keys = [control(server, "/keys", label=f"member {number}", team="bots")["secret"] for number, server in enumerate(both)]
+        with closing(connection(both[0])) as first, closing(connection(both[1])) as second:
+            for key in keys:
+                until(lambda key=key: ask(first, key)[0] == ask(second, key)[0] == 200, "a key is not known")
+            statuses = [ask((first, second)[number % 2], keys[number // 2 % 2], "priced", max_tokens=20)[0] for number in range(20)]
+            assert {200, 429} <= set(statuses) <= {200, 429, 503}
+            until(lambda: len({server.aisa("teams", "list", "--json") for server in both}) == 1, "they do not agree")
+            shown = json.loads(both[1].aisa("teams", "list", "--json"))[0]
+            spent = int(postgres.sql(database, "select sum(cost) from calls"))
+            assert (shown["keys"], shown["spent_nanos_usd"], shown["left_nanos_usd"]) == (2, spent, 10_000_000 - spent)
+            assert 5_000_000 < spent <= 10_000_000
+            assert ask(second, keys[0], path="/v1/credits/balance")[2]["team"]["name"] == "bots"
+            control(both[0], "/teams/bots/update", name="crew", spend_cap="1/day")
+            until(lambda: ask(second, keys[1], "priced", max_tokens=20)[0] == 200, "the cap is not known")
+            assert json.loads(both[1].aisa("keys", "show", "member 0", "--json"))["team"]["name"] == "crew"
+
+
+@needs_postgres
 @pytest.mark.parametrize("streams", [False, True], ids=["documents", "streams"])
 def test_twenty_keys_on_one_wallet_of_four_servers_never_spend_more_than_it_has(streams: bool, postgres: Postgres, tmp_path: Path) -> None:
     """[issue 13] 64 clients, one server killed and started again: never below zero, nothing twice, nothing lost, the audit is clean.

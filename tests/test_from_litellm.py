@@ -580,6 +580,20 @@ def test_labels_that_are_taken_get_an_ending_and_failures_do_not_stop_the_others
     assert sorted(key["label"][:4] for key in listed) == ["alia", "same", "same"]
 
 
+def test_keys_come_into_a_team_of_this_server(tmp_path: Path) -> None:
+    """[issue 13] Of its account, whatever team they were of there, so that it can have that team's budget; a wrong account makes none."""
+    (tmp_path / "export").write_text(json.dumps([row(1, team_id="there"), row(2, team_id=None)]), encoding="utf-8")
+    at = ("--data-dir", str(tmp_path / "data"))
+    run("teams", "create", "research", "--account", "acme", "--spend-cap", "200/month", *at)
+    words = ("keys", "import", "litellm", str(tmp_path / "export"), "--team", "research", *at)
+    assert "of the team research, " in run(*words, "--dry-run").output
+    refused = run(*words, "--account", "other")
+    assert (refused.exit_code, "in the account 'other'" in refused.output) == (1, True)
+    assert run(*words).exit_code == 0
+    listed = json.loads(run("keys", "list", "--json", *at).output)
+    assert [(key["account"], key["team"]["name"]) for key in listed] == [("acme", "research")] * 2
+
+
 def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
     """Not even the data folder."""
     (tmp_path / "export").write_text(json.dumps(ROWS_EXPORTED), encoding="utf-8")

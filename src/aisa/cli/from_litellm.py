@@ -82,8 +82,11 @@ def write_new(output: str, text: str) -> None:
         raise Stop("nothing was written", [(output, f"It cannot be made: {error.strerror}.", "Name another: --output FILE")]) from error
 
 
-def import_keys(file: str, *, account: str | None, config: str | None, data_dir: str | None, dry_run: bool) -> None:
-    """Make the keys of an export, one after the other. Raises Stop; those before a failure are made, and so are those after it."""
+def import_keys(file: str, *, account: str | None, team: str | None, config: str | None, data_dir: str | None, dry_run: bool) -> None:
+    """Make the keys of an export, one after the other, in a team if one is named.
+
+    Raises Stop; those before a failure are made, and so are those after it.
+    """
     settings_of = settings(config, data_dir, makes=not dry_run)
     try:
         rows = rows_of(Path(file).read_text(encoding="utf-8-sig"))
@@ -95,6 +98,8 @@ def import_keys(file: str, *, account: str | None, config: str | None, data_dir:
         if isinstance(key, Skipped):
             say(f"  {paint(key.shown, 'yellow')}  is left out: {key.why}.")
             continue
+        if team is not None:
+            key = key._replace(asked=in_team(key.asked, team, account))
         label = str(key.asked["label"])
         try:
             label = label if dry_run else make(key, settings_of)
@@ -117,9 +122,14 @@ def import_keys(file: str, *, account: str | None, config: str | None, data_dir:
         raise Stop(f"{len(problems)} key{'s' * (len(problems) != 1)} could not be imported", problems)
 
 
+def in_team(asked: Mapping[str, object], team: str, account: str | None) -> dict[str, object]:
+    """Return a key as it is asked for in one of our teams: of that team's account, whatever it was of there, unless one is named."""
+    return {name: value for name, value in asked.items() if name != "account" or account is not None} | {"team": team}
+
+
 def terms_in_words(asked: Mapping[str, object]) -> Iterator[str]:
     """Yield what an imported key may do, term by term."""
-    yield f"of the account {asked.get('account', DEFAULT_ACCOUNT)}"
+    yield f"of the team {asked['team']}" if "team" in asked else f"of the account {asked.get('account', DEFAULT_ACCOUNT)}"
     yield " and ".join(cast("list[str]", asked["models"])) if "models" in asked else "every model"
     yield f"at most {str(asked['spend_cap']).replace('/', ' US dollars a ')}" if "spend_cap" in asked else "no cap"
     for limit, unit in (("rpm", "calls a minute"), ("tpm", "tokens a minute"), ("concurrency", "calls at a time")):

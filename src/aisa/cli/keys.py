@@ -103,6 +103,9 @@ def importing() -> None:
 @importing.command()
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
 @click.option("--account", callback=text, metavar="NAME", help="Who pays for all of them.  [a key's team, else default]")
+@click.option(
+    "--team", callback=text, metavar="ID|NAME", help="The team of this server that all of them are in for good: `aisa teams`.  [none]"
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
 @located
 def litellm(file: str, **options: Any) -> None:

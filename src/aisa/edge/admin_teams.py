@@ -70,7 +70,7 @@ class Standings:
 
     def of(self, team: Team) -> dict[str, object]:
         """Return a team with its keys and, where that is known, what they have spent."""
-        shown = {**msgspec.structs.asdict(team), "keys": self._live.get(team.id, 0)}
+        shown: dict[str, object] = {**msgspec.structs.asdict(team), "keys": self._live.get(team.id, 0)}
         if self._usings is None:
             return shown
         began = window_start(team.spend_window or MONTH, self._now)

@@ -167,15 +167,18 @@ def test_everything_on_a_page_is_reached_by_tab_and_seen_to_be(at: Consoled, pag
     assert [step["name"] for step in seen if not step["inside"]] == []
 
 
-def test_no_page_is_wider_than_a_telephone(at: Consoled, page: Page) -> None:
-    """What does not fit, tables and code, is moved within its own room."""
+def test_no_page_is_wider_than_a_telephone_and_the_menu_takes_no_more_than_its_room(at: Consoled, page: Page) -> None:
+    """What does not fit, tables and code, is moved within its own room; a short page leaves no gap above itself."""
     page.set_viewport_size({"width": 390, "height": 800})
     wide: dict[str, int] = {}
+    tall: dict[str, int] = {}
     for path in PAGES:
         page.goto(f"{at.server.url}/console{path}", wait_until="load")
         settled(page)
         wide[path] = page.evaluate("document.documentElement.scrollWidth")
+        tall[path] = page.evaluate("document.querySelector('.side').clientHeight - document.querySelector('.side-in').clientHeight")
     assert {path: width for path, width in wide.items() if width > 390} == {}
+    assert {path: gap for path, gap in tall.items() if gap} == {}
 
 
 BEYOND = """Math.max(0, ...[...document.querySelectorAll('.scroll')].filter(room => !room.closest('details:not([open])'))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import pytest
@@ -46,12 +46,14 @@ class TeamLedger(TimedLedger):
         self.ledger.caps[TEAM.id] = Cap(3 * COST, DAY, spent=0, now=self.now, whose="The team 'research'")
         self.ledger.teams = dict.fromkeys(self.keys, TEAM.id)
 
-    async def spent(self, span: Span, without: object) -> int:
+    async def spent(self, span: Span, without: Callable[[], Sequence[str]]) -> int:
         """Say what the ledger has of a key, or of all keys of the team."""
         self.reads.append(span)
         whose = list(self.keys) if span.key_id == TEAM.id else [span.key_id]
         inside = [row for row in self.rows if span.start_ms <= row.ended_ms < span.end_ms and row.key_id in whose]
-        return sum(row.cost for row in inside)
+        if self.read_gate is not None:
+            await self.read_gate.wait()
+        return sum(row.cost for row in inside if row.id not in without())
 
     async def by(self, key_id: str) -> str:
         """Make a call with a key; return `ok` or the refusal."""
@@ -117,6 +119,79 @@ def test_a_teams_cap_that_is_made_later_counts_what_all_of_its_keys_have_spent()
         ledger.commit()
 
     play(scene)
+
+
+def test_a_call_that_runs_while_its_cap_is_made_counts_once() -> None:
+    """Whenever it ends: before the database is read, while it is, or after; written or not. It was not counted, or twice."""
+
+    async def scene() -> None:
+        without = msgspec.structs.replace(TEAM, spend_cap=None, spend_window=None)
+        for ends in ("before", "in the same turn", "meanwhile", "meanwhile, written late", "after"):
+            ledger = TeamLedger()
+            ledger.keys = {name: msgspec.structs.replace(key, team=without) for name, key in ledger.keys.items()}
+            for key in ledger.keys.values():
+                ledger.ledger.recap(key)
+            ledger.late = "late" in ends
+            ledger.read_gate = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            call = Call("req_running", None, b"", int(ledger.now), loop.time(), [], CHAT_DOOR)
+            running = await ledger.ledger.open(call, ledger.keys["key_2"], CHAT, plan=ledger._plan)
+            running.serve(ledger._plan.offers[0], 1)
+            if ends == "before":
+                ledger.end(running)
+            ledger.ledger.recap(msgspec.structs.replace(ledger.keys["key_2"], team=TEAM))
+            if ends == "in the same turn":
+                ledger.end(running)
+            await asyncio.sleep(0)
+            if ends.startswith("meanwhile"):
+                ledger.end(running)
+            ledger.read_gate.set()
+            for _ in range(4):
+                await asyncio.sleep(0)
+            if ends == "after":
+                ledger.end(running)
+            ledger.commit()
+            cap = ledger.ledger.caps[TEAM.id]
+            assert (ends, cap.spent_at(ledger.now), cap.held) == (ends, COST, 0)
+
+    play(scene)
+
+
+def test_a_cap_that_a_late_call_makes_is_read_again_when_it_is_set_again() -> None:
+    """A call that was let in before the cap was taken away makes one that knows nothing of what was spent."""
+
+    async def scene() -> None:
+        ledger = TeamLedger()
+        assert await ledger.by("key_2") == "ok"
+        lifted = msgspec.structs.replace(TEAM, spend_cap=None, spend_window=None)
+        ledger.ledger.recap(msgspec.structs.replace(ledger.keys["key_2"], team=lifted))
+        assert await ledger.by("key_2") == "ok"  # by the key as it was before
+        assert ledger.ledger.caps[TEAM.id].spent_at(ledger.now) == COST
+        ledger.ledger.recap(ledger.keys["key_2"])
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert ledger.ledger.caps[TEAM.id].spent_at(ledger.now) == 2 * COST
+
+    play(scene)
+
+
+def test_the_office_reads_what_a_team_has_spent_once_however_many_ask() -> None:
+    """And a call that it is told of meanwhile is left out of what was read; a cap that is taken away meanwhile is nobody's."""
+    team = msgspec.structs.replace(TEAM, spend_cap=100)
+    key = Key("key_1", "", b"", "", "active", 0, account="acme", team=team)
+    with processes(2) as (office, worker):
+        treasury = Treasury(office, [], {}, now=NOW)
+        treasury.know(key, NOW)
+        span = treasury.unread(team.id, NOW)
+        assert span is not None
+        assert treasury.unread(team.id, NOW) is None
+        treasury.written([priced(1, account="acme", key_id="key_1", cost=40, ended_ms=NOW * 1000)], NOW)
+        assert treasury.late(span) == [priced(1).id]
+        treasury.learn(span, 10, NOW)
+        assert SharedCap(worker, team).spent_at(NOW) == 50
+        treasury.know(msgspec.structs.replace(key, team=msgspec.structs.replace(team, spend_cap=None, spend_window=None)), NOW)
+        treasury.learn(span, 10, NOW)
+        assert treasury.caps == {}
 
 
 def test_processes_see_what_a_team_has_spent_through_any_of_its_keys() -> None:
@@ -238,6 +313,41 @@ def test_what_a_team_has_spent_is_that_of_its_keys(database: Database) -> None:
     insert_rows(database, [priced(number, key_id=id_, cost=10**number) for number, id_ in enumerate(ids)])
     with database.reading() as connection:
         assert spent_in(connection, Span(TODAY * 1000, (TODAY + DAY_SECONDS) * 1000, team.id)) == 11
+
+
+@needs_postgres
+def test_a_change_of_a_team_brings_no_revoked_key_back(postgres: Postgres) -> None:
+    """What another server did to its keys meanwhile stays, however the two fall together; and it is one note for all of them."""
+    opened = open_postgres(postgres.migrated(), migrate)
+    store = store_of(opened)
+    team = store.teams.create("acme", "research", SpendCap(500, DAY))
+    secrets = [store.create(label, account=team)[1] for label in ("one", "two", "three")]
+
+    async def main() -> None:
+        other = store_of(opened, 2)
+        following, theirs = (Following(opened, each, lambda _account, _balance: None) for each in (store, other))
+        acted: list[str] = []
+
+        def changed(_key: Key) -> None:
+            if not acted:  # between two of the keys
+                other.revoke("two")
+                acted.append(other.rotate("three", 0)[1])
+
+        following._take(following._look())
+        store.changed = changed
+        number = following._number
+        changed_team = store.teams.update(team.id, name="research", spend=SpendCap(9, DAY))
+        for each in (following, theirs, following):
+            each._take(each._look())
+        assert following._number == number + 3
+        for each in (store, other):
+            assert each.verify(secrets[0]).team == each.verify(acted[0]).team == changed_team
+            for secret in secrets[1:]:
+                with pytest.raises(ApiError, match=r"revoked|replaced"):
+                    each.verify(secret)
+
+    asyncio.run(main())
+    opened.close()
 
 
 @needs_postgres

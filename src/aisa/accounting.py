@@ -66,7 +66,7 @@ def open_ledger(
     caps = caps_of(keys, store)
     ledger = LiveLedger(journal, writer.post, wallets=wallets, caps=caps.items(), wall_clock=wall_clock, sync=sync, final=idempotency.final)
 
-    async def spent_in(span: Span, without: Sequence[str]) -> Nanos:
+    async def spent_in(span: Span, without: Callable[[], Sequence[str]]) -> Nanos:
         return await asyncio.to_thread(store.spent_in, span, without)
 
     ledger.spent = spent_in

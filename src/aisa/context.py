@@ -223,7 +223,7 @@ class CallContext:
             if not settled:  # a bug of ours ended the call
                 self.settle(CUT if self.life.answered else FAILED)
         elif self.error is not None:
-            self.life.outcome = REFUSED
+            self.life.outcome = REFUSED if self.error.status < 500 else FAILED  # a server that cannot keep its books fails
             self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
         if self.life.failed is not None:
             without_frames(self.life.failed)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 NAMES = (
     "accounts admin-keys backup board calls check config explain help init keys ledger models prices reload restore route serve simulate "
-    "status usage vendors version wallet"
+    "status teams usage vendors version wallet"
 ).split()
 PRINTED = re.compile(rf"(?<![\w./-])aisa (?=(?:{'|'.join(NAMES)})\b)")
 

@@ -124,7 +124,8 @@ class Accounts:
     async def _standing(self, whose: Capped, now: float) -> Standing:
         """Return how the cap of a key or team stands. Raises ApiError overloaded."""
         window = whose.spend_window or MONTH
-        began, cap = window_start(window, now), self._ledger.caps.get(whose.id)
+        began = window_start(window, now)
+        cap = None if whose.spend_cap is None else self._ledger.caps.get(whose.id)
         used = None if cap is None else cap.spent_at(now)  # a cap knows it
         if used is None:
             known = self._spent.since(whose.id, began, now=now)

@@ -9,24 +9,30 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import select
 
-from aisa.keys.rules import Account, AdminKey, Key
+from aisa.keys.rules import Account, AdminKey, Key, Team
 from aisa.keys.store import KeyStore
-from aisa.keys.teams import keys_in
+from aisa.keys.teams import keys_in, teams_in
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts, admin_keys, key_changes, keys, replaced_secrets
 
 LOOK_SECONDS = 0.4  # between two looks: a key that is revoked elsewhere is refused here within a second
+NOTES_AT_ONCE = 500  # changes that one look takes, as databases take so many parameters; of more the next look follows at once
 BELIEVED_SECONDS = 60.0  # after the last look that succeeded, keys are refused: one of them may have been revoked since
 
 
 class Changed(NamedTuple):
-    """What has changed: keys with their former secrets (digests, and until when each is good), accounts with their balances, admin keys."""
+    """What so many notes, the last of this number, say has changed.
+
+    Keys have their former secrets (digests, and until when each is good), accounts their balances.
+    """
 
     number: int
+    notes: int
     keys: list[tuple[Key, Mapping[bytes, int]]]
     accounts: list[tuple[Account, int | None]]
     admin_keys: list[AdminKey]
+    teams: list[Team]
 
 
 class Following:
@@ -40,6 +46,7 @@ class Following:
         self._loop = asyncio.get_running_loop()
         self._looked_at = self._loop.time()
         self._doubted = False
+        self._more = False  # changes than the last look took
         self._number = store.change_number
 
     def start(self) -> None:
@@ -56,21 +63,24 @@ class Following:
             try:
                 changed = looking.result()
             except StorageFailed:
+                self._more = False
                 self._judge()
             else:
                 self._looked_at = began
                 self._take(changed)
                 self._judge()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(0 if self._more else LOOK_SECONDS)
 
     def _look(self) -> Changed:
         """Return what has changed since the last look. Raises StorageFailed."""
         with self._database.reading() as connection:
-            news = connection.execute(select(key_changes).where(key_changes.c.number > self._number).order_by(key_changes.c.number)).all()
+            since = select(key_changes).where(key_changes.c.number > self._number).order_by(key_changes.c.number)
+            news = connection.execute(since.limit(NOTES_AT_ONCE)).all()
             if not news:
-                return Changed(self._number, [], [], [])
+                return Changed(self._number, 0, [], [], [], [])
             ids = {row.key_id for row in news if row.key_id is not None}
             names = {row.account for row in news if row.account is not None}
+            teams = teams_in(connection, {row.team for row in news if row.team is not None})
             made = keys_in(connection, connection.execute(select(keys).where(keys.c.id.in_(ids))).all())
             former: dict[str, dict[bytes, int]] = {}
             for digest, key_id, until in connection.execute(select(replaced_secrets).where(replaced_secrets.c.key_id.in_(ids))):
@@ -79,7 +89,7 @@ class Following:
             known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
             admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
         theirs = [msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)) for row in admins]
-        return Changed(news[-1].number, [(key, former.get(key.id, {})) for key in made], known, theirs)
+        return Changed(news[-1].number, len(news), [(key, former.get(key.id, {})) for key in made], known, theirs, list(teams.values()))
 
     def _take(self, changed: Changed) -> None:
         for account, balance in changed.accounts:
@@ -87,9 +97,11 @@ class Following:
             self._account_changed(account, balance)
         for key, former in changed.keys:
             self._store.remember(key, former)
+        for team in changed.teams:
+            self._store.remember_team(team)
         for admin_key in changed.admin_keys:
             self._store.admin_changed(admin_key)
-        self._number = changed.number
+        self._number, self._more = changed.number, changed.notes == NOTES_AT_ONCE
 
     def _judge(self) -> None:
         """Believe the keys that are known, or do not."""

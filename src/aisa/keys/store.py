@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
+from threading import Lock
 from types import MappingProxyType
 
 import msgspec
@@ -39,6 +40,8 @@ class KeyStore:
         self._by_id: dict[str, Key] = {}
         self._by_label: dict[str, Key] = {}  # of those that are not revoked
         self._replaced: dict[bytes, tuple[str, int]] = {}  # a key's id, and the UNIX second until which its former secret is good
+        self._former: dict[str, set[bytes]] = {}  # the same, by the key's id
+        self._remembering = Lock()  # an administrator's thread and the one that follows other servers do
         #: Told of each change of a key, in whatever thread made it.
         self.changed: Callable[[Key], None] = lambda _key: None
         #: Told that nobody can know which keys still count, or that it is known again; and of admin keys that another server has changed.
@@ -47,7 +50,7 @@ class KeyStore:
         with database.reading() as connection:
             self.change_number = int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
         self.accounts = AccountStore(database, wall_clock)
-        self.teams = TeamStore(database, wall_clock=wall_clock, chance=chance, remember=self.remember)
+        self.teams = TeamStore(database, wall_clock=wall_clock, chance=chance, changed=self.remember_team)
         self.tiers = self.accounts.tiers
         self._disabled = self.accounts.disabled
         with database.reading() as connection:
@@ -55,6 +58,7 @@ class KeyStore:
                 self.remember(key)
             for former, key_id, until in connection.execute(select(replaced_secrets)):
                 self._replaced[former] = (key_id, until)
+                self._former.setdefault(key_id, set()).add(former)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -290,7 +294,7 @@ class KeyStore:
 
     def former(self, key_id: str) -> dict[bytes, int]:
         """Return the digests of a key's former secrets, and the UNIX second until which each is good."""
-        return {digest: until for digest, (of, until) in tuple(self._replaced.items()) if of == key_id}
+        return {digest: self._replaced[digest][1] for digest in tuple(self._former.get(key_id, ()))}
 
     def graces(self) -> dict[str, int]:
         """Return until when a former secret of a key is good still, as a UNIX second by the key's id, of those where one is."""
@@ -300,8 +304,19 @@ class KeyStore:
 
     def remember(self, key: Key, former: Mapping[bytes, int] = MappingProxyType({})) -> None:
         """Let a key count as it is in the database now, with what `former` says of its secrets."""
+        with self._remembering:
+            self._remember(key, former)
+
+    def remember_team(self, team: Team) -> None:
+        """Let a team count as it is now, with every key that is in it: of those all else stays as it is known."""
+        for id_ in [key.id for key in self.list() if key.team is not None and key.team.id == team.id]:
+            with self._remembering:
+                self._remember(msgspec.structs.replace(self._by_id[id_], team=team), {})
+
+    def _remember(self, key: Key, former: Mapping[bytes, int]) -> None:
         for digest, until in former.items():
             self._replaced[digest] = (key.id, until)
+            self._former.setdefault(key.id, set()).add(digest)
         before = self._by_id.get(key.id)
         self._by_digest[key.digest] = self._by_id[key.id] = key  # first: calls look a key up while an administrator's thread is here
         if key.state != REVOKED:

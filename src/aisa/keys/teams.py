@@ -16,20 +16,20 @@ from aisa.keys.rules import TEAM_ID_PREFIX, Key, SpendCap, Team
 from aisa.names import ACCOUNT_CHARACTERS_MAX
 from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
-from aisa.storage.tables import accounts, keys, teams
+from aisa.storage.tables import accounts, teams
 
 NUL = "\0"  # in no name; PostgreSQL takes it in no question
 TEAMS_MAX = 10_000  # of one server: administrators see them as one list
 
 
 class TeamStore:
-    """The teams in a database; implements `keys.port.TeamRing`. `remember` takes each key whose team has changed."""
+    """The teams in a database; implements `keys.port.TeamRing`. `changed` is told of each that has changed, in the thread that did it."""
 
-    def __init__(self, database: Database, *, wall_clock: WallClock, chance: Chance, remember: Callable[[Key], None]) -> None:
+    def __init__(self, database: Database, *, wall_clock: WallClock, chance: Chance, changed: Callable[[Team], None]) -> None:
         self._database = database
         self._wall_clock = wall_clock
         self._chance = chance
-        self._remember = remember
+        self._changed = changed
 
     def list(self) -> list[Team]:
         """Return every team, by account and name. Raises ApiError internal_error (the database)."""
@@ -70,11 +70,8 @@ class TeamStore:
             if connection.execute(taken).first() is not None:
                 raise rules.invalid("name", f"The account {team.account!r} has a team {team.name!r} already.")
             connection.execute(update(teams).where(teams.c.id == team.id).values(msgspec.structs.asdict(team)))
-            members = keys_in(connection, connection.execute(select(keys).where(keys.c.team == team.id)).all())
-            for key in members:
-                note_change(connection, key_id=key.id)
-        for key in members:
-            self._remember(key)
+            note_change(connection, team=team.id)
+        self._changed(team)
         return team
 
 

@@ -8,7 +8,7 @@ calls run in several processes, these are the ends of who asks, and `shared_allo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from aisa.errors import ApiError
@@ -149,7 +149,7 @@ class AllottedPurse(ABC):
         """Hold an amount; a negative one gives back."""
         self._own.held += amount
 
-    def spend(self, amount: Nanos, at: int) -> None:
+    def spend(self, amount: Nanos, at: int, call_id: str = "") -> None:
         """Take an amount, which is held until the database has it."""
         self._own.held += amount
 
@@ -236,11 +236,16 @@ class AllottedCap(AllottedPurse):
     def __init__(self, whose: Capped, amounts: Amounts, more: More, *, is_away: Callable[[], bool]) -> None:
         super().__init__(cap_name(whose.id), amounts, more, is_away=is_away)
         self.id = whose.id
-        self.whose = spender(whose)
         self.cap: Nanos = 0
         self.window = ""
         self.began = 0
         self.spent: Nanos = 0
+
+    def bound(self, whose: Capped) -> None:
+        """Bound spending as a key or team says now."""
+        assert whose.spend_cap is not None, "the caller looked"
+        assert whose.spend_window is not None, "a cap has its window"
+        self.cap, self.window, self.whose = whose.spend_cap, whose.spend_window, spender(whose)
 
     def spent_at(self, now: float) -> Nanos:
         """Return what was spent in the window that a moment is in, as far as is known here."""
@@ -265,6 +270,10 @@ class AllottedCap(AllottedPurse):
     def reading(self, began: int) -> bool:
         """Say that what was spent is read without being asked for."""
         return True
+
+    def late(self, began: int) -> Sequence[str]:
+        """Nothing is read."""
+        return ()
 
     def learn(self, began: int, spent: Nanos | None) -> None:
         """Nothing was asked for."""

@@ -5,6 +5,8 @@ Holds count in it as in `wallets`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aisa.errors import ApiError
 from aisa.keys.rules import Capped, Key, window_start
 from aisa.money import Nanos, dollars_text
@@ -21,16 +23,17 @@ class Cap:
     `spent_at` is None until `learn` was told.
     """
 
-    __slots__ = ("_empty_after", "_late", "_sums", "cap", "held", "whose", "window")
+    __slots__ = ("_empty_after", "_late", "_sums", "cap", "held", "proven", "whose", "window")
 
     def __init__(self, cap: Nanos, window: str, *, spent: Nanos, now: float, newest: float = 0, whose: str = THIS_KEY) -> None:
         """`spent` is the sum of the window that `now` is in, `newest` when the last call ended that the ledger has of `whose` it is."""
         self.whose = whose
+        self.proven = True  # whether who made it knew the past
         self.cap = cap
         self.window = window
         self.held: Nanos = 0
         self._sums = {window_start(window, now): spent}
-        self._late: dict[int, Nanos] = {}  # what is spent in windows that are being read
+        self._late: dict[int, dict[str, Nanos]] = {}  # what calls spend in windows that are being read, by their ids
         self._empty_after = window_start(window, max(now, newest))
 
     @property
@@ -66,7 +69,7 @@ class Cap:
         """Hold an amount."""
         self.held += amount
 
-    def spend(self, amount: Nanos, at: int) -> None:
+    def spend(self, amount: Nanos, at: int, call_id: str = "") -> None:
         """Count an amount in its window. In one that must be read, the ledger has it."""
         began = window_start(self.window, at)
         if began in self._sums:
@@ -74,7 +77,8 @@ class Cap:
         elif began > self._empty_after:
             self._keep(began, amount)
         elif began in self._late:
-            self._late[began] += amount
+            late = self._late[began]
+            late[call_id] = late.get(call_id, 0) + amount
 
     def written(self, amount: Nanos) -> None:
         """It is counted already."""
@@ -82,16 +86,20 @@ class Cap:
     def reading(self, began: int) -> bool:
         """Say whether the window that began then is being read; if not, from now on it is."""
         known = began in self._late
-        self._late.setdefault(began, 0)
+        self._late.setdefault(began, {})
         return known
 
+    def late(self, began: int) -> Sequence[str]:
+        """Return the calls that were told since the window that began then is being read."""
+        return list(self._late.get(began, ()))
+
     def learn(self, began: int, spent: Nanos | None) -> None:
-        """Take what was spent in a window up to when its reading began, None if it could not be read."""
+        """Take what was spent in a window, the late calls left out, None if it could not be read."""
         late = self._late.pop(began, None)
         if late is None:
             return  # the window was changed meanwhile
         if spent is not None:
-            self._keep(began, spent + late)
+            self._keep(began, spent + sum(late.values()))
 
     def _keep(self, began: int, spent: Nanos) -> None:
         """Keep the sum of one window more, and give up the oldest if they are too many."""

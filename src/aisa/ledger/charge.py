@@ -55,8 +55,8 @@ class Charge:
     """
 
     __slots__ = (
-        "_awaited", "_choices", "_held", "_held_input", "_ledger", "_limits", "_listed", "_offer", "_slot", "bill", "bound_name",
-        "covered", "opening", "row",
+        "_awaited", "_choices", "_held_input", "_ledger", "_listed", "_offer", "_slot", "bill", "bound_name",
+        "covered", "held", "limits", "opening", "row",
     )  # fmt: skip
 
     def __init__(
@@ -67,8 +67,8 @@ class Charge:
         self.bill: Bill | None = None
         self._ledger, self._slot = ledger, slot
         self._offer: Offer = offer
-        self._limits = limits
-        self._held, self._held_input = 0, held_input
+        self.limits = limits
+        self.held, self._held_input = 0, held_input
         self.covered = 0 if limits else sys.maxsize
         self._listed: Price | None = None  # of the model that answered, if the catalogue prices it otherwise than the one asked
         self._awaited = self._choices = 1
@@ -78,14 +78,14 @@ class Charge:
         """Hold an amount for the input and so many tokens of output. Raises ApiError, and holds nothing then."""
         now, taken = self._ledger.wall_clock(), 0
         try:
-            for limit in self._limits:
+            for limit in self.limits:
                 limit.take(amount, now)
                 taken += 1
         except ApiError:
-            for limit in self._limits[:taken]:
+            for limit in self.limits[:taken]:
                 limit.hold(-amount)
             raise
-        self._held += amount
+        self.held += amount
         self.covered += tokens
 
     @property
@@ -100,14 +100,14 @@ class Charge:
 
     def void(self) -> None:
         """Undo the opening: no vendor was asked, and there is nothing to keep."""
-        for limit in self._limits:
-            limit.hold(-self._held)
+        for limit in self.limits:
+            limit.hold(-self.held)
         self._ledger.forget(self.opening.id)
         self._slot.free()
 
     def written(self, cost: Nanos) -> None:
         """Note that the database has the row."""
-        for limit in self._limits:
+        for limit in self.limits:
             limit.written(cost)
 
     def serve(self, offer: Offer, attempts: int) -> None:
@@ -132,7 +132,7 @@ class Charge:
         """Make sure that so many output tokens in all can be paid for. Raises ApiError when they cannot."""
         if tokens > self.covered:
             more = -(-(tokens - self.covered) // STEP_TOKENS) * STEP_TOKENS
-            amount, held, covered = -(-more * self._token_price() // TOKENS_PER_PRICE), self._held, self.covered
+            amount, held, covered = -(-more * self._token_price() // TOKENS_PER_PRICE), self.held, self.covered
             try:
                 self.hold(amount, more)
             except ApiError as refusal:
@@ -162,9 +162,9 @@ class Charge:
             made = self._with_rest(ending.generated, ending.told)
             row = row_of(self.opening, ending if made is ending.generated else replace(ending, generated=made), self._listed)
             record = closing_record(row)
-            for limit in self._limits:
-                limit.spend(row.cost, row.ended_ms // 1000)  # first: other processes see what is between the two
-                limit.hold(-self._held)
+            for limit in self.limits:
+                limit.spend(row.cost, row.ended_ms // 1000, row.id)  # first: other processes see what is between the two
+                limit.hold(-self.held)
             self.row = row
             self.bill = bill_of(row)
             self._slot.close(record)
@@ -247,8 +247,8 @@ class Charge:
     def _correct(self, final: CallRow) -> None:
         row = self.row
         assert row is not None, "only a closed call can be corrected"
-        for limit in self._limits:
-            limit.spend(final.cost - row.cost, row.ended_ms // 1000)
+        for limit in self.limits:
+            limit.spend(final.cost - row.cost, row.ended_ms // 1000, row.id)
         self._replace(final)
 
     def _replace(self, row: CallRow) -> None:

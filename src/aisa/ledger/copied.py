@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DBAPIError
 
+from aisa.keys.rules import TEAM_ID_PREFIX
 from aisa.ledger.record import NAMES, record_of
 from aisa.ledger.row import CallRow
 from aisa.storage.tables import cap_spent, keys
@@ -30,14 +31,17 @@ def copy_in(connection: Connection, rows: Sequence[CallRow]) -> None:
 def add_to_caps(connection: Connection, rows: Sequence[CallRow]) -> None:
     """Add what keys and teams have spent to the sums of those windows that somebody has asked for."""
     costs: dict[str, list[tuple[int, int]]] = {}
-    in_teams = select(keys.c.id, keys.c.team).where(keys.c.id.in_({row.key_id for row in rows}), keys.c.team.is_not(None))
-    teams = {row.id: row.team for row in connection.execute(in_teams)}
     for row in rows:
-        for whose in (row.key_id, teams.get(row.key_id)):
-            if whose is not None:
-                costs.setdefault(whose, []).append((row.ended_ms // 1000, row.cost))
+        costs.setdefault(row.key_id, []).append((row.ended_ms // 1000, row.cost))
     ours = cap_spent.c
-    asked = select(ours.key_id, ours.began, ours.ends).where(ours.key_id.in_(costs)).order_by(ours.key_id, ours.began)
-    for key_id, began, ends in connection.execute(asked).all():
-        spent = sum(cost for ended, cost in costs[key_id] if began <= ended < ends)
-        connection.execute(update(cap_spent).where(ours.key_id == key_id, ours.began == began).values(spent=ours.spent + spent))
+    of_these = ours.key_id.in_(costs) | ours.key_id.startswith(TEAM_ID_PREFIX, autoescape=True)
+    asked = connection.execute(select(ours.key_id, ours.began, ours.ends).where(of_these).order_by(ours.key_id, ours.began)).all()
+    if any(row.key_id.startswith(TEAM_ID_PREFIX) for row in asked):
+        for key_id, team in connection.execute(
+            select(keys.c.id, keys.c.team).where(keys.c.id.in_(list(costs)), keys.c.team.is_not(None))
+        ).all():
+            costs.setdefault(team, []).extend(costs[key_id])
+    for whose, began, ends in asked:
+        spent = sum(cost for ended, cost in costs.get(whose, ()) if began <= ended < ends)
+        if spent:
+            connection.execute(update(cap_spent).where(ours.key_id == whose, ours.began == began).values(spent=ours.spent + spent))

@@ -38,15 +38,15 @@ NO_WINDOW = ""  # of a cap that is yet to be given one
 Post = Callable[[CallRow, Callable[[], None]], None]
 
 
-#: Returns what the calls of a span in the database cost, leaving out those with certain ids. Raises ApiError.
-SpentIn = Callable[[Span, Sequence[str]], Awaitable[Nanos]]
+#: Returns what the calls of a span in the database cost, without those whose ids it is told once it has looked. Raises ApiError.
+SpentIn = Callable[[Span, Callable[[], Sequence[str]]], Awaitable[Nanos]]
 
 
 def unheard(_row: CallRow) -> None:
     """Tell nobody."""
 
 
-async def nothing_spent(_span: Span, _without: Sequence[str]) -> Nanos:
+async def nothing_spent(_span: Span, _without: Callable[[], Sequence[str]]) -> Nanos:
     """Stand in for a database that has no calls."""
     return 0
 
@@ -171,14 +171,14 @@ class LiveLedger:
         cap = self.spending(whose, now)
         if cap.spent_at(now) is None:
             self._read_soon(whose.id, cap, now)
-            message = "This server's clock or this key's cap was set, and it reads what the key has spent. Try again in a second."
+            message = "This server's clock or this cap was set, and it reads what was spent. Try again in a second."
             raise ApiError("overloaded", message, retry_after=1)
         return cap
 
     def recap(self, key: Key) -> None:
         """Let the caps of a key and its team count that were changed, made or taken away; what was spent is read from the database.
 
-        Calls in flight that were begun without a cap are not held against one, but count in it once they have ended before it was read.
+        Calls in flight count in it from then on, with what they hold.
         """
         if key.team is not None:
             self.teams[key.id] = key.team.id
@@ -190,32 +190,41 @@ class LiveLedger:
             self.caps.pop(whose.id, None)
             return
         now, cap = self.wall_clock(), self.caps.get(whose.id)
-        if cap is None:
+        if cap is None or not cap.proven:
             cap = self.caps[whose.id] = Cap(whose.spend_cap, NO_WINDOW, spent=0, now=now)
         cap.whose = spender(whose)
-        if cap.change(whose.spend_cap, whose.spend_window, now):
+        changed = cap.change(whose.spend_cap, whose.spend_window, now)
+        for charge in self._charges_of(whose.id):
+            if cap not in charge.limits:
+                cap.hold(charge.held if charge.row is None else 0)
+                charge.limits = (*charge.limits, cap)
+        if changed:
             self._read_soon(whose.id, cap, now)
+
+    def _charges_of(self, id_: str) -> list[Charge]:
+        """Return the calls in memory of a key, or of a team's keys."""
+        return [charge for charge in self.calls.values() if id_ in ((key_id := charge.opening.key_id), self.teams.get(key_id))]
 
     def _read_soon(self, id_: str, cap: Spending, now: float) -> None:
         began = window_start(cap.window, now)
         if not cap.reading(began):
-            task = asyncio.get_running_loop().create_task(self._read(id_, cap, began))
+            rows = [charge.row for charge in self._charges_of(id_) if charge.row is not None]  # who is closed later is told as late
+            task = asyncio.get_running_loop().create_task(self._read(id_, cap, began, rows))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
 
-    async def _read(self, id_: str, cap: Spending, began: int) -> None:
+    async def _read(self, id_: str, cap: Spending, began: int, rows: Sequence[CallRow]) -> None:
         """Bring what was spent in a window into a cap: by the calls that the database alone has, and by those that are in memory.
 
         What the latter add from now on, the cap is told as for every window.
         """
         ended = window_end(cap.window, began)
-        ours = [charge for charge in self.calls.values() if id_ in ((key_id := charge.opening.key_id), self.teams.get(key_id))]
-        rows = [charge.row for charge in ours if charge.row is not None]
         booked = sum([row.cost for row in rows if began <= row.ended_ms // 1000 < ended])
-        spent: Nanos | None = None
+        ids, spent = [row.id for row in rows], None
         try:
             with suppress(ApiError):  # the database is away: the next call has it read again
-                spent = booked + await self.spent(Span(began * 1000, ended * 1000, id_), [charge.opening.id for charge in ours])
+                span = Span(began * 1000, ended * 1000, id_)
+                spent = booked + await self.spent(span, lambda: [*ids, *cap.late(began)])
         finally:
             cap.learn(began, spent)
 
@@ -226,6 +235,7 @@ class LiveLedger:
             assert whose.spend_cap is not None, "the caller looked"
             assert whose.spend_window is not None, "a cap has its window"
             cap = self.caps[whose.id] = Cap(whose.spend_cap, whose.spend_window, spent=0, now=now, whose=spender(whose))
+            cap.proven = False  # the change that made it, or took it away, is not known here yet, or no more
         return cap
 
     def post(self, row: CallRow, slot: Slot, choices: int) -> None:

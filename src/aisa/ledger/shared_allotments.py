@@ -7,14 +7,14 @@ too, so that nothing is taken that is given back at the same time. A worker that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from aisa.clock import monotonic_micros
 from aisa.keys.rules import Capped, Key, window_start
 from aisa.ledger.allotted import AllottedCap, AllottedWallet, database_away, still_taken, wanted_beside
-from aisa.ledger.caps import capped, spender
+from aisa.ledger.caps import capped
 from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
@@ -111,7 +111,7 @@ class AllottedTreasury:
         if key.team is not None:
             self.teams[key.id] = key.team.id
         for each in capped(key):
-            self._money.cap(each).whose = spender(each)
+            self._money.recap(each)
 
     def written(self, rows: Iterable[CallRow], now: float) -> None:
         """Take what the database has charged for rows that it did not have before."""
@@ -129,6 +129,10 @@ class AllottedTreasury:
 
     def learn(self, span: Span, spent: Nanos | None, now: float) -> None:
         """Nothing was asked for."""
+
+    def late(self, span: Span) -> Sequence[str]:
+        """Nothing was asked for."""
+        return ()
 
     def forget_worker(self, worker: int) -> None:
         """Clear the column of a process that died: all that it closed is in the database, and nothing is open any more."""

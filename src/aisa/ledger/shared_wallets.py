@@ -8,7 +8,7 @@ right after, so for a moment it counts twice and never not at all. The column of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from aisa.errors import ApiError
@@ -59,7 +59,7 @@ class Purse:
         assert at is not None, "what was never made limits nothing"
         self._memory.signed[at + COLUMNS + self._memory.worker] += amount
 
-    def spend(self, amount: Nanos, at: int) -> None:
+    def spend(self, amount: Nanos, at: int, call_id: str = "") -> None:
         """Take an amount, which is in this process's column until the database has it."""
         self.hold(amount)
 
@@ -131,6 +131,10 @@ class SharedCap(Purse):
         known = began in self._reading
         self._reading.add(began)
         return known
+
+    def late(self, began: int) -> Sequence[str]:
+        """Return none: whoever writes the database is told of them."""
+        return ()
 
     def learn(self, began: int, spent: Nanos | None) -> None:
         """Note that whoever writes the database has said what was spent in a window, or could not."""
@@ -230,27 +234,34 @@ class Treasury:
             for whose in (row.key_id, self.teams.get(row.key_id, "")):
                 cap = self.caps.get(whose)
                 if cap is not None:
-                    cap.spend(row.cost, row.ended_ms // 1000)
+                    cap.spend(row.cost, row.ended_ms // 1000, row.id)
                     self._publish(whose, cap, now)
 
     def unread(self, id_: str, now: float) -> Span | None:
         """Return what must be read of the calls of a key or team to know what its window has spent.
 
-        None if that is known, which the others then see.
+        None if that is known, which the others then see, or is being read already.
         """
         cap = self.caps.get(id_)
         if cap is None or self._publish(id_, cap, now):
             return None
         began = window_start(cap.window, now)
-        cap.reading(began)
+        if cap.reading(began):
+            return None
         return Span(began * 1000, window_end(cap.window, began) * 1000, id_)
 
     def learn(self, span: Span, spent: Nanos | None, now: float) -> None:
-        """Take what was read, None if it could not be."""
+        """Take what was read, the late calls left out, None if it could not be."""
         assert span.key_id is not None, "as `unread` gave it"
-        cap = self.caps[span.key_id]
-        cap.learn(span.start_ms // 1000, spent)
-        self._publish(span.key_id, cap, now)
+        cap = self.caps.get(span.key_id)
+        if cap is not None:  # it was not taken away meanwhile
+            cap.learn(span.start_ms // 1000, spent)
+            self._publish(span.key_id, cap, now)
+
+    def late(self, span: Span) -> Sequence[str]:
+        """Return the calls that were told since a span is being read. In any thread."""
+        cap = self.caps.get(span.key_id or "")
+        return () if cap is None else cap.late(span.start_ms // 1000)
 
     def forget_worker(self, worker: int) -> None:
         """Clear the column of a process that died: all that it closed is in the database, and nothing is open any more."""

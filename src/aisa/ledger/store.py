@@ -121,13 +121,17 @@ class LedgerStore:
                 note_change(connection, account=account)
         return msgspec.structs.replace(known, balance=None)
 
-    def spent_in(self, span: Span, without: Sequence[str] = ()) -> Nanos:
-        """Return what the calls of a key or team cost that ended in a span, leaving out those with certain ids."""
+    def spent_in(self, span: Span, without: Callable[[], Sequence[str]] = tuple) -> Nanos:
+        """Return what the calls of a key or team cost that ended in a span, leaving out those with certain ids.
+
+        Which these are is asked once the sum is known: whoever is told of a call after it was written names it in time.
+        """
         with self._reading() as connection:
             spent = spent_in(connection, span)
             ended = calls.c.ended_ms.between(span.start_ms, span.end_ms - 1) & whose(calls, span)
-            for start in range(0, len(without), IDS_MAX):
-                left_out = ended & calls.c.id.in_(without[start : start + IDS_MAX])
+            ids = without()
+            for start in range(0, len(ids), IDS_MAX):
+                left_out = ended & calls.c.id.in_(ids[start : start + IDS_MAX])
                 spent -= int(connection.execute(select(func.coalesce(func.sum(calls.c.cost), 0)).where(left_out)).scalar_one())
         return spent
 

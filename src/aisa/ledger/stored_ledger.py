@@ -7,7 +7,7 @@ from typing import cast
 
 from aisa.keys.rules import Capped, Key
 from aisa.ledger.allotted import AllottedCap, AllottedWallet
-from aisa.ledger.caps import Cap, capped, spender
+from aisa.ledger.caps import Cap, capped
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger, Post
 from aisa.ledger.stored_money import StoredMoney
@@ -44,7 +44,7 @@ class StoredLedger(LiveLedger):
     def recap(self, key: Key) -> None:
         """Let the caps of a key and its team count that were changed, made or taken away."""
         for each in capped(key):
-            self._money.cap(each).whose = spender(each)
+            self._money.recap(each)
 
     async def leave(self, left: int) -> None:
         """Let go of what this server was allotted, if nothing is left that it is for."""

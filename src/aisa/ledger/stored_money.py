@@ -92,10 +92,12 @@ class StoredMoney:
         cap = self.caps.get(whose.id)
         if cap is None:
             cap = self.caps[whose.id] = AllottedCap(whose, self._amounts(cap_name(whose.id)), self.more, is_away=self._is_away)
-        assert whose.spend_cap is not None, "the caller looked"
-        assert whose.spend_window is not None, "a cap has its window"
-        cap.cap, cap.window = whose.spend_cap, whose.spend_window
+            cap.bound(whose)
         return cap
+
+    def recap(self, whose: Capped) -> None:
+        """Let a cap count that was changed: calls that began before it know another, so none of theirs counts."""
+        self.cap(whose).bound(whose)
 
     def _believe(self, asked_at: float) -> None:
         self._believed_until = asked_at + BELIEVED.total_seconds()

@@ -5,6 +5,7 @@ A hold is taken before money is spent and given back when the call is closed, so
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from aisa.errors import ApiError
@@ -27,8 +28,8 @@ class Limit(Protocol):
         """Hold an amount whatever there is; a negative one gives back."""
         ...
 
-    def spend(self, amount: Nanos, at: int) -> None:
-        """Take an amount that was spent at a UNIX second; a negative one gives back."""
+    def spend(self, amount: Nanos, at: int, call_id: str = "") -> None:
+        """Take an amount that was spent at a UNIX second, on a call if one is named; a negative one gives back."""
         ...
 
     def written(self, amount: Nanos) -> None:
@@ -61,8 +62,12 @@ class Spending(Limit, Protocol):
         """Say whether the window that began then is being read; if not, from now on it is."""
         ...
 
+    def late(self, began: int) -> Sequence[str]:
+        """Return the calls that were told since the window that began then is being read. In any thread."""
+        ...
+
     def learn(self, began: int, spent: Nanos | None) -> None:
-        """Take what was spent in a window up to when its reading began, None if it could not be read."""
+        """Take what was spent in a window, the late calls left out, None if it could not be read."""
         ...
 
 
@@ -97,7 +102,7 @@ class Wallet:
         """Hold an amount."""
         self.held += amount
 
-    def spend(self, amount: Nanos, at: int) -> None:
+    def spend(self, amount: Nanos, at: int, call_id: str = "") -> None:
         """Take an amount."""
         if self.balance is not None:
             self.balance -= amount

@@ -86,7 +86,9 @@ class AskedOf(OwnInput):
         self._request = request
         self._times = 1
         self.input_tokens_max = target.context_window or INPUT_TOKENS_MAX
-        bound = max(request.max_tokens, BOUND_MIN) if request.max_tokens else 0
+        bound = request.max_tokens or 0
+        if bound and target.dialect == "responses":
+            bound = max(bound, BOUND_MIN)
         most = max(bound, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
 

@@ -9,6 +9,7 @@ from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
 from aisa.providers.malformed import malformed
 from aisa.providers.named_types import type_by_name
+from aisa.wire.addresses import is_web_address
 from aisa.wire.gemini_chat import OF_GOOGLE
 from aisa.wire.trees import Tree, is_tree
 
@@ -71,9 +72,9 @@ def file_of(given: object, param: str, media: Media) -> Tree:
     data, file_id = tree.get("file_data"), tree.get("file_id")
     if isinstance(data, str) and data:
         named = type_by_name(str(tree.get("filename") or ""))
-        if media.addresses and data.startswith("https://") and not (media.fetches.wanted or OF_GOOGLE.match(data)):
+        if media.addresses and data[:8].lower() == "https://" and not (media.fetches.wanted or OF_GOOGLE.match(data)):
             return {"fileData": {"mimeType": named or type_by_name(data.partition("?")[0]) or "application/pdf", "fileUri": data}}
-        if data.startswith(("data:", "http://", "https://", "gs://")):
+        if is_web_address(data) or data.startswith(("data:", "gs://")):
             return part_at(data, param, media)
         kind = named or "application/pdf"
         return {"inlineData": {"mimeType": kind, "data": data}}

@@ -211,13 +211,14 @@ learned_answers = Table(
     Column("server", String(64)),
 )
 
-#: What has changed of keys and accounts, in the order in which it counts: other servers on the database read on from the last they know.
+#: What has changed of keys, accounts and teams, in the order in which it counts: other servers read on from the last that they know.
 key_changes = Table(
     "key_changes",
     metadata,
     Column("number", Integer, primary_key=True),
     Column("key_id", String(32)),
     Column("account", String(64)),
+    Column("team", String(32)),
 )
 
 #: What each server on the database may spend of a purse (`wallet NAME`, `cap KEY_ID`) without asking again: it is nobody else's meanwhile.

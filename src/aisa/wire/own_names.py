@@ -34,7 +34,8 @@ GEMINI: Mapping[str, str] = {
 def in_own_names(error: ApiError, names: Mapping[str, str]) -> ApiError:
     """Return a refusal that says which member it is about as its client knows it; any other error, and a vendor's words, as they are.
 
-    Ours begin with the member's name (`providers.concessions`). What vendors write some clients read, and repair their requests by it.
+    Ours begin with the member's name (`providers.concessions`). Places inside the messages are told as chat completions have them. What
+    vendors write some clients read, and repair their requests by it.
     """
     name = names.get(error.param or "")
     begins = f"'{error.param}' "

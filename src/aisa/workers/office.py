@@ -272,13 +272,12 @@ class Office:
 
     async def _read_cap(self, id_: str) -> None:
         """Let all see what a key or team has spent in the window that it is now: asked of the ledger when the clock was set."""
-        span, teams = self._treasury.unread(id_, self._wall_clock()), self._treasury.teams
+        span = self._treasury.unread(id_, self._wall_clock())
         if span is not None:
             spent = None
             try:
-                rows = [posted.row for posted in self.calls.values()]
-                ours = [row.id for row in rows if id_ in (row.key_id, teams.get(row.key_id))]  # these the cap is told of
-                spent = await asyncio.to_thread(self._store.spent_in, span, ours)
+                # Of calls on their way the cap is told once they are written: those first, as they may be among the others a moment later.
+                spent = await asyncio.to_thread(self._store.spent_in, span, lambda: [*tuple(self.calls), *self._treasury.late(span)])
             finally:
                 self._treasury.learn(span, spent, self._wall_clock())
 

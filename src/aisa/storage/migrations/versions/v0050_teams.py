@@ -23,3 +23,4 @@ def upgrade() -> None:
     op.create_index("uq_teams_account_name", "teams", ["account", "name"], unique=True)
     op.add_column("keys", sa.Column("team", sa.String(32)))
     op.create_index("ix_keys_team", "keys", ["team"])
+    op.add_column("key_changes", sa.Column("team", sa.String(32)))

@@ -22,7 +22,7 @@ from postgres_rig import Postgres, needs_postgres, postgres_server
 from server import SECONDS_MAX, Server, serving
 from test_reload import Streaming, until
 from test_workers import workers_of
-from valkey_rig import needs_server
+from valkey_rig import FOUND, needs_server
 from vendor import ScriptedVendor
 
 DRAIN_SECONDS = 1
@@ -96,7 +96,7 @@ def slow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         variables, workers = {}, 1
         if request.param == "shared stores":
             postgres: Postgres = request.getfixturevalue("postgres")
-            limits = stack.enter_context(limits_store("redis"))
+            limits = stack.enter_context(limits_store("redis" if FOUND["redis"] else "valkey"))
             variables, workers = {"DATABASE_URL": postgres.migrated(), "REDIS_URL": limits.url}, 2
         workers = 2 if request.param == "two workers" else workers
         yield stack.enter_context(serving(tmp_path, settings, variables=variables, workers=workers))

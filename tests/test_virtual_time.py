@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from aisa.testing.clock import GRACE_SECONDS, run_virtual
@@ -53,3 +55,24 @@ def test_what_a_socket_brings_comes_before_a_timer() -> None:
             return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(here, 10), timeout=1.0)
 
     assert run_virtual(main()) == b"news"
+
+
+class Slow(ThreadPoolExecutor):
+    """Threads that take a while of real time to end, as on a machine that does ten other things."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End them."""
+        threading.Event().wait(10 * GRACE_SECONDS)
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def test_threads_are_waited_for_at_the_end() -> None:
+    """Since Python 3.12 a runner gives them 300 seconds of the loop's time, which were over at once."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_default_executor(Slow())
+        await asyncio.to_thread(len, "")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_virtual(main())

@@ -71,6 +71,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._worked)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as the loop's own has it
+        """Wait for threads to end, however long that takes: since Python 3.12 a runner gives them 300 s of the loop's time, which jumps."""
+        await super().shutdown_default_executor()
+
     def _worked(self, _future: asyncio.Future[Any]) -> None:
         self._jumping.at_work -= 1
 

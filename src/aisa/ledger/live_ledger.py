@@ -209,11 +209,11 @@ class LiveLedger:
         began = window_start(cap.window, now)
         if not cap.reading(began):
             rows = [charge.row for charge in self._charges_of(id_) if charge.row is not None]  # who is closed later is told as late
-            task = asyncio.get_running_loop().create_task(self._read(id_, cap, began, rows))
+            task = asyncio.get_running_loop().create_task(self._read(id_, cap, began=began, rows=rows))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
 
-    async def _read(self, id_: str, cap: Spending, began: int, rows: Sequence[CallRow]) -> None:
+    async def _read(self, id_: str, cap: Spending, *, began: int, rows: Sequence[CallRow]) -> None:
         """Bring what was spent in a window into a cap: by the calls that the database alone has, and by those that are in memory.
 
         What the latter add from now on, the cap is told as for every window.

@@ -102,9 +102,7 @@ def with_running_counts(events: list[Event], draw: Any) -> list[Event]:
             made += draw(st.sampled_from([1, 1, 1, 2, 2, 9_000]))
         usage: Event = {"promptTokenCount": 5, "candidatesTokenCount": made, "totalTokenCount": 5 + made}
         usage |= draw(st.sampled_from([{}, {}, {}, {}, {"thoughtsTokenCount": 4}, {"trafficType": "ON_DEMAND_PRIORITY"}]))
-        usage["totalTokenCount"] += usage.get(
-            "thoughtsTokenCount", 0
-        )  # a total without them contradicts itself
+        usage["totalTokenCount"] += usage.get("thoughtsTokenCount", 0)  # a total without them contradicts itself
         if draw(st.integers(0, 6)) == 0:
             del usage[draw(st.sampled_from(["promptTokenCount", "totalTokenCount"]))]
         named_so = draw(st.sampled_from(["m-1", "m-1", "m-1", "m-2"]))

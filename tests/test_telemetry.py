@@ -21,7 +21,7 @@ from aisa.clock import monotonic_micros
 from aisa.facts import Fact, ServerWarning, VendorFailed
 from aisa.observe.gen_ai import INSTRUMENTS, OTHER, SERIES_MAX, Readings, Server
 from aisa.observe.log import json_line
-from aisa.observe.telemetry import WAITING_FACTS_MAX, Telemetry
+from aisa.observe.telemetry import WAITING_FACTS_MAX, Spans, Telemetry
 from aisa.trace import Trace, Traces
 from aisa.usage import Usage
 from server import serving
@@ -273,6 +273,21 @@ def test_a_line_of_the_log_says_where_its_call_stands_in_a_trace() -> None:
     trace = traced({"traceparent": PARENT})
     assert f'"traceparent":"{trace}"'.encode() in json_line(0.0, ended(traceparent=trace))
     assert b'"traceparent":null' in json_line(0.0, ended())
+
+
+def test_no_try_is_told_to_begin_after_its_call_has_ended() -> None:
+    """Whatever the floats of the two clocks: on a machine that is fast, all of a call is within a few of their steps."""
+    chance = random.Random(11)
+    spans = Spans(SERVERS, "here:1")
+    for _ in range(2_000):
+        unix, now = 1_796_002_780 + chance.random(), chance.uniform(0, 10**6)
+        trace = Traces(chance, lambda unix=unix: unix, share=1.0, passes_on=True).begin({}, now, route="/v1/x", protocol="openai")
+        moments = sorted(now + chance.uniform(0, 3e-6) for _ in range(3))
+        for moment in moments[:2]:
+            trace.ask("v/m", moment)
+        first, second, call = spans.take(ended(traceparent=trace, total_seconds=moments[2] - now))
+        stamps = [call.start_time, first.start_time, first.end_time, second.start_time, second.end_time, call.end_time]
+        assert stamps == sorted(stamps, key=lambda stamp: stamp or 0)
 
 
 CONFIGURATION = """\

@@ -23,7 +23,7 @@ def begun(headers: dict[str, str], **options: Any) -> Trace:
 def test_a_callers_trace_goes_on_at_the_vendor_below_the_call_and_below_the_try() -> None:
     """The trace's id stays; each span is new, and its parent is the one that came before."""
     trace = begun({"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "vendor=1,other=2"})
-    assert (trace.trace_id, trace.parent_id, trace.sampled, trace.began, trace.offset) == (TRACE, PARENT, True, 1_000.0, 993.0)
+    assert (trace.trace_id, trace.parent_id, trace.sampled, trace.began, trace.loop_began) == (TRACE, PARENT, True, 1_000.0, 7.0)
     told = dict(trace.ask("v/m", 8.0))
     assert told == {"traceparent": f"00-{TRACE}-{trace.tries[0].span_id}-01", "tracestate": "vendor=1,other=2"}
     assert len({PARENT, trace.span_id, trace.tries[0].span_id}) == 3

@@ -35,7 +35,7 @@ class Try(NamedTuple):
 class Trace:
     """One call's place in its trace. Ids are lower-case hexadecimal: 32 characters of the trace, 16 of a span.
 
-    `began` is UNIX seconds, `offset` what makes them of the event loop's. `protocol` is that of the call's door.
+    `began` is UNIX seconds, `loop_began` the same moment in those of the event loop. `protocol` is that of the call's door.
     `tries` are those at vendors, if the call is sampled.
     """
 
@@ -43,7 +43,7 @@ class Trace:
         "_chance",
         "_passes_on",
         "began",
-        "offset",
+        "loop_began",
         "parent_id",
         "protocol",
         "route",
@@ -61,7 +61,7 @@ class Trace:
         self.sampled = sampled
         self.span_id = span_id(chance)
         self.route = self.protocol = ""
-        self.began = self.offset = 0.0
+        self.began = self.loop_began = 0.0
         self.tries: list[Try] = []
         self._passes_on = passes_on
         self._chance = chance
@@ -105,7 +105,7 @@ class Traces:
             sampled = bool(int(context["flags"], 16) & SAMPLED)
         trace = Trace(trace_id, parent_id, state, sampled=sampled, passes_on=self._passes_on, chance=self._chance)
         trace.route, trace.protocol, trace.began = route, protocol, self._wall_clock()
-        trace.offset = trace.began - now
+        trace.loop_began = now
         return trace
 
 

@@ -55,7 +55,7 @@ METRICS_SECONDS = 30.0
 SEND_SECONDS_MAX = 1.0  # until a collector is given up, all its repeats included: a dead one delays a shutdown by two of these
 QUIET_SECONDS = 60.0  # between two words to the operator about a collector that takes nothing
 
-NANOS = 1_000_000_000
+NANOS, MICROS = 1_000_000_000, 1_000_000  # of a second
 
 
 class Telemetry:
@@ -204,15 +204,15 @@ class Spans:
             kind=SpanKind.SERVER,
             status=Status() if fact.blame in (None, CALLER) else Status(StatusCode.ERROR, fact.error_code),
             start_time=nanos(trace.began),
-            end_time=nanos(trace.began + fact.total_seconds),
+            end_time=nanos(trace.began, fact.total_seconds),
             instrumentation_scope=self._scope,
         )
 
     def _tries(self, fact: CallEnded, trace: Trace, failures: list[VendorFailed]) -> list[ReadableSpan]:
         """Each try at a vendor. A try ends when the next begins; the last, with the call."""
         operation = operation_of(trace)
-        begins = [each.began + trace.offset for each in trace.tries]
-        ends = [*begins[1:], trace.began + fact.total_seconds]
+        begins = [nanos(trace.began, each.began - trace.loop_began) for each in trace.tries]
+        ends = [*begins[1:], nanos(trace.began, fact.total_seconds)]
         spans: list[ReadableSpan] = []
         for place, each in enumerate(trace.tries):
             failure = failures[place] if place < len(failures) else None
@@ -232,8 +232,8 @@ class Spans:
                     [] if failure is None else [event_of(failure, ends[place])],
                     kind=SpanKind.CLIENT,
                     status=Status() if error is None else Status(StatusCode.ERROR, error),
-                    start_time=nanos(begins[place]),
-                    end_time=nanos(ends[place]),
+                    start_time=begins[place],
+                    end_time=ends[place],
                     instrumentation_scope=self._scope,
                 )
             )
@@ -256,9 +256,9 @@ def operation_of(trace: Trace) -> str:
     return OPERATIONS.get(trace.protocol, CHAT)
 
 
-def event_of(failure: VendorFailed, at: float) -> Event:
-    """Return what a vendor did wrong, at a UNIX second."""
-    return Event("aisa.vendor_failed", {"aisa.blame": failure.blame, "aisa.detail": failure.detail}, nanos(at))
+def event_of(failure: VendorFailed, at: int) -> Event:
+    """Return what a vendor did wrong, at a UNIX nanosecond."""
+    return Event("aisa.vendor_failed", {"aisa.blame": failure.blame, "aisa.detail": failure.detail}, at)
 
 
 def context_of(trace_id: str, span_id: str, *, remote: bool = False) -> SpanContext:
@@ -266,6 +266,9 @@ def context_of(trace_id: str, span_id: str, *, remote: bool = False) -> SpanCont
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=remote, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
-def nanos(seconds: float) -> int:
-    """Return UNIX nanoseconds."""
-    return int(seconds * NANOS)
+def nanos(seconds: float, later: float = 0.0) -> int:
+    """Return the UNIX nanosecond of a second, or of one so many seconds later.
+
+    Those are added as whole microseconds: a float of UNIX seconds has steps of a quarter, by which a try could end before it began.
+    """
+    return int(seconds * NANOS) + round(later * MICROS) * (NANOS // MICROS)

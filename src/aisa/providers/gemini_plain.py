@@ -51,7 +51,7 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True, rename="camel", omi
     traffic_type: str = ""
 
     def covers(self, earlier: PlainUsage) -> bool:
-        """Tell whether this says all that an earlier report does, or more: no count is smaller, the rest the same."""
+        """Tell whether this, once read, says all that an earlier report does, or more: no count is smaller, the rest the same."""
         return (
             self.candidates_token_count >= earlier.candidates_token_count
             and self.total_token_count >= earlier.total_token_count
@@ -62,7 +62,14 @@ class PlainUsage(msgspec.Struct, forbid_unknown_fields=True, rename="camel", omi
             and self.candidates_tokens_details == earlier.candidates_tokens_details
             and self.cache_tokens_details == earlier.cache_tokens_details
             and self.traffic_type == earlier.traffic_type
+            and (not self.thinks_inside or earlier.thinks_inside)
         )
+
+    @property
+    def thinks_inside(self) -> bool:
+        """Whether the total says that thinking is inside the candidates: `gemini_usage.thinks_inside` of these members."""
+        thought, made = self.thoughts_token_count, self.candidates_token_count
+        return 0 < thought <= made and self.total_token_count == self.prompt_token_count + made
 
     @property
     def tree(self) -> Tree:

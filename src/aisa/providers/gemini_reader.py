@@ -11,7 +11,7 @@ from aisa.providers.gemini_arguments import PartialArguments
 from aisa.providers.gemini_plain import PlainUsage, plain_events
 from aisa.providers.gemini_signatures import Signatures
 from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
-from aisa.providers.gemini_usage import report_of, tier_in, visible_in
+from aisa.providers.gemini_usage import counts_in, report_of, thinks_inside, tier_in, visible_in
 from aisa.providers.shape import Target
 from aisa.wire.finish import STOP
 from aisa.wire.sse import Event
@@ -42,6 +42,7 @@ class GeminiReader:
         self._first_said: list[str] = []
         self._said: dict[int, list[str]] = {0: self._first_said}  # what was said, by choice: offsets of citations go by that
         self._plain: PlainUsage | None = None  # the last report, if it was of the plain shape
+        self._inside = False  # the last report, if it was of another, has thinking inside what was made
         self._goes_on = False  # this is no longer the first part of the answer
         self._partial: dict[int, PartialArguments] = {}
         self._pictures: dict[int, int] = {}
@@ -101,6 +102,10 @@ class GeminiReader:
         self._plain = None
         if self.continuation is not None:
             metadata = self.continuation.used(metadata)
+        inside = "thoughtsTokenCount" in metadata and thinks_inside(counts_in(metadata))
+        if inside and not self._inside:
+            _ = builder.report.fields  # what was reported before may come to more, so it is read, and this put beside it
+        self._inside = inside
         builder.reported_anew(metadata, report_of)
         tier = tier_in(metadata)
         builder.tier = builder.tier if tier is None else tier

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aisa.wire.trees import Tree, trees_in
 from aisa.wire.usage_report import count_of
@@ -15,14 +15,13 @@ MODALITIES = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens", "VIDEO": "video_
 
 def report_of(metadata: Tree) -> Tree:
     """Return a report. Thinking stands beside the candidates, unless the total says that it is inside."""
-    told = {name: count for name, value in metadata.items() if (count := count_of(value)) is not None}
+    told = counts_in(metadata)
     report: Tree = {}
     if "promptTokenCount" in told:
         report["prompt_tokens"] = told["promptTokenCount"] + told.get("toolUsePromptTokenCount", 0)
     thought, made, total = told.get("thoughtsTokenCount", 0), told.get("candidatesTokenCount", 0), told.get("totalTokenCount", 0)
     if "thoughtsTokenCount" in told or "candidatesTokenCount" in told:
-        inside = 0 < thought <= made and total == told.get("promptTokenCount", 0) + told.get("toolUsePromptTokenCount", 0) + made
-        report["completion_tokens"] = made if inside else made + thought
+        report["completion_tokens"] = made if thinks_inside(told) else made + thought
     if total:
         report["total_tokens"] = total
     taken = by_modality(metadata, ("promptTokensDetails", "toolUsePromptTokensDetails"))
@@ -34,6 +33,18 @@ def report_of(metadata: Tree) -> Tree:
     if thought:
         given["reasoning_tokens"] = thought
     return report | ({"prompt_tokens_details": taken} if taken else {}) | ({"completion_tokens_details": given} if given else {})
+
+
+def counts_in(metadata: Tree) -> dict[str, int]:
+    """Return what is a count in a report."""
+    return {name: count for name, value in metadata.items() if (count := count_of(value)) is not None}
+
+
+def thinks_inside(told: Mapping[str, int]) -> bool:
+    """Tell whether the total of these counts says that thinking is inside the candidates, as some who speak Gemini's protocol have it."""
+    thought, made = told.get("thoughtsTokenCount", 0), told.get("candidatesTokenCount", 0)
+    rest = told.get("promptTokenCount", 0) + told.get("toolUsePromptTokenCount", 0)
+    return 0 < thought <= made and told.get("totalTokenCount", 0) == rest + made
 
 
 def by_modality(metadata: Tree, names: Iterable[str]) -> Tree:

@@ -166,7 +166,8 @@ class TypedStream(TypedDecoder):
         self._objects = EventObjects()
         self._array: list[bytes] | None = None  # of a body that is JSON and no stream: an array of all events, or an error
         self._size = 0
-        self._start: bytes | None = b""  # what came before the first byte that tells which it is
+        self._start = b""  # what came before the first byte that tells which it is
+        self._streams = False  # it is a stream
 
     @property
     def held_bytes(self) -> int:
@@ -175,13 +176,7 @@ class TypedStream(TypedDecoder):
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
-        if self._start is not None:
-            data = self._first(self._start + data)
-        if self._array is not None:
-            self._array.append(data)
-            self._size += len(data)
-            if self._size > self._target.answer_bytes_max:
-                self._fail(unreadable(self._target, "a document over the size limit"))
+        if not self._streams and not (data := self._first(data)):
             return []
         try:
             complete = self._events.take(data)
@@ -232,15 +227,22 @@ class TypedStream(TypedDecoder):
         self._builder.learn(streamed=self._array is None)
 
     def _first(self, data: bytes) -> bytes:
-        """Take the first bytes of a body: they tell whether it is a stream."""
-        text = data.removeprefix(BOM).lstrip()
-        if not text or BOM.startswith(data):
-            self._start = data
-            return b""
-        self._start = None
-        if text[:1] in (b"[", b"{"):
+        """Take bytes of a body that is not known to be a stream; return those of one. The first tell whether it is."""
+        if self._array is None:
+            data = self._start + data
+            text = data.removeprefix(BOM).lstrip()
+            if not text or BOM.startswith(data):
+                self._start = data
+                return b""
+            if text[:1] not in (b"[", b"{"):
+                self._streams = True
+                return data
             self._array = []
-        return data
+        self._array.append(data)
+        self._size += len(data)
+        if self._size > self._target.answer_bytes_max:
+            self._fail(unreadable(self._target, "a document over the size limit"))
+        return b""
 
     def _take_array(self, data: bytes) -> None:
         for event in objects_in(data):

@@ -34,16 +34,17 @@ from benchmarks.path import path
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
 from benchmarks.routes import routes
+from benchmarks.served import served
 from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
 from benchmarks.workers import workers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "account", "start", "workers")
-MEASURES = ("calls", "short", "paced", "burst", "path", "dialects", "doors", "ledger", "routes", "counting", "latency", "crowd", *FRESH)
+OURS = ("path", "dialects", "doors", "served", "ledger", "routes", "counting")  # these bring what they measure
+MEASURES = ("calls", "short", "paced", "burst", *OURS, "latency", "crowd", *FRESH)
 #: The first is for who changes what streams keep; the other needs PostgreSQL and Redis, and eight minutes.
 ASKED_FOR = ("account", "workers")
-ALONE = ("path", "dialects", "doors", "ledger", "routes", "counting")  # these need no subject to run
 
 
 def say(text: str) -> None:
@@ -131,7 +132,7 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
     port, pid = vendor
     with ExitStack() as stack:
         running: list[Running] = []
-        if set(only) - set(FRESH) - set(ALONE):
+        if set(only) - set(FRESH) - set(OURS):
             running = [stack.enter_context(started(subject)) for subject in subjects]
         for name, one in (("calls", costs.calls), ("short", costs.short), ("paced", costs.paced), ("burst", costs.burst)):
             if name in only:
@@ -142,6 +143,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
             yield dialects(plan)
         if "doors" in only:
             yield doors(plan)
+        if "served" in only:
+            yield served(plan)
         if "ledger" in only:
             yield bookkeeping(plan)
         if "routes" in only:

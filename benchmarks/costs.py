@@ -94,9 +94,9 @@ def rows(costs: dict[str, list[Cost]], budget: float | None) -> tuple[Row, ...]:
     return tuple(found)
 
 
-async def call_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
-    """Keep 32 connections busy with non-streamed calls."""
-    asked = request(CALL_MODEL, key=running.subject.key)
+async def call_round(running: Running, vendor_pid: int, plan: Plan, *, asked: bytes = b"") -> Cost:
+    """Keep 32 connections busy with non-streamed calls, or with these."""
+    asked = asked or request(CALL_MODEL, key=running.subject.key)
     load = Load(await connect(lambda: CallChannel(asked), running.subject.port, CALL_CONNECTIONS))
     await load.closed(plan.warm_up_seconds)
     meter = Meter(running, vendor_pid)
@@ -136,10 +136,13 @@ async def short_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
     return cost
 
 
-async def paced_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
-    """Hold 64 streams open, one chunk per 20 ms each, a new one when one has ended: 32 times a second, as they began so far apart."""
+async def paced_round(running: Running, vendor_pid: int, plan: Plan, *, make: Callable[[], StreamChannel] | None = None) -> Cost:
+    """Hold 64 streams open, one chunk per 20 ms each, a new one when one has ended: 32 times a second, as they began so far apart.
+
+    `make` makes the channels of other streams that are so long and so paced.
+    """
     asked = request(PACED_MODEL, key=running.subject.key, stream=True)
-    channels = await connect(lambda: StreamChannel(asked, PACED_CHUNKS), running.subject.port, PACED_STREAMS)
+    channels = await connect(make or (lambda: StreamChannel(asked, PACED_CHUNKS)), running.subject.port, PACED_STREAMS)
     load = Load(channels)
     ramp = PACED_CHUNKS * PACE_MS / 1000  # the first ends when the last begins
     before = ramp + plan.warm_up_seconds

@@ -7,7 +7,7 @@ own protocol, whose bytes pass. Chat is measured again beside each round, as the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import uvloop
@@ -64,9 +64,9 @@ def chat_events() -> list[bytes]:
 # Messages
 
 
-def messages_asked(stream: bool, key: str) -> bytes:
+def messages_asked(stream: bool, key: str, model: str = STREAM_MODEL) -> bytes:
     """A request of this API."""
-    body: Json = {"model": STREAM_MODEL if stream else CALL_MODEL, "max_tokens": 1000, "messages": [{"role": "user", "content": PROMPT}]}
+    body: Json = {"model": model if stream else CALL_MODEL, "max_tokens": 1000, "messages": [{"role": "user", "content": PROMPT}]}
     return posted("/v1/messages", body | ({"stream": True} if stream else {}), key)
 
 
@@ -81,15 +81,15 @@ def messages_document() -> bytes:
     return answer("200 OK", message([{"type": "text", "text": TEXT}], "end_turn", 16)).first
 
 
-def messages_events() -> list[bytes]:
+def messages_events(words: Sequence[str] = WORDS) -> list[bytes]:
     """A streamed answer."""
-    deltas: list[Json] = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}} for word in WORDS]
+    deltas: list[Json] = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}} for word in words]
     events: list[Json] = [
         {"type": "message_start", "message": message([], None, 1)},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         *deltas,
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": BURST_CHUNKS}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": len(words)}},
         {"type": "message_stop"},
     ]
     return with_head([framed(event) for event in events])
@@ -98,9 +98,9 @@ def messages_events() -> list[bytes]:
 # Responses
 
 
-def responses_asked(stream: bool, key: str) -> bytes:
+def responses_asked(stream: bool, key: str, model: str = STREAM_MODEL) -> bytes:
     """A request of this API."""
-    body: Json = {"model": STREAM_MODEL if stream else CALL_MODEL, "store": False, "input": PROMPT}
+    body: Json = {"model": model if stream else CALL_MODEL, "store": False, "input": PROMPT}
     return posted("/v1/responses", body | ({"stream": True} if stream else {}), key)
 
 
@@ -132,21 +132,21 @@ def responses_document() -> bytes:
     return answer("200 OK", response([item(TEXT)], 16)).first
 
 
-def responses_events() -> list[bytes]:
+def responses_events(words: Sequence[str] = WORDS) -> list[bytes]:
     """A streamed answer."""
     where: Json = {"item_id": "msg_bench", "output_index": 0, "content_index": 0}
-    whole = item("".join(WORDS))
+    whole = item("".join(words))
     part = whole["content"][0]
     events: list[Json] = [
         {"type": "response.created", "response": response([], None)},
         {"type": "response.in_progress", "response": response([], None)},
         {"type": "response.output_item.added", "output_index": 0, "item": item("", "in_progress")},
         {"type": "response.content_part.added", **where, "part": {**part, "text": ""}},
-        *[{"type": "response.output_text.delta", **where, "delta": word, "logprobs": []} for word in WORDS],
+        *[{"type": "response.output_text.delta", **where, "delta": word, "logprobs": []} for word in words],
         {"type": "response.output_text.done", **where, "text": part["text"], "logprobs": []},
         {"type": "response.content_part.done", **where, "part": part},
         {"type": "response.output_item.done", "output_index": 0, "item": whole},
-        {"type": "response.completed", "response": response([whole], BURST_CHUNKS)},
+        {"type": "response.completed", "response": response([whole], len(words))},
     ]
     return with_head([framed({**event, "sequence_number": number}) for number, event in enumerate(events)])
 

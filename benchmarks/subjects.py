@@ -102,9 +102,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def fake_vendor() -> Generator[tuple[int, int]]:
+def fake_vendor(program: str = "upstream.py") -> Generator[tuple[int, int]]:
     """Run the fake vendor on the load's cores; yields (port, process id)."""
-    command = pinned(split_cores()[1], [sys.executable, str(HERE / "upstream.py")])
+    command = pinned(split_cores()[1], [sys.executable, str(HERE / program)])
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -227,10 +227,12 @@ def aisa(
     *,
     settings: Mapping[str, Any] = MappingProxyType({}),
     key: str = "",
+    dialect: str = "openai",
 ) -> Subject | str:
     """Return aisa with everything on and a key of its own, or the reason why it is left out. Raises BenchFailed if no key can be made.
 
     `settings` are sections of its configuration; of `server` what is there besides. `key` is one that its database has, if it has one.
+    `dialect` is what the fake vendor speaks.
     """
     if importlib.util.find_spec("aisa") is None or importlib.util.find_spec("aisa.__main__") is None:
         return "aisa is left out: `python -m aisa` is not installed here"
@@ -241,7 +243,7 @@ def aisa(
         "server": {**settings.get("server", {}), "host": "127.0.0.1", "port": port},
         "vendors": {
             "local": {
-                "dialect": "openai",
+                "dialect": dialect,
                 "base_url": f"http://127.0.0.1:{vendor_port}/v1",
                 "api_key": "bench-vendor-key",
                 "connections_max": 20_000,

@@ -165,12 +165,16 @@ class Connection(asyncio.Protocol):
                 self.transport.abort()
             return
         self.pending = b""
-        self.reply = reply_to(data[head_end + 4 : body_end]) if b"/chat/completions " in data[:80] else NO_ROUTE
+        self.reply = self.reply_to(data[:head_end], data[head_end + 4 : body_end])
         self.transport.write(self.reply.first)
         self.at = 0
         if self.reply.rest:
             self.due = self.loop.time()
             self.wait_or_go_on()
+
+    def reply_to(self, head: bytes, body: bytes) -> Reply:
+        """Return the answer to a request."""
+        return reply_to(body) if b"/chat/completions " in head[:80] else NO_ROUTE
 
     def wait_or_go_on(self) -> None:
         """Write the next piece when it is due. Due times are absolute, so that a late timer does not slow the stream down."""
@@ -195,14 +199,14 @@ class Connection(asyncio.Protocol):
 NO_ROUTE = refusal("404 Not Found", "only POST /v1/chat/completions is served")
 
 
-async def listen(port: int = 0) -> asyncio.Server:
+async def listen(port: int = 0, connection: type[Connection] = Connection) -> asyncio.Server:
     """Start the fake vendor on a loopback port (0: a free one)."""
-    return await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=BACKLOG)
+    return await asyncio.get_running_loop().create_server(connection, "127.0.0.1", port, backlog=BACKLOG)
 
 
-async def main() -> None:
+async def main(connection: type[Connection] = Connection) -> None:
     """Serve until standard input ends, which it does when the bench is gone."""
-    server = await listen()
+    server = await listen(connection=connection)
     over = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), over.set)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")

@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -22,12 +22,14 @@ from aisa.testing.clock import run_virtual
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the bench is beside the package, not in it
 
-from benchmarks import instructions, leaks, machine, path, report, upstream
+from benchmarks import instructions, leaks, machine, path, report, speaking, upstream
 from benchmarks.against import AIMS, COSTS, MEASURES, in_turn, row
 from benchmarks.bench import arguments, plan_of
 from benchmarks.builds import OLDER, REPOSITORY, older
 from benchmarks.calls import CALL_MODEL, CallChannel, request
 from benchmarks.load import BenchFailed, Load, connect
+from benchmarks.plan import PACED_CHUNKS
+from benchmarks.served import DoorChannel
 from benchmarks.streams import StreamChannel, check_stream, dechunk, finish_streams, open_streams
 from benchmarks.subjects import Subject, ask_once, fake_vendor, nginx, nginx_program, started
 from benchmarks.upstream import reply_to
@@ -258,6 +260,20 @@ def test_a_stream_with_a_fault_is_refused(chunks: list[bytes]) -> None:
     check_stream(whole_stream(CHUNKS), 5)
     with pytest.raises(BenchFailed):
         check_stream(whole_stream(chunks), 5)
+
+
+@pytest.mark.parametrize("address", speaking.SPOKEN)
+def test_the_vendor_of_other_doors_says_as_many_words_as_a_paced_stream_has_one_by_one(address: bytes) -> None:
+    """And a stream that lacks one of them, or its end, ends the bench."""
+    reply = speaking.said(address, stream=True)
+    assert len(reply.rest) == PACED_CHUNKS + 1
+    channel = DoorChannel(b"", address.decode().strip("/ "))
+    for lost, end in ((0, PACED_CHUNKS + 1), (7, PACED_CHUNKS + 1), (0, PACED_CHUNKS)):
+        pieces = [piece for place, piece in enumerate(reply.rest[:end], 1) if place != lost]
+        whole = not lost and end > PACED_CHUNKS
+        channel.finished = [b"".join([reply.first, *pieces, *([] if whole else [upstream.LAST_CHUNK])])]
+        with nullcontext() if whole else pytest.raises(BenchFailed, match="not whole"):
+            assert channel.check() == PACED_CHUNKS
 
 
 def test_the_process_clock_counts_work_and_not_waiting() -> None:

@@ -156,6 +156,9 @@ DOORS: Rows = {
             "embeddings:ids_of_tokens_are_refused_with_the_clients_setting_where_nobody_takes_them"
         ),
         "no empty list": "embeddings:an_answer_that_is_not_whole_is_a_failure_and_the_next_target_is_asked",
+        "documents that only a lenient reader takes": (
+            "lenient_documents:a_document_that_every_client_reads_is_an_answer_and_costs_what_it_reports"
+        ),
         "prompts": (
             "completions:every_prompt_has_its_answers_and_what_best_of_leaves_out_is_paid_for "
             "completions:a_prompt_is_the_one_message_of_a_conversation_elsewhere"

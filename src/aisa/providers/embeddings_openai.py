@@ -6,6 +6,7 @@ are written anew.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from math import isfinite
@@ -34,6 +35,7 @@ FLOAT_BYTES = 4
 ITEMS = msgspec.json.Decoder(list[dict[str, Raw]])
 NUMBERS = msgspec.json.Decoder(list[float])
 IN_NUMBERS = b"0123456789+-.eE, \t\r\n"
+LARGE = re.compile(rb"[eE]\+?\d{3}")
 
 
 def asked(request: Request) -> EmbeddingsRequest:
@@ -111,6 +113,8 @@ def as_asked(vector: Raw, encoding: str) -> Raw:
         return Raw(msgspec.json.encode(base64_of(numbers_in(data))))
     if data.translate(None, IN_NUMBERS) != b"[]" or not data.strip(b"[] \t\r\n"):
         raise Unintelligible("a vector that is no list of numbers")
+    if LARGE.search(data):
+        numbers_in(data)  # which has none beyond any float
     return vector
 
 

@@ -69,6 +69,63 @@ def test_a_document_in_two_parts_costs_the_same() -> None:
     assert (document["choices"][0]["message"]["content"], document["usage"]["total_tokens"], row.cost) == ("one two", 24, 28_000)
 
 
+def with_usage(event: bytes, usage: dict[str, Any] | None) -> bytes:
+    """An event with another report, or none."""
+    tree = json.loads(event.removeprefix(b"data: ")) | {"usageMetadata": usage}
+    return b"data: " + json.dumps({name: value for name, value in tree.items() if value is not None}).encode() + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("write", [str, float], ids=["text", "decimals"])
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+def test_counts_that_are_no_integers_add_up_as_well(write: type[str | float], *, stream: bool) -> None:
+    """[fault M4] Written as text or as decimals, those of the last part alone were billed."""
+    usages = [{"promptTokenCount": 10, "candidatesTokenCount": made, "totalTokenCount": 10 + made} for made in (1, 3)]
+    events = [part("one ", "CONTINUATION", "t1"), part("two")]
+    told = [with_usage(event, {name: write(count) for name, count in usage.items()}) for event, usage in zip(events, usages, strict=True)]
+    scripts = [script(each) if stream else Script([each.removeprefix(b"data: ")], headers={}) for each in told]
+    _, row = made(ScriptedUpstream(*scripts), data=b"" if stream else body())
+    assert (row.billed.input_tokens, row.billed.output_tokens, row.cost) == (20, 4, 28_000)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {},
+        {"promptTokenCount": 10},
+        {"promptTokenCount": 0, "candidatesTokenCount": 0, "totalTokenCount": 0},
+        {"promptTokenCount": None, "candidatesTokenCount": "many", "totalTokenCount": -1},
+    ],
+    ids=["empty", "half", "zeros", "no counts"],
+)
+@pytest.mark.parametrize("member", [{}, {"odd": 1}], ids=["usual", "with a member more"])
+def test_a_part_has_used_what_it_reported_last_that_can_be_read(member: dict[str, Any], last: dict[str, Any]) -> None:
+    """[fault M4] Zeros behind real counts, or nothing, took the whole part off the bill."""
+    usage = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
+    says = {"candidates": [{"content": {"role": "model", "parts": [{"text": "one two three "}]}, "index": 0}], "usageMetadata": usage}
+    named = {"modelVersion": "m", "responseId": "r", **member}
+    first = [b"data: " + json.dumps(says | named).encode() + b"\r\n\r\n", with_usage(part("", "CONTINUATION", "t1"), last)]
+    _, row = made(ScriptedUpstream(script(*first), script(part("four", made=3))))
+    assert (row.billed.input_tokens, row.billed.output_tokens, row.cost) == (20, 8, 36_000)
+
+
+@pytest.mark.parametrize("usage", [None, {"promptTokenCount": 0, "candidatesTokenCount": 0}], ids=["none", "zeros"])
+def test_a_part_that_reports_nothing_is_counted(usage: dict[str, Any] | None) -> None:
+    """[fault M4] Its text was free, that of the next part too as far as the two reports were the same, and its input was not charged."""
+    unreported = with_usage(part("one two three four ", "CONTINUATION", "t1"), usage)
+    _, row = made(ScriptedUpstream(script(unreported), script(part("five", made=3))))
+    assert (row.billed.input_tokens, row.billed.output_tokens) == (1 + 10, 5 + 3)  # by their bytes: "Hi.", and nineteen of them
+    _, row = made(ScriptedUpstream(script(unreported), script(part("five", made=3), Stall())), client=MemoryClient(leaves_after=2))
+    assert (row.outcome, row.billed.output_tokens) == ("client_gone", 5 + 3)
+
+
+def test_a_part_whose_count_falls_behind_is_counted_where_it_is_cut() -> None:
+    """[fault M4] What the parts before it had said stood for it, so that its text was free to who left."""
+    event = with_usage(part("two three four five ", ""), {"promptTokenCount": 10})
+    vendor = ScriptedUpstream(script(part("one ", "CONTINUATION", "t1")), script(event, Stall()))
+    _, row = made(vendor, client=MemoryClient(leaves_after=2))
+    assert (row.outcome, row.billed.output_tokens) == ("client_gone", 1 + 5)
+
+
 def test_a_part_that_says_nothing_falls_back_as_a_whole_answer_would() -> None:
     """The rest was refused before the first word: the next target is asked, and the caller pays for that alone."""
     broken = ScriptedUpstream(script(part("", "CONTINUATION", "t1")), script(b'{"error":{"code":503,"message":"busy"}}', status=503))

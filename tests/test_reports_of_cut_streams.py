@@ -211,6 +211,20 @@ def test_no_dialect_bills_a_cut_stream_above_its_text(name: str) -> None:
     assert 9 <= found.output_tokens <= 12
 
 
+@pytest.mark.parametrize(
+    "told", [{}, {"candidatesTokenCount": 0}, {"candidatesTokenCount": None}, {"candidatesTokenCount": "few"}], ids=str
+)
+@pytest.mark.parametrize("member", [{}, {"odd": 1}], ids=["usual", "with a member more"])
+def test_text_behind_thinking_that_is_shown_is_counted_where_gemini_does_not_count_it(told: dict[str, Any], member: dict[str, int]) -> None:
+    """[fault M4] Thinking alone stood for all that was shown then: ten words behind it were free."""
+    usage = {"promptTokenCount": 9, "totalTokenCount": 21, "thoughtsTokenCount": 12, **told}
+    said_so = {"usageMetadata": usage, "responseId": "r", "modelVersion": "m", **member}
+    thought = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hm.", "thought": True}]}, "index": 0}], **said_so}
+    found = cut(gemini, sse(thought, *[{**candidate(word, 0), **said_so} for word in FEW]))
+    assert found == cut(gemini, sse(thought, *[{**candidate(word, 0), **said_so, "usageMetadata": {}} for word in FEW]))
+    assert found.output_tokens - found.reasoning_tokens >= len(FEW)
+
+
 RUNNING = {
     "chat completions": (openai, lambda word, told: said(word, usage=counted(told)), CHAT),
     "text completions": (completions_openai, lambda word, told: sse(completion(word, told)), PROMPT),

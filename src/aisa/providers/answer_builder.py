@@ -118,12 +118,12 @@ class AnswerBuilder:
         """Return what counts a choice that has begun, for texts that pass without being told here; `tokens` has them too."""
         return self._meters[choice]
 
-    def say_as_told(self, texts: Sequence[str], visible: Sequence[int]) -> None:
-        """The first choice says texts, and the vendor with each how many tokens are shown by then: `say` and `catch_up` in one step."""
-        meter, alone = self._meters.get(0), self.begun and len(self._meters) == 1
-        told = [count + self.reasoning_shown for count in visible] if self.reasoning_shown else visible
+    def say_as_told(self, texts: Sequence[str], said: Sequence[int]) -> None:
+        """The first choice says texts, and the vendor with each how many tokens were said by then: `say` and `catch_up` in one step."""
+        meter, alone = self._meters.get(0), self.begun and len(self._meters) == 1 and said[0] > 0
+        told = [count + self.reasoning_shown for count in said] if self.reasoning_shown else said
         if meter is None or not alone or (parts := as_told(0, texts, told, meter=meter)) is None:
-            for text, count in zip(texts, told, strict=True):
+            for text, count in zip(texts, said, strict=True):
                 self.say(0, text)
                 self.catch_up(max(0, count))
         else:
@@ -207,8 +207,7 @@ class AnswerBuilder:
             raise VendorError(f"finish_reason is {word}")
         if not self._open(choice):
             return
-        before = self._verdicts.get(choice, ("", ""))[0]
-        later = later_of(before, verdict)
+        later = later_of(before := self._verdicts.get(choice, ("", ""))[0], verdict)
         self._heard += later != before
         self._verdicts[choice] = later, word
 
@@ -238,11 +237,12 @@ class AnswerBuilder:
         """The vendor reports usage again, as with every event. `read_it` turns what it says into such a report, if it is wanted."""
         self.report.take_running(usage, read_it)
 
-    def catch_up(self, visible: int, *, ended: bool = False) -> None:
-        """Take the vendor's running count of what it has shown, where it can be: what differs is that of parts since the last `take`.
+    def catch_up(self, said: int, *, ended: bool = False) -> None:
+        """Take the vendor's running count of what was said, thinking apart, if it can be: none of what there is cannot.
 
-        What it says where an answer has `ended` is its report, and no part's.
+        What differs is that of parts since the last `take`; where an answer has `ended` it is its report, and no part's.
         """
+        visible = said + self.reasoning_shown if said or self.tokens == self.reasoning_shown else 0
         if not visible or visible > self.shown().most_shown():
             return
         if not ended:

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from aisa.providers.port import UpstreamRequest
 from aisa.wire.trees import Tree, is_list, text_or_none
+from aisa.wire.usage_report import count_of, merged
 
 CONTINUATIONS_MAX = 32  # of one answer: each is billed with its whole input, and a part holds thousands of tokens
 MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -28,9 +29,13 @@ class Continuation:
         self._token = text_or_none(token) or self._token
 
     def used(self, usage: Tree) -> Tree:
-        """Return the usage of the whole answer so far, of which this is that of the part that is being read."""
-        self._used = summed(self._spent, usage) if self._spent else usage
-        return self._used
+        """Return the usage of the whole answer so far, of which this is what the part that is being read reports now."""
+        self._used = merged(self._used, usage)
+        return summed(self._spent, usage) if self._spent else usage
+
+    def lacking(self, usage: Tree) -> None:
+        """The part that is being read is over; this is our own count of what it may not have reported."""
+        self._used = usage | {name: value for name, value in self._used.items() if count_of(value) or name not in usage}
 
     def want(self) -> bool:
         """The part has ended with the wish to be asked for the next. False if that cannot be: it would be the same again."""
@@ -44,7 +49,7 @@ class Continuation:
         self.wanted = False
         self._left -= 1
         self._asked_with = self._token
-        self._spent = self._used
+        self._spent, self._used = summed(self._spent, self._used), {}
         body = MEMBERS.decode(first.body) | {self._member: Raw(msgspec.json.encode(self._token))}
         return msgspec.structs.replace(first, body=msgspec.json.encode(body))
 
@@ -53,11 +58,12 @@ def summed(spent: Tree, usage: Tree) -> Tree:
     """Return what parts have used together: counts are added, lists of counts by kind joined, of all else the later holds."""
     whole = dict(spent)
     for name, value in usage.items():
-        before = whole.get(name)
-        if type(before) is int and type(value) is int:
-            whole[name] = before + value
-        elif is_list(before) and is_list(value):
-            whole[name] = [*before, *value]
-        elif value is not None:
+        known = whole.get(name)
+        before, now = count_of(known), count_of(value)
+        if before is not None and now is not None:
+            whole[name] = before + now
+        elif is_list(known) and is_list(value):
+            whole[name] = [*known, *value]
+        elif value is not None and before is None:
             whole[name] = value
     return whole

@@ -44,6 +44,7 @@ class GeminiReader:
         self._plain: PlainUsage | None = None  # the last report, if it was of the plain shape
         self._inside = False  # the last report, if it was of another, has thinking inside what was made
         self._goes_on = False  # this is no longer the first part of the answer
+        self._counted = 0  # tokens said in the parts that have ended, by the running count
         self._partial: dict[int, PartialArguments] = {}
         self._pictures: dict[int, int] = {}
 
@@ -52,8 +53,9 @@ class GeminiReader:
         refuse_failures(event)
         self._builder.identify(event.get("responseId"), event.get("modelVersion"))
         metadata, candidates = event.get("usageMetadata"), trees_in(event.get("candidates"))
+        said = 0
         if is_tree(metadata):
-            metadata = self._usage(metadata)
+            said, metadata = visible_in(metadata), self._usage(metadata)
         finished = any(candidate.get("finishReason") for candidate in candidates)
         try:
             for position, candidate in enumerate(candidates):
@@ -61,7 +63,7 @@ class GeminiReader:
                 self._candidate(candidate, index if type(index) is int and index >= 0 else position)
         finally:  # whatever is wrong with it, what it reports is of all that was shown
             if is_tree(metadata):
-                self._builder.catch_up(visible_in(metadata) + self._builder.reasoning_shown, ended=finished)
+                self._builder.catch_up(said and visible_in(metadata), ended=finished)
         feedback = event.get("promptFeedback")
         reason = feedback.get("blockReason") if is_tree(feedback) else None
         if is_tree(feedback) and reason and not candidates:
@@ -84,6 +86,8 @@ class GeminiReader:
                 builder.tier = tier_in({"trafficType": usage.traffic_type}) or builder.tier
                 if last is not None:
                     builder.report.take_running(UNREAD, last.report)
+                    self._plain = last
+                    self._end_plain()
                 _ = builder.report.fields  # what was reported before is read, and this put beside it
             if event.model_version != builder.answered:
                 builder.identify(event.response_id, event.model_version)
@@ -99,7 +103,7 @@ class GeminiReader:
 
     def _usage(self, metadata: Tree) -> Tree:
         builder = self._builder
-        self._plain = None
+        self._end_plain()
         if self.continuation is not None:
             metadata = self.continuation.used(metadata)
         inside = "thoughtsTokenCount" in metadata and thinks_inside(counts_in(metadata))
@@ -110,6 +114,12 @@ class GeminiReader:
         tier = tier_in(metadata)
         builder.tier = builder.tier if tier is None else tier
         return metadata
+
+    def _end_plain(self) -> None:
+        """Another report follows the last of the plain shape: of what the part has used it is one."""
+        if self._plain is not None and self.continuation is not None:
+            self.continuation.used(self._plain.tree)
+        self._plain = None
 
     def _candidate(self, candidate: Tree, choice: int) -> None:
         content = candidate.get("content")
@@ -133,9 +143,12 @@ class GeminiReader:
         if self.continuation is None:
             self._builder.finish(0, STOP)
             return
-        self._builder.ask_again()
-        if self._plain is not None:
-            self.continuation.used(self._plain.tree)
+        builder = self._builder
+        self._end_plain()
+        said = builder.tokens - builder.reasoning_shown
+        self.continuation.lacking({"promptTokenCount": builder.asked.input()[0], "candidatesTokenCount": said - self._counted})
+        self._counted = said
+        builder.ask_again()
         self._goes_on = True
         self._before += len("".join(self._first_said))
         self._first_said.clear()

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from aisa.edge.admin import page_of
 from aisa.edge.admin_gate import ADDRESSES_MAX, MINUTE_SECONDS, WRONG_KEYS_MAX, Hosts, WrongKeys, host_name
+from aisa.edge.admin_route import Listed
 from aisa.errors import ApiError
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.rules import READ, WRITE
@@ -366,23 +368,30 @@ def test_a_wrong_method_is_told_all_that_there_are(operated: Operated) -> None:
     assert "takes GET and POST, not DELETE" in refused.json["error"]["message"]
 
 
+class Named(msgspec.Struct):
+    """An entry of a list."""
+
+    id: str
+
+
 def test_lists_come_in_pages() -> None:
     """Each entry once, in order, whatever the size; nonsense is refused, and what is no list stays."""
-    entries = [{"id": str(number)} for number in range(7)]
+    entries = [Named(str(number)) for number in range(7)]
+    whole = Listed(data=entries)
     seen: list[object] = []
     query = {"limit": "3"}
     while True:
-        page: Any = page_of({"data": entries}, query)
-        seen += page["data"]
-        if not page["has_more"]:
+        page: Any = page_of(whole, query)
+        seen += page.data
+        if not page.has_more:
             break
-        query["after"] = page["data"][-1]["id"]
+        query["after"] = page.data[-1].id
     assert seen == entries
     for wrong in ({"limit": "0"}, {"limit": "x"}, {"limit": "99999"}, {"limit": f"{'0' * 9}99999"}, {"limit": "\u0663"}, {"after": "gone"}):
         with pytest.raises(ApiError):
-            page_of({"data": entries}, wrong)
-    assert page_of({"row": 1}, {"limit": "x"}) == {"row": 1}
-    assert page_of({"data": entries}, {}) == {"data": entries}
+            page_of(whole, wrong)
+    assert page_of(entries[0], {"limit": "x"}) is entries[0]
+    assert page_of(whole, {}) is whole
 
 
 def test_the_openapi_document_is_valid_and_has_every_route(operated: Operated) -> None:

@@ -71,7 +71,7 @@ def test_a_key_is_made_listed_and_revoked(rig: Rig) -> None:
         "team": None,
         "former_secret_expires_at": None,
     }
-    assert rig.ask("GET", "/keys") == (200, {"data": [made]})
+    assert rig.ask("GET", "/keys") == (200, {"data": [made], "has_more": False})
     assert rig.ask("POST", "/keys/ci/revoke") == (200, {**made, "state": "revoked"})
     assert rig.facts == [KeysChanged("created", made["id"], "ci"), KeysChanged("revoked", made["id"], "ci")]
 

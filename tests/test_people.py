@@ -17,7 +17,7 @@ from aisa.cli.json_units import with_units
 from aisa.cli.moments import beginning
 from aisa.cli.treasury import statement
 from aisa.config.schema import Config, Model, Vendor
-from aisa.ledger.port_admin import Account, Entry
+from aisa.ledger.port_admin import AccountStanding, Entry
 from aisa.money import NANOS_PER_DOLLAR, parse_dollars
 from aisa.observe.welcome import NAMES_MAX, Opening, welcome
 from aisa.prices.rules import unlisted
@@ -64,7 +64,7 @@ def entry(dollars: str) -> Entry:
 @pytest.mark.parametrize(("entries", "older"), [(["10", "-1.5"], False), (["10"], True)])
 def test_a_wallets_statement_adds_up(entries: list[str], older: bool) -> None:
     """[fault P12] What was put in, less what calls took, is what is in it, also if older entries are not shown."""
-    account = Account("acme", parse_dollars("6"), parse_dollars("2.5"), parse_dollars("4"), 3, int(NOW))
+    account = AccountStanding("acme", parse_dollars("6"), parse_dollars("2.5"), parse_dollars("4"), 3, int(NOW))
     text = statement(account, [entry(dollars) for dollars in entries])
     lines = text.split("\n\n")[0].splitlines()[1:]
     amounts = [next(word for word in line.split() if "$" in word) for line in lines]

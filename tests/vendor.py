@@ -225,6 +225,11 @@ async def silent(asked: Asked) -> None:
     await asked.pause(ENDLESS_CHUNKS_MAX * PACE_SECONDS)
 
 
+async def searched(asked: Asked) -> None:
+    """Answer with what was searched for, and say how often that was."""
+    asked.document(200, completion(asked.model, "Found.") | {"usage": USAGE | {"num_search_queries": 2}})
+
+
 async def garbage(asked: Asked) -> None:
     """Answer with something that is no completion."""
     asked.document(200, "hello")
@@ -257,6 +262,7 @@ SCRIPTS: dict[str, Script] = {
     "stall": stall,
     "silent": silent,
     "garbage": garbage,
+    "searched": searched,
     "echo": echo,
 }
 

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import msgspec
-
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.terminal import paint, say
-from aisa.cli.treasury import AccountList, aligned, balance, dollars, json_text
-from aisa.keys.rules import DISABLED
-
-
-class AccountShown(msgspec.Struct):
-    """An account as its routes write it."""
-
-    name: str
-    tier: str | None
-    state: str
+from aisa.cli.treasury import aligned, balance, dollars, json_text
+from aisa.edge.admin_wallets import AccountList
+from aisa.keys.rules import DISABLED, Account
 
 
 def change(name: str | None, how: str, asked: object = None, *, config: str | None, data_dir: str | None) -> None:
     """Make an account, if no name is given, or change one, and say how it is now. Raises Stop."""
     known = settings(config, data_dir, makes=name is None)
     path = "/accounts" if name is None else f"/accounts/{quote(name, safe='')}/{how}"
-    account = ask(known.server.data_dir, "POST", path, expect=AccountShown, asked=asked, config=known)
+    account = ask(known.server.data_dir, "POST", path, expect=Account, asked=asked, config=known)
     tier = f"the tier {account.tier}" if account.tier else f"the default tier, {known.limits.default_tier}"
     state = ", and disabled: none of its keys is let in" if account.state == DISABLED else ""
     say(f"The account {paint(account.name, bold=True)} is in {tier}{state}.")

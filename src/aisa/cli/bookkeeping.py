@@ -13,20 +13,15 @@ from aisa.cli.data_folder import settings
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say, table
 from aisa.cli.treasury import aligned, dollars, json_text
+from aisa.edge.admin_wallets import MadeList
 from aisa.ledger.pieces import moment_of
-from aisa.ledger.port_admin import AuditReport, Made
+from aisa.ledger.port_admin import AuditReport
 from aisa.ledger.reconcile import COLUMNS, Export, ExportUnreadable, LineItem, compare, drift, drifts, read_export, totals
 
 AUDIT_SECONDS_MAX = 3_600.0  # enough for fifty million calls
 MADE_SECONDS_MAX = 600.0  # enough for some ten million calls
 PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
 HEADS = ("DAY", "MODEL", "OUR INPUT", "THEIRS", "DRIFT", "OUR OUTPUT", "THEIRS", "DRIFT")
-
-
-class MadeList(msgspec.Struct):
-    """What a vendor made, by day and model."""
-
-    data: list[Made]
 
 
 def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:

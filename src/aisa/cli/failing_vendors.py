@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from aisa.cli.control import ask_server
-from aisa.edge.admin_views import VendorShown
-
-
-class VendorList(msgspec.Struct):
-    """Every vendor, as the server lists it."""
-
-    data: list[VendorShown]
+from aisa.edge.admin_views import VendorList
 
 
 def failing_at(data_dir: str) -> dict[str, str]:

@@ -17,11 +17,12 @@ from aisa.cli.free_lines import open_in_words
 from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse, Stop
-from aisa.cli.team_lines import TeamStanding, cap_in_words
+from aisa.cli.team_lines import cap_in_words
 from aisa.cli.terminal import ago, paint, say, table
 from aisa.cli.treasury import dollars
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
+from aisa.edge.admin_teams import TeamStanding
 from aisa.edge.bill_view import iso
 from aisa.edge.model_view import ModelShown
 from aisa.keys.rules import DEFAULT_ACCOUNT

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
-
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import configuration, settings
 from aisa.cli.figures import aligned
@@ -17,6 +15,7 @@ from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say
 from aisa.config.schema import Config
+from aisa.edge.admin_views import ModelList
 from aisa.edge.free_models import ANY
 from aisa.edge.model_view import ModelShown, TargetShown, model_shown, models_shown
 from aisa.errors import ApiError
@@ -27,13 +26,6 @@ from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.routing import Routes
 
 LOOK_SECONDS_MAX = 30.0  # some thousand models, whose prices are looked up the first time
-
-
-class ModelList(msgspec.Struct):
-    """Every name, as the server lists it. Any model may be asked of `free_vendors` by its own name, free of charge if it has no price."""
-
-    data: list[ModelShown]
-    free_vendors: list[str] = []
 
 
 def routes_of(config: Config) -> Routes:
@@ -48,7 +40,7 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
     listed = None if path else ask_server(config.server.data_dir, "/models", expect=ModelList, seconds=LOOK_SECONDS_MAX)
     if listed is None:
         routes = routes_of(configuration(path, data_dir).config)
-        listed = ModelList(models_shown(routes, moment), list(routes.free_vendors))
+        listed = ModelList(data=models_shown(routes, moment), free_vendors=routes.free_vendors)
     if as_json:
         say_json(listed.data)
         return

@@ -5,58 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import ago, paint, say
 from aisa.cli.treasury import aligned, dollars, json_text
 from aisa.clock import wall_clock
+from aisa.edge.admin_teams import TeamList, TeamMade, TeamStanding
+from aisa.keys.rules import Team
 from aisa.money import dollars_text
 
 SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
 NO_CAP = "none"  # what takes a cap away
 
 
-class TeamShown(msgspec.Struct):
-    """A team as its routes write it: the time in UNIX seconds, the cap in nano-dollars. `account_made` only where it was just made."""
-
-    id: str
-    account: str
-    name: str
-    created_at: int
-    spend_cap: int | None
-    spend_window: str | None
-    account_made: bool = False
-
-
-class TeamStanding(msgspec.Struct):
-    """A team and how it stands: how many keys are good, and `spent` since the UNIX second `spent_since`, in nano-dollars."""
-
-    id: str
-    account: str
-    name: str
-    created_at: int
-    spend_cap: int | None
-    spend_window: str | None
-    keys: int
-    spent_since: int = 0
-    spent: int = 0
-    left: int | None = None
-
-
-class TeamList(msgspec.Struct):
-    """Every team."""
-
-    data: list[TeamStanding]
-
-
 def create(name: str, account: str | None, spend_cap: str | None, *, config: str | None, data_dir: str | None) -> None:
     """Make a team and say how it is. Raises Stop."""
     known = settings(config, data_dir, makes=True)
     asked = {"name": name, "spend_cap": spend_cap, **({} if account is None else {"account": account})}
-    team = ask(known.server.data_dir, "POST", "/teams", expect=TeamShown, asked=asked, config=known)
+    team = ask(known.server.data_dir, "POST", "/teams", expect=TeamMade, asked=asked, config=known)
     say(f"Team {paint(team.name, bold=True)} made ({team.id}), of the account {team.account}: {cap_in_words(team)}.")
     if team.account_made:
         say(f"The account {paint(team.account, bold=True)} is new, and unlimited until it is topped up: aisa wallet top-up")
@@ -86,11 +53,11 @@ def update(name: str, account: str | None, terms: Mapping[str, str | None], *, c
         asked["spend_cap"] = None
     asked |= {} if account is None else {"account": account}
     known = settings(config, data_dir)
-    team = ask(known.server.data_dir, "POST", f"/teams/{quote(name, safe='')}/update", expect=TeamShown, asked=asked)
+    team = ask(known.server.data_dir, "POST", f"/teams/{quote(name, safe='')}/update", expect=Team, asked=asked)
     say(f"Team {paint(team.name, bold=True)} ({team.id}), from its keys' next requests on: {cap_in_words(team)}.")
 
 
-def cap_in_words(team: TeamShown | TeamStanding) -> str:
+def cap_in_words(team: Team) -> str:
     """Say what the keys of a team may spend."""
     return "no cap" if team.spend_cap is None else f"at most {dollars_text(team.spend_cap)} US dollars a {team.spend_window}"
 

@@ -13,22 +13,11 @@ from aisa.cli.data_folder import settings
 from aisa.cli.json_units import with_units
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say, table
-from aisa.ledger.port_admin import Account, Booking, Entry
+from aisa.edge.admin_wallets import AccountList, EntryList
+from aisa.ledger.port_admin import AccountStanding, Booking, Entry
 from aisa.money import Nanos, dollars_text
 
 KINDS = {"top_up": "top-up", "adjustment": "adjustment"}
-
-
-class AccountList(msgspec.Struct):
-    """Every account."""
-
-    data: list[Account]
-
-
-class EntryList(msgspec.Struct):
-    """Entries of a wallet, the newest first."""
-
-    data: list[Entry]
 
 
 def show(account: str | None, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
@@ -67,7 +56,7 @@ def adjust(account: str, asked: dict[str, str | None], *, config: str | None, da
 def unlimit(account: str, config: str | None, data_dir: str | None) -> None:
     """Make an account unlimited. Raises Stop."""
     folder = settings(config, data_dir).server.data_dir
-    known = ask(folder, "POST", f"/accounts/{quote(account, safe='')}/unlimit", expect=Account)
+    known = ask(folder, "POST", f"/accounts/{quote(account, safe='')}/unlimit", expect=AccountStanding)
     say(f"The account {paint(known.name, bold=True)} is unlimited. A top-up makes it prepaid again.")
 
 
@@ -77,13 +66,13 @@ def change(account: str, how: str, asked: dict[str, str | None], *, config: str 
     return ask(folder, "POST", f"/accounts/{quote(account, safe='')}/{how}", expect=Booking, asked=asked)
 
 
-def account_table(accounts: list[Account]) -> str:
+def account_table(accounts: list[AccountStanding]) -> str:
     """Return accounts as a table."""
     rows = [[account.name, balance(account), dollars(account.spent), f"{account.calls:,}"] for account in accounts]
     return aligned(("ACCOUNT", "BALANCE", "SPENT", "CALLS"), rows, left=1)
 
 
-def statement(account: Account, entries: list[Entry]) -> str:
+def statement(account: AccountStanding, entries: list[Entry]) -> str:
     """Return what went into a wallet and out of it, times in local time: the amounts add up to what is in it."""
     rows: list[list[str]] = []
     older = (account.balance or 0) + account.charged - sum(entry.amount for entry in entries)
@@ -110,7 +99,7 @@ def aligned(heads: tuple[str, ...], rows: list[list[str]], *, left: int, numbers
     return table(placed[0], painted)
 
 
-def balance(account: Account) -> str:
+def balance(account: AccountStanding) -> str:
     """Return what is in an account's wallet."""
     return "unlimited" if account.balance is None else dollars(account.balance)
 

@@ -18,7 +18,7 @@ from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
-from aisa.edge.admin_route import Answering, Asked, Query, number
+from aisa.edge.admin_route import Answering, Asked, Listed, Query, number
 from aisa.edge.admin_teams import TeamRoutes, TeamUsings
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
@@ -109,7 +109,7 @@ class Admin:
         self.routes = RouteTable(
             (
                 *on_keys.routes(),
-                *TeamRoutes(keys, wall_clock, note=self.note, usings=records.usings).routes(),
+                *(() if records.usings is None else TeamRoutes(keys, wall_clock, note=self.note, usings=records.usings).routes()),
                 *AccountRoutes(keys.accounts, lambda: self.limits, self.note).routes(),
                 *(() if wallets is None else WalletRoutes(wallets, self.note).routes()),
                 *(() if records.admin_keys is None else AdminKeyRoutes(records.admin_keys, self.note).routes()),
@@ -176,15 +176,10 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
 
     Raises ApiError invalid_request.
     """
-    if not isinstance(shown, dict):
+    if not isinstance(shown, Listed) or not {"limit", "after"} & query.keys():
         return shown
-    document = cast("dict[str, object]", shown)
-    if not {"limit", "after"} & query.keys():
-        return document
-    if not isinstance(document.get("data"), list) or "has_more" in document:
-        return document
     limit = number(query.get("limit", str(PAGE_MAX)), "limit", PAGE_MAX, smallest=1)
-    entries = cast("list[object]", document["data"])
+    entries = cast("Listed[object]", shown).data
     start = 0
     if "after" in query:
         names = [name_of(entry) for entry in entries]
@@ -192,7 +187,7 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
             raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
         start = names.index(query["after"]) + 1
     page = entries[start : start + limit]
-    return {**document, "data": page, "has_more": start + len(page) < len(entries)}
+    return msgspec.structs.replace(cast("Listed[object]", shown), data=page, has_more=start + len(page) < len(entries))
 
 
 PAGE_MAX = 1_000
@@ -200,7 +195,4 @@ PAGE_MAX = 1_000
 
 def name_of(entry: object) -> str:
     """Return what an entry of a list is called by."""
-    if isinstance(entry, dict):
-        named = cast("dict[str, object]", entry)
-        return str(named.get("id", named.get("name", "")))
     return str(getattr(entry, "id", getattr(entry, "name", "")))

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from aisa.edge.admin_route import Answering, Asked, Note, Result, act, change, look, read
+from aisa.edge.admin_route import Answering, Asked, Listed, Note, Result, act, change, look, read
 from aisa.edge.routes import Route
 from aisa.facts import KeysChanged
 from aisa.keys.port import AdminKeys
@@ -36,6 +36,16 @@ class AdminKeyShown(msgspec.Struct, frozen=True):
     scope: str
     created_at: int
     revoked_at: int | None = None
+
+
+class AdminKeyMade(AdminKeyShown, frozen=True, kw_only=True):
+    """A new admin key and its secret, which is shown this once."""
+
+    secret: str
+
+
+class AdminKeyList(Listed[AdminKeyShown], frozen=True):
+    """Admin keys, the oldest first."""
 
 
 class AdminKeyRing(AdminKeys, Protocol):
@@ -68,7 +78,7 @@ class AdminKeyRoutes:
     def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
         return (
-            look("/admin-keys", lambda _asked: (200, {"data": [shown(key) for key in self._keys.list()]})),
+            look("/admin-keys", lambda _asked: (200, AdminKeyList(data=[shown(key) for key in self._keys.list()]))),
             change("/admin-keys", self._create),
             act("/admin-keys/{name}/revoke", self._revoke),
         )
@@ -77,8 +87,7 @@ class AdminKeyRoutes:
         wanted = read(asked.body, AdminKeyAsked)
         key, secret = self._keys.create(wanted.label, wanted.scope)
         self._note(KeysChanged("admin key created", key.id, key.label), None, shown(key))
-        made: dict[str, object] = msgspec.to_builtins(shown(key))
-        return 201, {**made, "secret": secret}
+        return 201, AdminKeyMade(**msgspec.structs.asdict(shown(key)), secret=secret)
 
     def _revoke(self, asked: Asked) -> Result:
         before = self._keys.find(asked.name)

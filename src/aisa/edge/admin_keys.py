@@ -23,7 +23,7 @@ account was made for the key. `expires` is what `keys.terms.parse_expiry` takes,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 import msgspec
 
@@ -32,6 +32,19 @@ from aisa.clock import WallClock
 from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import account_is_new
 from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, act, change, look, read
+from aisa.edge.key_shapes import (
+    KeyChanged,
+    KeyImported,
+    KeyList,
+    KeyListed,
+    KeyMade,
+    KeyRotated,
+    KeyShown,
+    KeyStanding,
+    Standing,
+    TeamNamed,
+    extended,
+)
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import AccountChanged, KeysChanged
@@ -103,7 +116,7 @@ class RotationAsked(msgspec.Struct, forbid_unknown_fields=True):
     grace: str = GRACE
 
 
-class KeyMade(TypedDict):
+class KeyWanted(TypedDict):
     """What a key is to be like, as `KeyRing.create` takes it."""
 
     models: tuple[str, ...] | None
@@ -173,13 +186,14 @@ class KeyRoutes:
 
     def _list(self, asked: Asked) -> Steps:
         """Answer with every key; with `standing` in the query each as it stands, of the newest STANDING_MAX."""
-        keys, graces, shown = self._keys.list(), self._keys.graces(), list[dict[str, object]]()
+        keys, graces, shown = self._keys.list(), self._keys.graces(), list[KeyListed]()
         plain = len(keys) - STANDING_MAX if asked.query.has("standing") else len(keys)
         for number, key in enumerate(keys):
-            shown.append(self._shown(key, graces) if number < plain else self._standing(key, graces))
+            known = self._shown(key, graces)
+            shown.append(extended(known, KeyListed) if number < plain else self._standing(known, KeyListed))
             if number >= plain:
                 yield
-        return 200, {"data": shown}
+        return 200, KeyList(data=shown)
 
     def _create(self, asked: Asked) -> Result:
         wanted = read(asked.body, KeyAsked)
@@ -189,7 +203,7 @@ class KeyRoutes:
         new = account_is_new(self._keys.accounts, name_of(terms["account"]))
         key, secret = self._keys.create(wanted.label, **terms)
         shown = self._noted("created", None, key, account_made=new)
-        return 201, {**shown, "secret": secret, **self._place(key)._asdict(), "account_made": new}
+        return 201, extended(shown, KeyMade, secret=secret, **self._place(key)._asdict(), account_made=new)
 
     def _import(self, asked: Asked) -> Result:
         wanted = read(asked.body, KeyAsked)
@@ -200,7 +214,7 @@ class KeyRoutes:
         new = account_is_new(self._keys.accounts, name_of(terms["account"]))
         key = self._keys.import_key(wanted.label, given, **terms)
         shown = self._noted("imported", None, key, account_made=new)
-        return 201, {**shown, "free_models": self._place(key).free_models, "account_made": new}
+        return 201, extended(shown, KeyImported, free_models=self._place(key).free_models, account_made=new)
 
     def _find(self, asked: Asked) -> Result:
         key = self._keys.known(read(asked.body, SecretAsked).secret.strip())
@@ -211,18 +225,17 @@ class KeyRoutes:
     def _show(self, asked: Asked) -> Result:
         """Answer with a key and how it stands."""
         key = self._keys.find(asked.name)
-        return 200, {**self._standing(key, self._keys.graces()), "free_models": self._place(key).free_models}
+        return 200, self._standing(self._shown(key, self._keys.graces()), KeyStanding, free_models=self._place(key).free_models)
 
-    def _standing(self, key: Key, graces: Mapping[str, int]) -> dict[str, object]:
+    def _standing(self, key: KeyShown, shape: type[Standing], **more: object) -> Standing:
         """Return a key with what it spent in its cap's window (else this month), what is left, its last use."""
         began = window_start(key.spend_window or MONTH, self._wall_clock())
         if self._usings is None:
-            return self._shown(key, graces)
+            return extended(key, shape, **more)
         spent, last = self._usings.spent_since(key.id, began), self._usings.last_use(key.id)
         left = None if key.spend_cap is None else max(0, key.spend_cap - spent)
         used_ms, address = (None, None) if last is None else last
-        standing = {"spent_since": began, "spent": spent, "left": left, "last_used_ms": used_ms, "last_address": address}
-        return {**self._shown(key, graces), **standing}
+        return extended(key, shape, spent_since=began, spent=spent, left=left, last_used_ms=used_ms, last_address=address, **more)
 
     def _update(self, asked: Asked) -> Result:
         wanted = read(asked.body, TermsAsked)
@@ -240,13 +253,14 @@ class KeyRoutes:
         self._lower(Rates(**told), key.account)  # what it has already may be above a tier that is another by now, and is lowered by it
         terms = msgspec.structs.replace(terms, rates=terms.rates._replace(**told))
         changed = self._keys.update(key.id, terms)
-        return 200, {**self._noted("updated", key, changed), "free_models": self._place(changed).free_models}
+        return 200, extended(self._noted("updated", key, changed), KeyChanged, free_models=self._place(changed).free_models)
 
     def _rotate(self, asked: Asked) -> Result:
         grace = parse_grace((read(asked.body, RotationAsked) if asked.body else RotationAsked()).grace)
         before, graces = self._keys.find(asked.name), self._keys.graces()
         key, secret = self._keys.rotate(before.id, grace)
-        return 200, {**self._noted("rotated", before, key, graces_before=graces), "secret": secret, **self._place(key)._asdict()}
+        shown = self._noted("rotated", before, key, graces_before=graces)
+        return 200, extended(shown, KeyRotated, secret=secret, **self._place(key)._asdict())
 
     def _set(self, asked: Asked, action: str, state: str) -> Result:
         before = self._keys.find(asked.name)
@@ -258,7 +272,7 @@ class KeyRoutes:
 
     def _noted(
         self, action: str, before: Key | None, key: Key, *, graces_before: Mapping[str, int] | None = None, account_made: bool = False
-    ) -> dict[str, object]:
+    ) -> KeyShown:
         """Note what was done to a key and return what may be shown of it; a rotation says which graces ran before."""
         if account_made:
             account = self._keys.accounts.account(key.account)
@@ -281,7 +295,7 @@ class KeyRoutes:
                 raise ApiError("invalid_request", said, param=name)
         return rates
 
-    def _terms(self, wanted: KeyAsked) -> KeyMade:
+    def _terms(self, wanted: KeyAsked) -> KeyWanted:
         """Return what a key is to be like: where no account is named, of its team's."""
         named = None if wanted.account is msgspec.UNSET else check_account(wanted.account)
         account = named or DEFAULT_ACCOUNT if wanted.team is None else self._keys.teams.find(wanted.team, named)
@@ -293,13 +307,13 @@ class KeyRoutes:
             "rates": self._lower(Rates(wanted.rpm, wanted.tpm, wanted.concurrency), name_of(account)),
         }
 
-    def _shown(self, key: Key, graces: Mapping[str, int]) -> dict[str, object]:
+    def _shown(self, key: Key, graces: Mapping[str, int]) -> KeyShown:
         """Return what may be shown of a key; `graces` is what `KeyRing.graces` returns."""
-        shown: dict[str, object] = msgspec.structs.asdict(key)
+        shown: dict[str, Any] = msgspec.structs.asdict(key)
         del shown["digest"]
-        shown["team"] = None if key.team is None else {"id": key.team.id, "name": key.team.name}
-        until = None if key.state == REVOKED else graces.get(key.id)
-        return {**shown, "state": state_at(key, self._wall_clock()), "former_secret_expires_at": until}
+        shown["team"] = None if key.team is None else TeamNamed(key.team.id, key.team.name)
+        shown["state"] = state_at(key, self._wall_clock())
+        return KeyShown(**shown, former_secret_expires_at=None if key.state == REVOKED else graces.get(key.id))
 
 
 def name_of(account: str | Team) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -23,6 +23,14 @@ Result = tuple[int, object]
 Steps = Generator[None, None, Result]
 
 Shape = TypeVar("Shape")
+Entry = TypeVar("Entry")
+
+
+class Listed(msgspec.Struct, Generic[Entry], frozen=True, kw_only=True):
+    """A list that is known whole. Of a page of it, `has_more` says that there are more entries, `after` its last one's id or name."""
+
+    data: list[Entry]
+    has_more: bool = False
 
 
 class Note(Protocol):

@@ -21,7 +21,7 @@ import msgspec
 
 from aisa.clock import WallClock
 from aisa.edge.admin_accounts import account_is_new
-from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, change, look, read
+from aisa.edge.admin_route import Answering, Asked, Listed, Note, Result, Steps, change, look, read
 from aisa.edge.routes import Route
 from aisa.facts import AccountChanged, TeamChanged
 from aisa.keys.port import KeyRing
@@ -46,6 +46,25 @@ class TeamTermsAsked(msgspec.Struct, forbid_unknown_fields=True):
     account: str | None = None
 
 
+class TeamMade(Team, frozen=True, kw_only=True):
+    """A new team, and whether its account was made for it."""
+
+    account_made: bool
+
+
+class TeamStanding(Team, frozen=True, kw_only=True):
+    """A team and how it stands: how many keys are good, and `spent` since the UNIX second `spent_since`, in nano-dollars."""
+
+    keys: int
+    spent_since: int
+    spent: Nanos
+    left: Nanos | None
+
+
+class TeamList(Listed[TeamStanding], frozen=True):
+    """Teams, by account and name."""
+
+
 class TeamUsings(Protocol):
     """What is known of the use of an account's keys."""
 
@@ -57,7 +76,7 @@ class TeamUsings(Protocol):
 class Standings:
     """How teams stand at one moment, in UNIX seconds: an account's keys are added up once for all of its teams."""
 
-    def __init__(self, keys: KeyRing, usings: TeamUsings | None, now: float) -> None:
+    def __init__(self, keys: KeyRing, usings: TeamUsings, now: float) -> None:
         self._usings = usings
         self._now = now
         self._members: dict[str, list[str]] = {}
@@ -68,24 +87,22 @@ class Standings:
                 self._members.setdefault(key.team.id, []).append(key.id)
                 self._live[key.team.id] = self._live.get(key.team.id, 0) + (key.state != REVOKED)
 
-    def of(self, team: Team) -> dict[str, object]:
-        """Return a team with its keys and, where that is known, what they have spent."""
-        shown: dict[str, object] = {**msgspec.structs.asdict(team), "keys": self._live.get(team.id, 0)}
-        if self._usings is None:
-            return shown
+    def of(self, team: Team) -> TeamStanding:
+        """Return a team with its keys and what they have spent."""
         began = window_start(team.spend_window or MONTH, self._now)
         at = (team.account, began)
         if at not in self._sums:
             self._sums[at] = self._usings.spent_by_key(*at)
         spent = sum([self._sums[at].get(key_id, 0) for key_id in self._members.get(team.id, ())])
         left = None if team.spend_cap is None else max(0, team.spend_cap - spent)
-        return {**shown, "spent_since": began, "spent": spent, "left": left}
+        keys = self._live.get(team.id, 0)
+        return TeamStanding(**msgspec.structs.asdict(team), keys=keys, spent_since=began, spent=spent, left=left)
 
 
 class TeamRoutes:
     """The routes on teams. `note` takes what was changed."""
 
-    def __init__(self, keys: KeyRing, wall_clock: WallClock, *, note: Note, usings: TeamUsings | None = None) -> None:
+    def __init__(self, keys: KeyRing, wall_clock: WallClock, *, note: Note, usings: TeamUsings) -> None:
         self._keys = keys
         self._wall_clock = wall_clock
         self._note = note
@@ -101,13 +118,13 @@ class TeamRoutes:
         )
 
     def _list(self, asked: Asked) -> Steps:
-        account, shown = asked.query.get("account"), list[dict[str, object]]()
+        account, shown = asked.query.get("account"), list[TeamStanding]()
         standings = Standings(self._keys, self._usings, self._wall_clock())
         for team in self._keys.teams.list():
             if account in (None, team.account):
                 shown.append(standings.of(team))
                 yield
-        return 200, {"data": shown}
+        return 200, TeamList(data=shown)
 
     def _show(self, asked: Asked) -> Result:
         team = self._keys.teams.find(asked.name, asked.query.get("account"))
@@ -122,7 +139,7 @@ class TeamRoutes:
             made = self._keys.accounts.account(account)
             self._note(AccountChanged("created", made.name, made.tier), None, made)
         self._note(TeamChanged("created", team.id, team.name, team.account), None, team)
-        return 201, {**msgspec.structs.asdict(team), "account_made": new}
+        return 201, TeamMade(**msgspec.structs.asdict(team), account_made=new)
 
     def _update(self, asked: Asked) -> Result:
         wanted = read(asked.body, TeamTermsAsked)

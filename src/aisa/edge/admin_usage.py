@@ -71,6 +71,13 @@ class SeriesShown(msgspec.Struct, frozen=True):
     labels: dict[str, str]
 
 
+class CallEnded(msgspec.Struct, frozen=True):
+    """That a call was ended, which ran."""
+
+    id: str
+    ended: bool
+
+
 def usage_routes(
     statement: Statement, keys: KeyRing, wall_clock: WallClock, *, board: Board | None = None, note: Note | None = None
 ) -> tuple[Route[Answering], ...]:
@@ -127,7 +134,7 @@ def end(board: Board, note: Note, asked: Asked) -> Result:
     if not board.end(asked.name):
         raise ApiError("resource_not_found", f"No call {asked.name[:ID_CHARACTERS_MAX]!r} runs, or its answer is complete already.")
     note(CallStopped("ended", asked.name), None, {"id": asked.name})
-    return 200, {"id": asked.name, "ended": True}
+    return 200, CallEnded(asked.name, True)
 
 
 ID_CHARACTERS_MAX = 100  # of an id that nobody knows, which are told back

@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from aisa.admission.rules import VendorLimit
-from aisa.config.limits import Limits, known_tiers
-from aisa.edge.admin_route import Answering, Asked, Result, look, number
-from aisa.edge.model_view import model_shown, models_shown
+from aisa.config.limits import Limits, Tier, known_tiers
+from aisa.edge.admin_route import Answering, Asked, Listed, Result, look, number
+from aisa.edge.model_view import ModelShown, model_shown, models_shown
 from aisa.edge.routes import Route
 from aisa.errors import OF_VENDORS, CreditSpent, KeyRefused
+from aisa.keys.port import ChangeKept
 from aisa.routing import Routes
 
 CHANGES_MAX = 1_000  # that are shown at once
@@ -61,8 +62,37 @@ class VendorShown(msgspec.Struct, frozen=True):
     limits: tuple[VendorLimit, ...] = ()
 
 
+class VendorList(Listed[VendorShown], frozen=True):
+    """The vendors that there are ways to."""
+
+
+class ModelList(Listed[ModelShown], frozen=True, kw_only=True):
+    """Names that callers can use. Any model may be asked of `free_vendors` by its own name, free of charge if it has no price."""
+
+    free_vendors: tuple[str, ...]
+
+
+class TierShown(Tier, frozen=True, kw_only=True):
+    """How much each key of an account in a tier may ask, and the account in all; null is as much as it likes."""
+
+
+class LimitsShown(msgspec.Struct, frozen=True):
+    """How much each key may ask, by the tier of its account, and the tier of each account that was given one."""
+
+    default_tier: str
+    tiers: dict[str, TierShown]
+    accounts: dict[str, str]
+
+
+class ChangesShown(msgspec.Struct, frozen=True):
+    """Changes, the newest first; `has_more` says that there may be older ones, `after` of the last id."""
+
+    data: Sequence[ChangeKept]
+    has_more: bool
+
+
 #: Takes how many and, if any, the id before which; returns what administrators changed, the newest first.
-Kept = Callable[[int, int | None], Sequence[object]]
+Kept = Callable[[int, int | None], Sequence[ChangeKept]]
 
 
 class ViewRoutes:
@@ -90,24 +120,25 @@ class ViewRoutes:
         return (
             look("/models", self._models),
             look("/models/{name}", self._model),
-            look("/vendors", lambda _asked: (200, {"data": self._vendors()})),
+            look("/vendors", lambda _asked: (200, VendorList(data=self._vendors()))),
             look("/limits", self._shown_limits),
             look("/changes", self._shown_changes),
         )
 
     def _models(self, _asked: Asked) -> Result:
         routes = self._routes()
-        return 200, {"data": models_shown(routes, self._now()), "free_vendors": routes.free_vendors}
+        return 200, ModelList(data=models_shown(routes, self._now()), free_vendors=routes.free_vendors)
 
     def _model(self, asked: Asked) -> Result:
         return 200, model_shown(self._routes(), asked.name, self._now())
 
     def _shown_limits(self, _asked: Asked) -> Result:
         limits = self._limits()
-        return 200, {"default_tier": limits.default_tier, "tiers": dict(known_tiers(limits)), "accounts": dict(self._tiers)}
+        tiers = {name: TierShown(**msgspec.structs.asdict(tier)) for name, tier in known_tiers(limits).items()}
+        return 200, LimitsShown(limits.default_tier, tiers, dict(self._tiers))
 
     def _shown_changes(self, asked: Asked) -> Result:
         """Answer with a page of changes. Raises ApiError invalid_request."""
         limit, after = number(asked.query.get("limit", "100"), "limit", CHANGES_MAX, smallest=1), asked.query.get("after", "")
         data = self._changes(limit, number(after, "after", CHANGE_ID_MAX) if after else None)
-        return 200, {"data": data, "has_more": len(data) == limit}
+        return 200, ChangesShown(data, len(data) == limit)

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, act, change, look, number, read
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Listed, Note, Result, Steps, act, change, look, number, read
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import WalletChanged
-from aisa.ledger.port_admin import WALLET_LINES_MAX, Booking, LedgerAudits, Wallets, WalletSpan
+from aisa.ledger.port_admin import WALLET_LINES_MAX, AccountStanding, Booking, Entry, LedgerAudits, Made, Wallets, WalletSpan
 from aisa.money import Nanos, parse_dollars
 
 DAY_MS = 86_400_000
@@ -53,6 +53,18 @@ class MadeAsked(msgspec.Struct, forbid_unknown_fields=True):
     end_ms: int
 
 
+class AccountList(Listed[AccountStanding], frozen=True):
+    """Accounts, by name."""
+
+
+class EntryList(Listed[Entry], frozen=True):
+    """Entries of a wallet, the newest first."""
+
+
+class MadeList(Listed[Made], frozen=True):
+    """What a vendor made, by day and model."""
+
+
 class WalletRoutes:
     """The routes on accounts and their wallets. `note` takes what was changed."""
 
@@ -70,7 +82,7 @@ class WalletRoutes:
         )
 
     def _list(self, _asked: Asked) -> Result:
-        return 200, {"data": self._wallets.accounts()}
+        return 200, AccountList(data=self._wallets.accounts())
 
     def _top_up(self, asked: Asked) -> Result:
         wanted = read(asked.body, TopUpAsked)
@@ -111,7 +123,7 @@ class LedgerRoutes:
         )
 
     def _entries(self, asked: Asked) -> Result:
-        return 200, {"data": self._ledger.entries(asked.name)}
+        return 200, EntryList(data=self._ledger.entries(asked.name))
 
     def _statement(self, asked: Asked) -> Result:
         query = asked.query
@@ -130,7 +142,7 @@ class LedgerRoutes:
         if not 0 <= wanted.start_ms <= wanted.end_ms <= min(wanted.start_ms + SPAN_MS_MAX, MOMENT_MS_MAX):
             said = f"The span begins before it ends, has at most {SPAN_MS_MAX // DAY_MS} days, and ends at {MOMENT_MS_MAX:,} at the latest."
             raise ApiError("invalid_request", said)
-        return 200, {"data": (yield from self._ledger.made(wanted.vendor, wanted.start_ms, wanted.end_ms))}
+        return 200, MadeList(data=(yield from self._ledger.made(wanted.vendor, wanted.start_ms, wanted.end_ms)))
 
 
 def amount_of(text: str) -> Nanos:

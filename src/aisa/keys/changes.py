@@ -9,26 +9,11 @@ from sqlalchemy import insert, select
 
 from aisa.clock import WallClock
 from aisa.keys.accounts import writing
+from aisa.keys.port import ChangeKept
 from aisa.storage.engine import Database
 from aisa.storage.tables import admin_changes
 
 CHANGES_MAX = 1_000  # that are returned at once
-
-
-class ChangeKept(msgspec.Struct, frozen=True):
-    """One change: at a UNIX millisecond, by an admin key's label and id or by `operator`, from an address if it came over the network.
-
-    `action` is the request, `what` the kind of change; `before` and `after` are what was changed, as JSON.
-    """
-
-    id: int
-    at_ms: int
-    actor: str
-    address: str | None
-    action: str
-    what: str
-    before: msgspec.Raw | None = None
-    after: msgspec.Raw | None = None
 
 
 class ChangeStore:

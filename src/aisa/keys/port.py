@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
+
 from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, AdminKey, Key, KeyTerms, Rates, SpendCap, Team, Trace
 
 
@@ -25,6 +27,22 @@ class Keys(Protocol):
     def known(self, secret: str | None) -> Key | None:
         """Return the key with this secret whatever its state, None if there is none: to say whose request was refused."""
         ...
+
+
+class ChangeKept(msgspec.Struct, frozen=True):
+    """One change: at a UNIX millisecond, by an admin key's label and id or by `operator`, from an address if it came over the network.
+
+    `action` is the request, `what` the kind of change; `before` and `after` are what was changed, as JSON.
+    """
+
+    id: int
+    at_ms: int
+    actor: str
+    address: str | None
+    action: str
+    what: str
+    before: msgspec.Raw | None = None
+    after: msgspec.Raw | None = None
 
 
 class AdminKeys(Protocol):

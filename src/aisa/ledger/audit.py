@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection, func, select
 
 from aisa.ledger.pieces import DAYS, HOURS, RolledUp
-from aisa.ledger.port_admin import Account, AuditReport, Difference
+from aisa.ledger.port_admin import AccountStanding, AuditReport, Difference
 from aisa.ledger.record import row_of
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED, FAILED
@@ -132,7 +132,7 @@ def audit(connection: Connection, on_board: Collection[str]) -> Generator[None, 
     for hours in (HOURS, DAYS):
         ledger.note(differences_in_sums(ledger.sums, hours, rolled_sums(connection, hours)))
         yield
-    known_accounts = [msgspec.convert(record, Account, from_attributes=True) for record in connection.execute(select(accounts))]
+    known_accounts = [msgspec.convert(record, AccountStanding, from_attributes=True) for record in connection.execute(select(accounts))]
     for account in known_accounts:
         ledger.note(differences_in(account, ledger.of(account.name)))
     for name in sorted(ledger.sums.keys() - {account.name for account in known_accounts}):
@@ -175,7 +175,7 @@ def differences_in_sums(sums: Mapping[str, Sums], hours: int, rolled: Mapping[st
             )
 
 
-def differences_in(account: Account, sums: Sums) -> Found:
+def differences_in(account: AccountStanding, sums: Sums) -> Found:
     """Yield what an account says that its calls and entries do not."""
     if account.calls != sums.calls:
         kind = "missing" if account.calls > sums.calls else "doubled"

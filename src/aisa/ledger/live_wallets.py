@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from aisa.ledger.port_admin import Account, Booking, Wallets
+from aisa.ledger.port_admin import AccountStanding, Booking, Wallets
 from aisa.money import Nanos
 
 #: Has something done in the event loop's thread, where the ledger is changed, before any call that is read later. Returns at once.
@@ -35,7 +35,7 @@ class LiveWallets:
         self._wallet = wallet
         self._in_loop = in_loop
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[AccountStanding]:
         """Return every account, by name."""
         return self._stored.accounts()
 
@@ -52,7 +52,7 @@ class LiveWallets:
         self._in_loop(lambda: self._wallet(account).add(nanos))
         return booking
 
-    def unlimit(self, account: str) -> Account:
+    def unlimit(self, account: str) -> AccountStanding:
         """Make an account unlimited."""
         known = self._stored.unlimit(account)
         self._in_loop(lambda: self._wallet(account).lift())

@@ -21,7 +21,7 @@ DAY_OF_CALLS = "calls"  # that were removed: what they took together
 WALLET_LINES_MAX = 1_000  # of one page of a statement
 
 
-class Account(msgspec.Struct, frozen=True):
+class AccountStanding(msgspec.Struct, frozen=True):
     """Who pays for calls. `balance` is None for unlimited; `spent` is what all calls cost, `charged` what came out of the wallet of it.
 
     `tier` names the limits of its keys, None for the configuration's default; `state` is active or disabled.
@@ -91,7 +91,7 @@ class WalletPage(msgspec.Struct, frozen=True):
     `account` is as it was at the same moment. `has_more` says that there are older ones in the span, `after` of the last id.
     """
 
-    account: Account
+    account: AccountStanding
     data: list[WalletLine]
     opening: Nanos
     closing: Nanos
@@ -105,7 +105,7 @@ class Wallets(Protocol):
     database does not work.
     """
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[AccountStanding]:
         """Return every account, by name."""
         ...
 
@@ -120,7 +120,7 @@ class Wallets(Protocol):
         """Add an amount, which may be negative, to a wallet; the note says why. An unlimited account has nothing to adjust."""
         ...
 
-    def unlimit(self, account: str) -> Account:
+    def unlimit(self, account: str) -> AccountStanding:
         """Make an account unlimited. What was left in its wallet is written off by an adjustment."""
         ...
 

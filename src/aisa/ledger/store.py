@@ -14,7 +14,7 @@ from aisa.errors import ApiError
 from aisa.ledger.audit import audit
 from aisa.ledger.learned_table import forget_old_answers, known_answers
 from aisa.ledger.pieces import not_whole
-from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, Account, AuditReport, Booking, Entry, Made, WalletPage, WalletSpan
+from aisa.ledger.port_admin import ADJUSTMENT, TOP_UP, AccountStanding, AuditReport, Booking, Entry, Made, WalletPage, WalletSpan
 from aisa.ledger.port_usage import Span
 from aisa.ledger.rules import COMPLETED
 from aisa.ledger.sums import MadeOf, known_of, last_ms_of, made_between
@@ -55,7 +55,7 @@ class LedgerStore:
         self._wall_clock = wall_clock
         self._on_board = on_board
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[AccountStanding]:
         """Return every account, by name."""
         with self._reading() as connection:
             return [account_of(record) for record in connection.execute(select(accounts).order_by(accounts.c.name))]
@@ -111,7 +111,7 @@ class LedgerStore:
                 )
             return book(connection, Entry(0, account, ADJUSTMENT, nanos, note, None, int(self._wall_clock())), balance)
 
-    def unlimit(self, account: str) -> Account:
+    def unlimit(self, account: str) -> AccountStanding:
         """Make an account unlimited, and write off what was in its wallet. Raises ApiError resource_not_found."""
         with self._writing() as connection:
             known = account_in(connection, account)
@@ -205,7 +205,7 @@ def failing() -> Generator[None]:
         raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
 
 
-def account_in(connection: Connection, name: str) -> Account:
+def account_in(connection: Connection, name: str) -> AccountStanding:
     """Return an account. Raises ApiError resource_not_found."""
     record = connection.execute(select(accounts).where(accounts.c.name == name)).first()
     if record is None:
@@ -241,7 +241,7 @@ def enter(connection: Connection, entry: Entry) -> Entry:
     return msgspec.structs.replace(entry, id=id_)
 
 
-def write_off(connection: Connection, account: Account, now: int) -> None:
+def write_off(connection: Connection, account: AccountStanding, now: int) -> None:
     """Bring what the ledger says is in a wallet to zero: before an account becomes unlimited, and once more before it is prepaid again.
 
     In between, calls that were begun on the wallet's money may have ended, and their cost is nobody's debt.
@@ -282,9 +282,9 @@ def day_text(day: int) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
 
 
-def account_of(record: object) -> Account:
+def account_of(record: object) -> AccountStanding:
     """Return a record of the database as an account."""
-    return msgspec.convert(record, Account, from_attributes=True)
+    return msgspec.convert(record, AccountStanding, from_attributes=True)
 
 
 def entry_of(record: object) -> Entry:

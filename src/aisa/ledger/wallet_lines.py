@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from aisa.errors import ApiError
 from aisa.ledger.pieces import DAYS
-from aisa.ledger.port_admin import CALL, DAY_OF_CALLS, Account, WalletLine, WalletPage, WalletSpan
+from aisa.ledger.port_admin import CALL, DAY_OF_CALLS, AccountStanding, WalletLine, WalletPage, WalletSpan
 from aisa.ledger.port_usage import DAY_MS, day_of
 from aisa.ledger.sums import known_of
 from aisa.money import Nanos
@@ -33,7 +33,7 @@ class Place(NamedTuple):
     entry_id: int = 0
 
 
-def wallet_page(connection: Connection, account: Account, span: WalletSpan) -> WalletPage:
+def wallet_page(connection: Connection, account: AccountStanding, span: WalletSpan) -> WalletPage:
     """Return the newest lines of a span. Raises ApiError invalid_request for an `after` that is no line of this wallet."""
     end = Place(NEVER_MS) if span.until_ms is None else Place(span.until_ms)
     place = end if span.after is None else min(end, place_of(connection, account.name, span.after))
@@ -123,7 +123,7 @@ def first_paid_ms(connection: Connection, account: str) -> int:
     return NEVER_MS if first is None else int(first) - CLOCK_MS_MAX
 
 
-def left_at(connection: Connection, account: Account, place: Place) -> Nanos:
+def left_at(connection: Connection, account: AccountStanding, place: Place) -> Nanos:
     """Return what was in a wallet at a place: all that it was given less all that it has paid, without what of both is newer."""
     given = select(func.coalesce(func.sum(wallet_entries.c.amount), 0)).where(wallet_entries.c.account == account.name)
     newer_given = given.where(tuple_(entered_ms, wallet_entries.c.id) >= tuple_(place.at_ms, place.entry_id))

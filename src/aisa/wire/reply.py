@@ -11,10 +11,25 @@ from aisa.wire.sse import data_event
 JSON_TYPE = "application/json"
 
 
+class ErrorFields(msgspec.Struct, frozen=True):
+    """What went wrong: `code` is one of `errors.CODES`, `type` its kind, `param` names the field that it is about, if it is about one."""
+
+    type: str
+    code: str
+    message: str
+    param: str | None
+    request_id: str
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """The body of an answer that is an error."""
+
+    error: ErrorFields
+
+
 def error_json(error: ApiError, request_id: str) -> bytes:
     """Write `{"error": {...}}` with the five fields of the contract, section 3."""
-    fields = {"type": error.type, "code": error.code, "message": error.message, "param": error.param, "request_id": request_id}
-    return msgspec.json.encode({"error": fields})
+    return msgspec.json.encode(ErrorAnswer(ErrorFields(error.type, error.code, error.message, error.param, request_id)))
 
 
 def whole_line(body: bytes) -> bytes:

@@ -153,10 +153,12 @@ class UpstreamFailed(Exception):
     for any other failure.
     `refused`: members that we had added to the request and that the vendor does not take.
     `of_vendor`: why it fails so whichever of its models is asked, one of OF_VENDORS; empty where another model may do.
+    `is_home`: the error's words are about the request as its client wrote it, and not as a chat completion.
     `detail` is for the log only and may name addresses.
     """
 
     of_vendor = ""
+    is_home = False
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ from aisa.timeouts import CallTimeouts
 from aisa.traffic import TargetTry
 from aisa.tries import Tries, may_be_charged
 from aisa.wire.door import refuse
+from aisa.wire.origins import at_home
 from aisa.wire.port import Client
 
 #: Takes a piece; returns what is to be waited for before the next.
@@ -172,7 +173,7 @@ def given_up(context: CallContext, ending: UpstreamFailed | asyncio.CancelledErr
         context.watch.failed(failure, context.timeouts.now())
         context.watch = None
     if isinstance(failure, UpstreamFailed):
-        return failure
+        return at_home(failure, context.request, context.target.dialect, ours=answer is None)
     raise failure
 
 

@@ -11,10 +11,13 @@ from msgspec import Meta, Raw
 
 from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
-from aisa.wire.chat import CHOICES_MAX, FIELDS_DECODER, ChatRequest, StreamOptions, Text, TokenLimit, chat_of
+from aisa.wire.chat import CHOICES_MAX, FIELDS_DECODER, ChatRequest, StreamOptions, Text, TokenLimit
 from aisa.wire.content import Content
+from aisa.wire.losses import Losses, Traced
 from aisa.wire.members import Shape
 from aisa.wire.model_name import ModelName, check_name
+from aisa.wire.origins import Translated
+from aisa.wire.own_names import COMPLETIONS
 from aisa.wire.strict_json import parse_object
 from aisa.wire.texts import INPUT, beginning_of, content_of_texts, texts_of
 from aisa.wire.trees import Tree
@@ -61,9 +64,10 @@ class Loss(NamedTuple):
     why: str
 
 
-class CompletionsRequest:
+class CompletionsRequest(Translated):
     """A valid request; implements `wire.door.Request`. `prompts` are what to go on from, each a text or the ids of its tokens."""
 
+    protocol, own_names = "completions", COMPLETIONS
     task, bounds_reasoning, bound_name, chat = TASK, False, "max_tokens", None
 
     def __init__(self, body: bytes) -> None:
@@ -150,9 +154,17 @@ class CompletionsRequest:
 
     @cached_property
     def _chat(self) -> ChatRequest:
+        return self.chat_from(self._members(Losses()))
+
+    def traced(self) -> tuple[Tree, Traced]:
+        """Return the members of the conversation, and where they came from."""
+        traced = Traced()
+        return self._members(traced), traced
+
+    def _members(self, losses: Losses) -> Tree:
         known = self.known
         text = "\n".join([prompt for prompt in self.prompts if isinstance(prompt, str)])
-        tree: Tree = {"model": known.model, "messages": [{"role": "user", "content": text}]}
+        tree: Tree = {"model": known.model, "messages": losses.came([{"role": "user", "content": text}], "prompt")}
         tree |= {name: self._tree[name] for name in SAME if self._tree.get(name) is not None}
         if self.stream:
             tree["stream"] = True
@@ -161,7 +173,7 @@ class CompletionsRequest:
         if known.logprobs is not None and known.logprobs is not False:
             tree["logprobs"] = True
             tree |= {"top_logprobs": known.logprobs} if type(known.logprobs) is int and known.logprobs > 0 else {}
-        return chat_of(tree, self.body_bytes)
+        return tree
 
 
 def check_together(known: KnownCompletions, prompts: int) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
-from aisa.wire.chat import ChatRequest, chat_of
+from aisa.wire.chat import ChatRequest
 from aisa.wire.gemini_chat import chat_tree
 from aisa.wire.gemini_names import check_names, list_at, member, tree_in, trees_at
-from aisa.wire.losses import Loss, refuse_any
+from aisa.wire.losses import Losses, Traced, refuse_any
 from aisa.wire.members import Shape
+from aisa.wire.origins import Translated
+from aisa.wire.own_names import GEMINI
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree
 from aisa.wire.vendor_tier import tier_named
@@ -60,9 +62,10 @@ REQUEST = Shape(
 )
 
 
-class GeminiRequest:
+class GeminiRequest(Translated):
     """A valid request; implements `wire.door.Request`. `body` is the client's own, for a vendor of the same protocol."""
 
+    protocol, own_names = "gemini", GEMINI
     task = ""
     bound_name = "generationConfig.maxOutputTokens"
 
@@ -73,8 +76,8 @@ class GeminiRequest:
         self.body_bytes = len(body)
         self.model = model[: MODEL_NAME_CHARACTERS_MAX + 1]
         self.stream = stream
-        self._losses: list[Loss] = []
-        self.chat = chat_of(chat_tree(tree, self.model, self._losses, stream=stream), len(body))
+        self._losses = Losses()
+        self.chat = self.chat_from(chat_tree(tree, self.model, self._losses, stream=stream))
 
     @property
     def choices(self) -> int:
@@ -118,6 +121,11 @@ class GeminiRequest:
         """Return the chat completion that this comes to. Raises UpstreamFailed for what that cannot say."""
         refuse_any(self._losses)
         return self.chat
+
+    def traced(self) -> tuple[Tree, Traced]:
+        """Return the members of the chat completion, and where they came from."""
+        traced = Traced()
+        return chat_tree(self._tree, self.model, traced, stream=self.stream), traced
 
 
 def parse_gemini(body: bytes, model: str, *, stream: bool) -> GeminiRequest:

@@ -17,7 +17,7 @@ from aisa.errors import ApiError
 from aisa.wire.addresses import is_web_address
 from aisa.wire.gemini_config import answer_as, json_schema
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
-from aisa.wire.losses import Loss
+from aisa.wire.losses import Loss, Losses
 from aisa.wire.reasoning_details import BETWEEN_SEALS, MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
 from aisa.wire.vendor_tier import tier_named
@@ -36,7 +36,7 @@ ASKING = (None, "user", "function", "tool")
 NEEDED = ("computerUse", "fileSearch", "retrieval")
 
 
-def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
+def messages_of(tree: Tree, losses: Losses) -> list[Tree]:
     """Return the messages of a request. Raises ApiError missing_parameter, invalid_parameter_type."""
     contents = member(tree, "contents")
     if contents is None or contents == []:
@@ -45,7 +45,7 @@ def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
         contents = [{"role": "user", "parts": [{"text": contents}]}]
     if not (is_list(contents) or is_tree(contents)):
         raise ApiError("invalid_parameter_type", "Invalid type for 'contents': expected an array of contents.", param="contents")
-    messages = list(instructions(member(tree, "systemInstruction")))
+    messages = losses.came(list(instructions(member(tree, "systemInstruction"))), "systemInstruction")
     pending: list[tuple[str, str]] = []  # calls that have no result yet, as id and name
     shows = False
     for place, content in enumerate(contents if is_list(contents) else [contents]):
@@ -60,9 +60,9 @@ def messages_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
             losses.append(Loss(f"contents[{place}].parts", f"{what} Send {{'role': 'user', 'parts': [{{'text': ...}}]}}."))
         if role == "model":
             message = said(parts, place, pending)
-            messages += [message] if message else []
+            messages += losses.came([message] if message else [], f"contents[{place}]")
         elif role in ASKING:
-            messages += asked(parts, place, pending, losses=losses)
+            messages += losses.came(asked(parts, place, pending, losses=losses), f"contents[{place}]")
         else:
             remedy = "It must be 'user' or 'model'; what the system says goes into 'systemInstruction'."
             raise ApiError("invalid_request", f"'contents[{place}].role' is no role. {remedy}", param=f"contents[{place}].role")
@@ -122,18 +122,18 @@ def seals_in(signature: object) -> list[str]:
     return [seal for seal in text.split(BETWEEN_SEALS) if seal.startswith(SEALED_PREFIX)]
 
 
-def asked(given: list[Tree], place: int, pending: list[tuple[str, str]], *, losses: list[Loss]) -> list[Tree]:
+def asked(given: list[Tree], place: int, pending: list[tuple[str, str]], *, losses: Losses) -> list[Tree]:
     """Return a user's message, behind the results of tools that stand in it."""
     results: list[Tree] = []
     parts: list[Tree] = []
     for order, part in enumerate(given):
-        response = member(part, "functionResponse")
+        response, at = member(part, "functionResponse"), f"contents[{place}].parts[{order}]"
         if is_tree(response):
-            results.append(result(response, pending))
+            results += losses.came([result(response, pending)], at)
             shown = trees_at(response, "parts")  # what a tool shows stands behind all results
         else:
             shown = [part]
-        parts += [each for one in shown for each in written(one, f"contents[{place}].parts[{order}]", losses)]
+        parts += losses.came([each for one in shown for each in written(one, at, losses)], at)
     if len(parts) == 1 and parts[0]["type"] == "text":
         return [*results, {"role": "user", "content": parts[0]["text"]}]
     return [*results, {"role": "user", "content": parts}] if parts else results
@@ -152,7 +152,7 @@ def result(response: Tree, pending: list[tuple[str, str]]) -> Tree:
     return {"role": "tool", "tool_call_id": found[0] if found else call_id or name, "content": text, **failed}
 
 
-def written(part: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+def written(part: Tree, param: str, losses: Losses) -> list[Tree]:
     """Return a part of a user's as content parts; what they cannot say is added to `losses`."""
     text, data, file = part.get("text"), member(part, "inlineData"), member(part, "fileData")
     if isinstance(text, str):
@@ -180,20 +180,20 @@ def written(part: Tree, param: str, losses: list[Loss]) -> list[Tree]:
     return []
 
 
-def tools_of(tree: Tree, losses: list[Loss]) -> list[Tree]:
+def tools_of(tree: Tree, losses: Losses) -> list[Tree]:
     """Return the functions that a request declares; what Google's servers run is left out, or is a loss where nothing stands for it."""
     tools: list[Tree] = []
     for place, tool in enumerate(trees_at(tree, "tools")):
         needed = [name for name in NEEDED if member(tool, name) is not None]
         losses += [Loss(f"tools[{place}].{name}", f"The tool '{name}' is Gemini's alone. Leave it out, or ask Gemini.") for name in needed]
-        for declared in trees_at(tool, "functionDeclarations"):
+        for order, declared in enumerate(trees_at(tool, "functionDeclarations")):
             schema = member(declared, "parametersJsonSchema")
             if schema is None and member(declared, "parameters") is not None:
                 schema = json_schema(member(declared, "parameters"))
             function: Tree = {"name": member(declared, "name")}
             for name, value in (("description", member(declared, "description")), ("parameters", schema)):
                 function |= {} if value is None else {name: value}
-            tools.append({"type": "function", "function": function})
+            tools += losses.came([{"type": "function", "function": function}], f"tools[{place}].functionDeclarations[{order}]")
     return tools
 
 
@@ -212,7 +212,7 @@ def choice_of(tree: Tree) -> object:
     return "required" if mode == "ANY" else "auto" if mode else None
 
 
-def chat_tree(tree: Tree, model: str, losses: list[Loss], *, stream: bool) -> Tree:
+def chat_tree(tree: Tree, model: str, losses: Losses, *, stream: bool) -> Tree:
     """Return the chat completion that a request comes to; what it cannot say is added to `losses`. Raises ApiError."""
     for name, what in KEPT.items():
         if member(tree, name):

@@ -9,7 +9,7 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.wire.efforts import effort_of
 from aisa.wire.gemini_names import list_at, member, tree_in
-from aisa.wire.losses import Loss
+from aisa.wire.losses import Loss, Losses
 from aisa.wire.trees import Tree, is_list, is_tree
 
 Kind = type[object] | UnionType
@@ -33,7 +33,7 @@ JSON, ONE_OF = "application/json", "text/x.enum"
 DEPTH_MAX = 64  # of a schema; no JSON that we take is nested deeper
 
 
-def answer_as(config: Tree, losses: list[Loss]) -> Tree:
+def answer_as(config: Tree, losses: Losses) -> Tree:
     """Return the members; what they cannot say is added to `losses`. Raises ApiError invalid_parameter_type."""
     chat = {ours: value for name, (ours, kind) in SAME.items() if (value := taken(config, name, kind)) is not None}
     if chat.get("logprobs") is not True:
@@ -76,7 +76,7 @@ def number_in(text: str) -> object:
     return value if isinstance(value, int | float) else None
 
 
-def form_of(config: Tree, losses: list[Loss]) -> Tree:
+def form_of(config: Tree, losses: Losses) -> Tree:
     """Return the form that an answer is to have. A schema counts, whatever is said of the type."""
     kind = member(config, "responseMimeType")
     if kind == ONE_OF:

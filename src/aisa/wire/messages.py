@@ -13,14 +13,16 @@ from msgspec import Raw
 
 from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
-from aisa.wire.chat import FIELDS_DECODER, ChatRequest, chat_of
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest
 from aisa.wire.content import Content
 from aisa.wire.generated import text_bytes
-from aisa.wire.losses import Loss, refuse_any
+from aisa.wire.losses import Losses, Traced, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.messages_chat import as_chat_fields, offered_in
 from aisa.wire.messages_errors import no_threads
 from aisa.wire.model_name import check_name
+from aisa.wire.origins import Translated
+from aisa.wire.own_names import MESSAGES
 from aisa.wire.request_content import content_of
 from aisa.wire.strict_json import parse_object
 from aisa.wire.trees import Tree
@@ -77,9 +79,10 @@ class KnownMessages(msgspec.Struct):
     thread: dict[str, Any] | None = None
 
 
-class MessagesRequest:
+class MessagesRequest(Translated):
     """A valid request; implements `wire.door.Request`. `betas` and `version` are what its headers said."""
 
+    protocol, own_names = "anthropic", MESSAGES
     task, choices, bounds_reasoning, bound_name = "", 1, True, "max_tokens"
 
     def __init__(self, body: bytes, betas: tuple[str, ...] = (), version: str = "") -> None:
@@ -104,7 +107,7 @@ class MessagesRequest:
         self.version = version
         self.model = self.known.model
         self.stream = bool(self.known.stream)
-        self._translation: tuple[ChatRequest, list[Loss]] | None = None
+        self._translation: tuple[ChatRequest, Losses] | None = None
 
     @property
     def max_tokens(self) -> int | None:
@@ -152,11 +155,16 @@ class MessagesRequest:
         """What of the request chat completions can say."""
         return self._translated()[0]
 
-    def _translated(self) -> tuple[ChatRequest, list[Loss]]:
+    def _translated(self) -> tuple[ChatRequest, Losses]:
         if self._translation is None:
             self._translation = self._translate(marked=False)
         return self._translation
 
-    def _translate(self, *, marked: bool) -> tuple[ChatRequest, list[Loss]]:
-        losses: list[Loss] = []
-        return chat_of(as_chat_fields(self.tree, losses, marked=marked), self.body_bytes), losses
+    def _translate(self, *, marked: bool) -> tuple[ChatRequest, Losses]:
+        losses = Losses()
+        return self.chat_from(as_chat_fields(self.tree, losses, marked=marked)), losses
+
+    def traced(self) -> tuple[Tree, Traced]:
+        """Return the members of the chat completion, and where they came from."""
+        traced = Traced()
+        return as_chat_fields(self.tree, traced), traced

@@ -10,7 +10,7 @@ import msgspec
 
 from aisa.errors import ApiError
 from aisa.wire.efforts import NONE, effort_of
-from aisa.wire.losses import SHOWN_BELOW, Loss
+from aisa.wire.losses import SHOWN_BELOW, Loss, Losses
 from aisa.wire.messages_content import blocks_in, is_summary, parts_in, parts_of, texts_in
 from aisa.wire.messages_marks import MARK, mark_in, mark_of_texts, marked_texts, put_mark
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
@@ -26,7 +26,7 @@ CHANGES = ("tool_addition", REMOVAL)  # blocks that change which tools are offer
 CLIENTS_OWN = ("bash_", "text_editor_", "computer_", "browser_", "memory_")
 
 
-def as_chat_fields(request: Tree, losses: list[Loss], *, marked: bool = False) -> Tree:
+def as_chat_fields(request: Tree, losses: Losses, *, marked: bool = False) -> Tree:
     """Return the members of the chat request, its marks for the cache among them if it is to be `marked`.
 
     What it cannot say is added to `losses`.
@@ -40,10 +40,11 @@ def as_chat_fields(request: Tree, losses: list[Loss], *, marked: bool = False) -
         chat["max_completion_tokens"] = bound
     if chat.get("service_tier") == "standard_only":
         chat["service_tier"] = "default"
-    messages = instructions(request.get("system"), BILLING, marked=marked)
+    messages = losses.came(instructions(request.get("system"), BILLING, marked=marked), "system")
     said = trees_in(request.get("messages"))
     for place in range(last_summary(said), len(said)):
-        messages += said_in(said[place], f"messages[{place}].content", losses, marked=marked)
+        at = f"messages[{place}]"
+        messages += losses.came(said_in(said[place], f"{at}.content", losses, marked=marked), at)
     chat["messages"] = messages or [{"role": "user", "content": ""}]
     if marked and is_tree(request.get(MARK)):
         chat[MARK] = request[MARK]
@@ -87,13 +88,13 @@ def effort_in(thinking: Tree) -> str | None:
     return NONE if thinking.get("type") == "disabled" else None
 
 
-def tools_of(request: Tree, losses: list[Loss], *, marked: bool) -> Tree:
+def tools_of(request: Tree, losses: Losses, *, marked: bool) -> Tree:
     """Return the tools that the client runs, and how one of them is to be chosen; those that Anthropic runs are left out."""
     functions: list[Tree] = []
     for param, tool in offered_in(request):
         kind = str(tool.get("type") or "")
         if is_tree(tool.get("input_schema")):
-            functions.append(function_of(tool))
+            functions += losses.came([function_of(tool)], param)
         elif kind.startswith(CLIENTS_OWN):
             what = f"The tool '{kind[:64]}' is known to Anthropic's models alone. Offer it with a name and an `input_schema` of its own."
             losses.append(Loss(f"{param}.type", what))
@@ -166,7 +167,7 @@ def choice_of(choice: Tree) -> Tree:
     return written
 
 
-def said_in(message: Tree, param: str, losses: list[Loss], *, marked: bool) -> list[Tree]:
+def said_in(message: Tree, param: str, losses: Losses, *, marked: bool) -> list[Tree]:
     """Return the messages that one is: results of tools each for itself, before what is said beside them."""
     role, content = message.get("role"), message.get("content")
     if role == "assistant":
@@ -182,13 +183,14 @@ def said_in(message: Tree, param: str, losses: list[Loss], *, marked: bool) -> l
             shown = parts_of(block.get("content"), f"{at}.content", losses)
             text = "\n".join([str(part["text"]) for part in shown if part["type"] == "text"]) or (SHOWN_BELOW if shown else "")
             failed = {"is_error": True} if block.get("is_error") is True else {}
-            results.append({"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text, **failed})
+            result: Tree = {"role": "tool", "tool_call_id": str(block.get("tool_use_id")), "content": text, **failed}
+            results += losses.came([result], at)
             below = [part for part in shown if part["type"] != "text"]
             parts += below
             if marked:
                 put_mark(below or results[-1:], block)
         else:
-            parts += parts_in(block, at, losses)
+            parts += losses.came(parts_in(block, at, losses), at)
             if marked:
                 put_mark(parts, block)
     said: list[Tree] = [{"role": "user", "content": parts}] if parts else []

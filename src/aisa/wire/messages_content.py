@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aisa.wire.addresses import is_web_address
-from aisa.wire.losses import Loss
+from aisa.wire.losses import Loss, Losses
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
 
 SOURCES = "Send its data as `base64`: only Anthropic has the files that are kept there."
@@ -39,14 +39,14 @@ def is_summary(block: Tree) -> bool:
     return block.get("type") == "compaction"
 
 
-def parts_of(content: object, param: str, losses: list[Loss]) -> list[Tree]:
+def parts_of(content: object, param: str, losses: Losses) -> list[Tree]:
     """Return the parts that a content comes to. Those of a result that is a text are that text."""
     if isinstance(content, str):
         return texts([content])
-    return [part for at, block in blocks_in(content, param, losses) for part in parts_in(block, at, losses)]
+    return [part for at, block in blocks_in(content, param, losses) for part in losses.came(parts_in(block, at, losses), at)]
 
 
-def blocks_in(content: object, param: str, losses: list[Loss]) -> list[tuple[str, Tree]]:
+def blocks_in(content: object, param: str, losses: Losses) -> list[tuple[str, Tree]]:
     """Return the blocks of a content and the place of each. What is none is a loss: the model was to see it."""
     if is_tree(content):
         return [(param, content)]
@@ -60,7 +60,7 @@ def blocks_in(content: object, param: str, losses: list[Loss]) -> list[tuple[str
     return [(at, entry) for at, entry in places if is_tree(entry)]
 
 
-def parts_in(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+def parts_in(block: Tree, param: str, losses: Losses) -> list[Tree]:
     """Return the parts that one block comes to; none for what chat completions have no part for."""
     match block.get("type"):
         case "text":
@@ -103,7 +103,7 @@ def texts(given: Iterable[object]) -> list[Tree]:
     return [{"type": "text", "text": text} for text in given if isinstance(text, str)]
 
 
-def picture(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+def picture(block: Tree, param: str, losses: Losses) -> list[Tree]:
     """Return a picture from where it comes."""
     source = as_tree(block.get("source"))
     url, data = source.get("url"), source.get("data")
@@ -115,7 +115,7 @@ def picture(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
     return [{"type": "image_url", "image_url": {"url": url}}]
 
 
-def document(block: Tree, param: str, losses: list[Loss]) -> list[Tree]:
+def document(block: Tree, param: str, losses: Losses) -> list[Tree]:
     """Return a document: its text, what it holds, or its data, or its address, as a file."""
     source = as_tree(block.get("source"))
     kind, data, about = source.get("type"), source.get("data"), texts(named(block, "title", "context"))

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from aisa.errors import ApiError
 from aisa.wire.gemini_config import SAME
 
+#: Our names -> theirs; those that begin with a point stand behind a place in the messages or the tools (`origins.py`).
 RESPONSES: Mapping[str, str] = {
     "max_completion_tokens": "max_output_tokens",
     "messages": "input",
     "reasoning_effort": "reasoning.effort",
     "response_format": "text.format",
     "verbosity": "text.verbosity",
+    ".function.name": "name",
+    ".tool_call_id": "call_id",
 }
 MESSAGES: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
@@ -20,6 +23,14 @@ MESSAGES: Mapping[str, str] = {
     "reasoning_effort": "thinking",
     "response_format": "output_config.format",
     "stop": "stop_sequences",
+    "file_data": "source",
+    ".function.name": "name",
+    ".tool_call_id": "tool_use_id",
+}
+COMPLETIONS: Mapping[str, str] = {
+    "max_completion_tokens": "max_tokens",
+    "messages": "prompt",
+    "top_logprobs": "logprobs",
 }
 GEMINI: Mapping[str, str] = {
     **{ours: f"generationConfig.{theirs}" for theirs, (ours, _) in SAME.items()},
@@ -28,18 +39,26 @@ GEMINI: Mapping[str, str] = {
     "reasoning_effort": "generationConfig.thinkingConfig",
     "response_format": "generationConfig.responseMimeType",
     "tool_choice": "toolConfig.functionCallingConfig",
+    "file_data": "inlineData",
+    ".function.name": "name",
+    ".tool_call_id": "functionResponse.id",
 }
 
 
 def in_own_names(error: ApiError, names: Mapping[str, str]) -> ApiError:
     """Return a refusal that says which member it is about as its client knows it; any other error, and a vendor's words, as they are.
 
-    Ours begin with the member's name (`providers.concessions`). Places inside the messages are told as chat completions have them. What
-    vendors write some clients read, and repair their requests by it.
+    Ours begin with the member's name (`providers.concessions`), or do not say it. What vendors write some clients read, and repair their
+    requests by it.
     """
-    name = names.get(error.param or "")
-    begins = f"'{error.param}' "
-    if name is None or not error.message.startswith(begins):
+    name, begins = names.get(error.param or ""), f"'{error.param}' "
+    if name is None or (str(error.param) in error.message and not error.message.startswith(begins)):
         return error
-    message = f"'{name}' {error.message.removeprefix(begins)}"
-    return ApiError(error.code, message, param=name, retry_after=error.wait, should_retry=error.should_retry, allow=error.allow)
+    return retold(error, f"'{name}' {error.message.removeprefix(begins)}" if error.message.startswith(begins) else error.message, name)
+
+
+def retold(error: ApiError, message: str, param: str | None) -> ApiError:
+    """Return an error with other words."""
+    told = ApiError(error.code, message, param=param, retry_after=error.wait, should_retry=error.should_retry, allow=error.allow)
+    told.reason = error.reason
+    return told

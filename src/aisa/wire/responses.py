@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -14,12 +15,14 @@ from msgspec import Raw
 
 from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
-from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Share, Temperature, chat_of
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest, Share, Temperature
 from aisa.wire.content import Content
 from aisa.wire.door import Request
 from aisa.wire.generated import text_bytes
-from aisa.wire.losses import Loss, refuse_any
+from aisa.wire.losses import Loss, Losses, Traced, refuse_any
 from aisa.wire.model_name import ModelName
+from aisa.wire.origins import Translated, with_places
+from aisa.wire.own_names import RESPONSES
 from aisa.wire.request_content import content_of
 from aisa.wire.responses_client_tools import OfferedTool
 from aisa.wire.responses_custom import with_functions_alone
@@ -53,6 +56,7 @@ UNDOUBTED = frozenset(
     {"model", "input", "instructions", "stream", "max_output_tokens", "temperature", "top_p", "store", "include", "metadata", "truncation"}
 )
 PREVIOUS = "previous_response_id"
+ITEM = re.compile(r"\binput\[(\d{1,9})\]((?:\.\w+|\[\d+\])*)")
 #: What only a server that keeps responses can do -> what to do instead.
 KEPT = MappingProxyType(
     {
@@ -119,28 +123,30 @@ class Earlier(Protocol):
         ...
 
 
-class ResponsesRequest:
+class ResponsesRequest(Translated):
     """A valid request; implements `wire.door.Request`. `body` is the client's own, for a vendor of the same protocol.
 
     What of it chat completions can say is found at once, so that a body which no vendor can mean is refused; of one text alone, when it is
     asked for.
     """
 
+    protocol, own_names = "responses", RESPONSES
     task = ""
     choices = 1
     bound_name = "max_output_tokens"
 
-    def __init__(self, known: KnownResponses, tree: Tree, body: bytes, *, store: bool = False) -> None:
-        """`store`: the answer is kept."""
+    def __init__(self, known: KnownResponses, tree: Tree, body: bytes, *, store: bool = False, earlier: int = 0) -> None:
+        """`store`: the answer is kept. `earlier`: how many items of the input are of the responses that it leads on from."""
         self.known = known
         self.body = body
         self.body_bytes = len(body)
         self.model = known.model
         self.stream = bool(known.stream)
         self.store = store
+        self._earlier = earlier
         self.names = ToolNames()
         self._tree = tree
-        self._lost: list[Loss] = []
+        self._lost = Losses()
         self._translated: ChatRequest | None = None
         self._updates = () if isinstance(known.input, str) else [item for item in known.input if item.get("type") == UPDATE]
         if not (isinstance(known.input, str) and tree.keys() <= UNDOUBTED):
@@ -184,11 +190,20 @@ class ResponsesRequest:
     def chat(self) -> ChatRequest:
         """What of it chat completions can say."""
         if self._translated is None:
-            tree, chat = self._tree, self._chat()
+            tree, chat = self._tree, self._chat(self.names, self._lost)
             if not SAMES.isdisjoint(tree):
                 chat |= {name: tree[name] for name in SAME if name in tree and tree[name] is not None}
-            self._translated = chat_of(chat, self.body_bytes)
+            self._translated = self.chat_from(chat)
         return self._translated
+
+    def traced(self) -> tuple[Tree, Traced]:
+        """Return the members of the chat completion, and where they came from."""
+        traced = Traced()
+        return self._chat(ToolNames(), traced), traced
+
+    def as_sent(self, error: ApiError) -> ApiError:
+        """Return an error with the places that items have in the input that was sent, before which those of earlier responses stand."""
+        return since(error, self._earlier)
 
     def content(self) -> Content:
         """Return what the request holds; of one text that is told without its translation."""
@@ -209,35 +224,34 @@ class ResponsesRequest:
         """Return a top-level member as the client sent it, None if it did not."""
         return self._tree.get(name)
 
-    def _chat(self) -> Tree:
+    def _chat(self, names: ToolNames, lost: Losses) -> Tree:
         known = self.known
         one = known.tool_choice is not None and not isinstance(known.tool_choice, str)
-        tools = chat_tools(known.tools, self.names, self._lost, all_at_once=one) if known.tools else []
-        conversation = Conversation(known.instructions)
+        tools = chat_tools(known.tools, names, lost, all_at_once=one) if known.tools else []
+        conversation = Conversation(known.instructions, lost)
         if isinstance(known.input, str):
             conversation.ask(known.input)
         else:
-            tools += tools_offered_later(known.input, self.names, self._lost)
-            for position, item in enumerate(items_of(known.input, self.names)):
+            tools += tools_offered_later(known.input, names, lost)
+            for position, item in enumerate(items_of(known.input, names)):
                 conversation.take(position, item)
         messages = conversation.end()
-        self._lost += conversation.lost
         if not messages:
-            self._lost.append(Loss("input", "'input' has nothing that a model can be told which is reached through chat completions."))
+            lost.append(Loss("input", "'input' has nothing that a model can be told which is reached through chat completions."))
         chat: Tree = {"model": known.model, "messages": messages or [{"role": "user", "content": ""}]}
         if self.stream:
             chat["stream"] = True
-        choice = None if known.tool_choice is None else chat_choice(known.tool_choice, self.names, self._lost)
+        choice = None if known.tool_choice is None else chat_choice(known.tool_choice, names, lost)
         if tools:
             chat["tools"] = tools
             chat |= {} if choice is None else {"tool_choice": choice}
             chat |= {"parallel_tool_calls": False} if known.parallel_tool_calls is False else {}
         elif choice == "required":
-            self._lost.append(Loss("tool_choice", "'tool_choice' asks for a call, and there is no tool that the client runs."))
+            lost.append(Loss("tool_choice", "'tool_choice' asks for a call, and there is no tool that the client runs."))
         if self.max_tokens is not None:
             chat["max_completion_tokens"] = self.max_tokens
         if known.prompt is not None:
-            self._lost.append(Loss("prompt", "'prompt' is kept at a vendor that was not asked. Send `instructions` and `input`."))
+            lost.append(Loss("prompt", "'prompt' is kept at a vendor that was not asked. Send `instructions` and `input`."))
         self._shape(chat)
         return chat
 
@@ -289,11 +303,27 @@ def parse_responses(body: bytes, earlier: Earlier | None = None) -> ResponsesReq
         raise ApiError("invalid_request", "'input' is empty: send a text or items.", param="input")
     if earlier is None:
         return ResponsesRequest(known, tree, body)
+    before = 0
     if known.previous_response_id or refers(known.input):
-        tree = {**tree, "input": led_on(known, earlier)}
+        items = led_on(known, earlier)
+        before = len(items) - len(as_items(known.input))
+        tree = {**tree, "input": items}
         known = known_in(tree)
         body = msgspec.json.encode({name: value for name, value in tree.items() if name != PREVIOUS})
-    return ResponsesRequest(known, tree, body, store=known.store is not False)
+    try:
+        return ResponsesRequest(known, tree, body, store=known.store is not False, earlier=before)
+    except ApiError as error:
+        raise since(error, before) from None
+
+
+def since(error: ApiError, earlier: int) -> ApiError:
+    """Return an error about the items behind so many earlier ones, by their places there; about an earlier one by what was led on from."""
+
+    def place(found: re.Match[str]) -> str:
+        position = int(found[1]) - earlier
+        return PREVIOUS if position < 0 else f"input[{position}]{found[2]}"
+
+    return with_places(error, ITEM, place) if earlier else error
 
 
 def refuse_kept(known: KnownResponses, earlier: Earlier | None) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.wire.addresses import is_web_address
 from aisa.wire.bad_values import explain
-from aisa.wire.losses import SHOWN_BELOW, Loss
+from aisa.wire.losses import SHOWN_BELOW, Loss, Losses
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.responses_client_tools import BY_CALL, BY_OUTPUT, SEARCH, ClientTool
 from aisa.wire.responses_tools import MORE_TOOLS, Called, ToolNames, flattened, found_in
@@ -118,21 +118,21 @@ READ = frozenset({"message", "item_reference"}) | CALLS | OUTPUTS
 
 
 class Conversation:
-    """Collects items into messages. `lost` is what has no place in them."""
+    """Collects items into messages. What has no place in them is added to `lost`."""
 
-    def __init__(self, instructions: str | None) -> None:
+    def __init__(self, instructions: str | None, lost: Losses) -> None:
         self.messages: list[Tree] = []
-        self.lost: list[Loss] = []
+        self.lost = lost
         self._pictures: list[Tree] = []
         self._seals: list[str] = []  # on thinking, for the message that it led to
         self._turn: Tree | None = None  # of the model's, to which more may come
         self._opening: list[str] | None = []  # texts of the system at the beginning, None once something else came
         if instructions:
-            self._lead(instructions)
+            self._lead(instructions, "instructions")
 
     def ask(self, text: str) -> None:
         """Take an input that is a text: a message of the user's, and all there is."""
-        self.messages.append({"role": "user", "content": text})
+        self._add({"role": "user", "content": text}, "input")
 
     def take(self, position: int, item: Item) -> None:
         """Take the next item. Raises ApiError for one that is incomplete, or that refers to what nobody has kept."""
@@ -156,11 +156,15 @@ class Conversation:
         self._show_pictures()
         return self.messages
 
-    def _lead(self, text: str) -> None:
+    def _add(self, message: Tree, param: str) -> None:
+        self.messages += self.lost.came([message], param)
+
+    def _lead(self, text: str, param: str) -> None:
         """Put instructions into the one message of the system at the beginning: many models take no second."""
         assert self._opening is not None, "asked before"
         self._opening.append(text)
-        self.messages[:] = [{"role": "system", "content": "\n\n".join(self._opening)}]
+        self.messages.clear()
+        self._add({"role": "system", "content": "\n\n".join(self._opening)}, param if len(self._opening) == 1 else "input")
 
     def _message(self, item: Item, param: str) -> None:
         role = item.role
@@ -174,17 +178,17 @@ class Conversation:
         if role in LEADING:
             text = content if isinstance(content, str) else text_alone(content)
             if self._opening is not None and text is not None:
-                self._lead(text)
+                self._lead(text, param)
                 return
             role = "system"
         self._opening = None
         if role != "assistant":
             self._turn, self._seals = None, []
-            self.messages.append({"role": role, "content": content})
+            self._add({"role": role, "content": content}, param)
         elif self._turn is not None and "tool_calls" in self._turn:  # said behind its calls, before their results
             self._turn["content"] = joined(self._turn["content"], content)
         else:
-            self._begin_turn(content)
+            self._begin_turn(content, param)
 
     def _call(self, item: Item, param: str) -> None:
         if not item.name:
@@ -198,11 +202,11 @@ class Conversation:
         self._opening = None
         if self._turn is None:
             self._show_pictures()
-            self._begin_turn(None)
+            self._begin_turn(None, param)
         assert self._turn is not None, "it was begun"
         calls = self._turn.setdefault("tool_calls", [])
         assert is_list(calls), "nobody else writes it"
-        calls.append(call)
+        calls += self.lost.came([call], param)
 
     def _thought(self, seal: str) -> None:
         """Thinking: a seal of ours goes with the turn in which it came. What is not ours, nobody here can use."""
@@ -211,10 +215,10 @@ class Conversation:
             if self._turn is not None:
                 self._give_seals(self._turn)
 
-    def _begin_turn(self, content: str | list[Tree] | None) -> None:
+    def _begin_turn(self, content: str | list[Tree] | None, param: str) -> None:
         self._turn = {"role": "assistant", "content": content}
         self._give_seals(self._turn)
-        self.messages.append(self._turn)
+        self._add(self._turn, param)
 
     def _give_seals(self, turn: Tree) -> None:
         if self._seals:
@@ -234,7 +238,7 @@ class Conversation:
             self._pictures += [part for part in content if part.get("type") != "text"]
             content = "\n".join(texts) or SHOWN_BELOW
         self._turn = self._opening = None
-        self.messages.append({"role": "tool", "tool_call_id": identified(item, param), "content": content})
+        self._add({"role": "tool", "tool_call_id": identified(item, param), "content": content}, param)
 
     def _show_pictures(self) -> None:
         if self._pictures:
@@ -249,11 +253,14 @@ class Conversation:
             raise ApiError("missing_parameter", f"'{param}' must be a text or parts.", param=param)
         if isinstance(given, str):
             return given
-        told = [self._part(part, f"{param}[{position}]") for position, part in enumerate(given)]
-        parts = [part for part in told if part is not None]
+        parts = [part for position, one in enumerate(given) for part in self._parts(one, f"{param}[{position}]")]
         if not parts:
             return ""
         return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" else parts
+
+    def _parts(self, given: Part, param: str) -> list[Tree]:
+        part = self._part(given, param)
+        return [] if part is None else self.lost.came([part], param)
 
     def _part(self, part: Part, param: str) -> Tree | None:
         match part.type:

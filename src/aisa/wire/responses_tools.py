@@ -11,7 +11,7 @@ import msgspec
 
 from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
-from aisa.wire.losses import Loss
+from aisa.wire.losses import Loss, Losses
 from aisa.wire.responses_client_tools import BY_TYPE, SEARCH, ClientTool, OfferedTool
 from aisa.wire.trees import Tree, is_tree, trees_in
 
@@ -92,7 +92,7 @@ def flattened(called: Called) -> str:
     return f"{whole[: NAME_CHARACTERS_MAX - DIGEST_CHARACTERS - 1]}_{sha256(whole.encode()).hexdigest()[:DIGEST_CHARACTERS]}"
 
 
-def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: list[Loss], *, all_at_once: bool = False) -> list[Tree]:
+def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: Losses, *, all_at_once: bool = False) -> list[Tree]:
     """Return the tools that a client runs, as chat completions offer them: those that are no functions behind all others.
 
     What only the vendor could run is added to `lost`. Where the client searches for tools itself, those that are deferred are not offered
@@ -102,7 +102,7 @@ def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: list[Loss], *, 
     later = not all_at_once and any(called.own is SEARCH for _, called, _ in each)
     now = [one for one in each if not (later and one[0].defer_loading)]
     now.sort(key=lambda one: one[1].own is not None)
-    return [chat_tool(tool, called, names, param=at) for tool, called, at in now]
+    return [offered for tool, called, at in now for offered in lost.came([chat_tool(tool, called, names, param=at)], at)]
 
 
 def found_in(item: Tree) -> str:
@@ -121,7 +121,7 @@ def called_in(tool: Tree) -> Iterator[Called]:
             yield Called(str(inner["name"]), name)
 
 
-def tools_offered_later(items: list[Tree], names: ToolNames, lost: list[Loss]) -> list[Tree]:
+def tools_offered_later(items: list[Tree], names: ToolNames, lost: Losses) -> list[Tree]:
     """Return those that a conversation offers on its way, each once. What a vendor's search found of its own is left out.
 
     Raises ApiError for what are no tools.
@@ -137,12 +137,12 @@ def tools_offered_later(items: list[Tree], names: ToolNames, lost: list[Loss]) -
         except msgspec.ValidationError as error:
             raise ApiError(explain(str(error)).code, f"'{param}' must be a list of tools: {error}.", param=param) from None
         for position, tool in enumerate(tools):
-            for own, called, at in run_by_client(tool, f"{param}[{position}]", lost if kind == MORE_TOOLS else []):
-                found += [] if names.has(called) else [chat_tool(own, called, names, param=at)]
+            for own, called, at in run_by_client(tool, f"{param}[{position}]", lost if kind == MORE_TOOLS else Losses()):
+                found += [] if names.has(called) else lost.came([chat_tool(own, called, names, param=at)], at)
     return found
 
 
-def run_by_client(tool: OfferedTool, param: str, lost: list[Loss]) -> Iterator[tuple[OfferedTool, Called, str]]:
+def run_by_client(tool: OfferedTool, param: str, lost: Losses) -> Iterator[tuple[OfferedTool, Called, str]]:
     """Yield the tools of the client's that an entry stands for, what the client calls each, and its place."""
     own = BY_TYPE.get(tool.type)
     if own is not None and own.is_run_by_client(tool):
@@ -192,7 +192,7 @@ def nested_format(given: Tree) -> Tree:
     return {"type": "grammar", "grammar": {name: value for name, value in given.items() if name != "type"}}
 
 
-def chat_choice(choice: str | Tree, names: ToolNames, lost: list[Loss]) -> str | Tree | None:
+def chat_choice(choice: str | Tree, names: ToolNames, lost: Losses) -> str | Tree | None:
     """Return which tool is to be called, None where that is the usual; what cannot be said is added to `lost`. Raises ApiError."""
     if isinstance(choice, str):
         return choice

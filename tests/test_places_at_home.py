@@ -1,0 +1,268 @@
+"""A refusal about a place inside a conversation names the one that its client wrote, at every door. Whole calls, vendors in memory."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Any
+
+import pytest
+
+from aisa.errors import ApiError
+from aisa.testing.clock import run_virtual
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.completions_door import COMPLETIONS_DOOR
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.responses import parse_responses
+from aisa.wire.responses_door import RESPONSES_DOOR
+from repeats import repeats
+from rig import MemoryClient, Rig, Script, ScriptedUpstream
+
+Json = dict[str, Any]
+DOORS: dict[str, Any] = {
+    "responses": RESPONSES_DOOR,
+    "anthropic": MESSAGES_DOOR,
+    "gemini": GeminiDoor("fast"),
+    "completions": COMPLETIONS_DOOR,
+    "openai": CHAT_DOOR,
+}
+PLACE = re.compile(r"(?:messages|input|contents|tools|system|systemInstruction)(?:\[\d+\]|\.\w+)+")
+BITMAP = "data:image/bmp;base64,AA=="
+
+
+def refused(door: str, dialect: str, asked: Json, words: Json | None = None) -> Json:
+    """What a client is told of a request that is refused: by us, or by a vendor in these words."""
+    script = Script(
+        [] if words is None else [json.dumps({"error": words}).encode()], status=400, headers={"content-type": "application/json"}
+    )
+    rig = Rig(ScriptedUpstream(script), vendor={"dialect": dialect})
+    client = MemoryClient()
+    try:
+        run_virtual(rig.call(client, json.dumps(asked).encode(), door=DOORS[door]))
+        body = client.body
+    except ApiError as error:
+        body = DOORS[door].refused(error, "req_1").body
+    told: Json = json.loads(body)["error"]
+    return told
+
+
+def at(tree: Any, place: str) -> Any:
+    """What stands at a place of a request."""
+    for name, number in re.findall(r"(\w+)|\[(\d+)\]", place):
+        tree = tree[name] if name else tree[int(number)]
+    return tree
+
+
+# What clients write, with a picture that no vendor of three dialects takes somewhere in it.
+
+
+def a_responses_request(chance: random.Random, bad: Json) -> Json:
+    """Items of every kind that a client sends back, the picture in a user's or in what a tool gave."""
+    items: list[Json] = []
+    for turn in range(chance.randint(0, 4)):
+        items += [{"role": chance.choice(["developer", "system", "user"]), "content": "Once."} for _ in range(chance.randint(0, 2))]
+        calls = [f"call_{turn}_{number}" for number in range(chance.randint(0, 3))]
+        items += [{"type": "reasoning", "summary": []}] if chance.random() < 0.5 else []
+        items += [{"role": "assistant", "content": [{"type": "output_text", "text": "Yes."}]}] if chance.random() < 0.5 else []
+        items += [{"type": "function_call", "call_id": name, "name": "look", "arguments": "{}"} for name in calls]
+        items += [{"type": "function_call_output", "call_id": name, "output": chance.choice(["Done.", ""])} for name in calls]
+    outputs = [item for item in items if item.get("type") == "function_call_output"]
+    content = [{"type": "input_text", "text": "See:"}] * chance.randint(0, 2) + [{"type": "input_image", "image_url": BITMAP, **bad}]
+    if outputs and chance.random() < 0.5:
+        chance.choice(outputs)["output"] = content
+    else:
+        items.insert(chance.randint(0, len(items)), {"role": "user", "content": content})
+    return {"model": "fast", "input": items, **({"instructions": "Be brief."} if chance.random() < 0.5 else {})}
+
+
+def a_messages_request(chance: random.Random, bad: Json) -> Json:
+    """Turns with results of tools, which are messages of their own elsewhere."""
+    messages: list[Json] = []
+    for turn in range(chance.randint(0, 4)):
+        messages.append({"role": "user", "content": chance.choice(["Hi.", [{"type": "text", "text": "Hi."}] * 2])})
+        calls = [f"toolu_{turn}_{number}" for number in range(chance.randint(0, 3))]
+        uses = [{"type": "tool_use", "id": name, "name": "look", "input": {}} for name in calls]
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": "Yes."}, *uses]})
+        messages += [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": name, "content": "Done."} for name in calls]}]
+    results = [block for message in messages for block in message["content"] if isinstance(block, dict) and block["type"] == "tool_result"]
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/bmp", "data": "AA=="}, **bad}
+    content = [{"type": "text", "text": "See:"}] * chance.randint(0, 2) + [picture]
+    if results and chance.random() < 0.5:
+        chance.choice(results)["content"] = content
+    else:
+        messages.append({"role": "user", "content": content})
+    return {"model": "fast", "max_tokens": 9, "messages": messages, **({"system": "Be brief."} if chance.random() < 0.5 else {})}
+
+
+def a_gemini_request(chance: random.Random, bad: Json) -> Json:
+    """Contents with calls and their results."""
+    contents: list[Json] = []
+    for turn in range(chance.randint(0, 4)):
+        contents.append({"role": "user", "parts": [{"text": "Hi."}] * chance.randint(0, 2)})
+        names = [f"look_{turn}_{number}" for number in range(chance.randint(0, 3))]
+        contents.append({"role": "model", "parts": [{"text": "Yes."}, *[{"functionCall": {"name": name, "args": {}}} for name in names]]})
+        results = [{"functionResponse": {"name": name, "response": {"output": "Done."}}} for name in names]
+        contents += [{"role": "user", "parts": results}] if results else []
+    asked = [content for content in contents if content["role"] == "user"] or [{"role": "user", "parts": [{"text": "Hi."}]}]
+    contents = contents or asked
+    chance.choice(asked)["parts"].append({"inlineData": {"mimeType": "image/bmp", "data": "AA=="}, **bad})
+    return {"contents": contents, **({"systemInstruction": {"parts": [{"text": "Be brief."}]}} if chance.random() < 0.5 else {})}
+
+
+@pytest.mark.parametrize(
+    ("door", "write", "dialect"),
+    [
+        ("responses", a_responses_request, "anthropic"),
+        ("responses", a_responses_request, "bedrock"),
+        ("anthropic", a_messages_request, "bedrock"),
+        ("gemini", a_gemini_request, "anthropic"),
+        ("gemini", a_gemini_request, "bedrock"),
+    ],
+)
+def test_a_refusal_of_a_part_names_where_the_client_put_it(door: str, write: Any, dialect: str) -> None:
+    """[fault P1] Whatever stands before it: items that are one message, results that are several, what the system says."""
+    for seed in range(repeats(40)):
+        asked = write(random.Random(seed), {"mark": "here"})
+        error = refused(door, dialect, asked)
+        found = PLACE.search(error["message"])
+        assert found, error
+        assert at(asked, found[0]).get("mark") == "here", (seed, asked, error)
+        assert error.get("param", found[0]) == found[0]
+
+
+TEXT = {"type": "input_text", "text": "See:"}
+SAID = {"role": "developer", "content": "Be brief."}
+
+
+def shown(*parts: Json) -> Json:
+    """A Responses request, in which the parts are not in the first message of the chat completion."""
+    return {"model": "fast", "instructions": "Be kind.", "input": [SAID, {"role": "user", "content": [TEXT, *parts]}]}
+
+
+def told(*blocks: Json, **members: Any) -> Json:
+    """The same as a Messages request."""
+    content = [{"type": "text", "text": "See:"}, *blocks]
+    return {"model": "fast", "max_tokens": 9, "system": "Be kind.", "messages": [{"role": "user", "content": content}], **members}
+
+
+def spoken(*parts: Json, **members: Any) -> Json:
+    """The same as a Gemini request."""
+    system = {"parts": [{"text": "Be kind."}]}
+    return {"systemInstruction": system, "contents": [{"role": "user", "parts": [{"text": "See:"}, *parts]}], **members}
+
+
+FUNCTION = {"input_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("door", "dialect", "asked", "place"),
+    [
+        ("responses", "gemini", shown({"type": "input_image", "image_url": "https://x.example/a.png"}), "input[1].content[1]"),
+        ("responses", "gemini", shown({"type": "input_image", "image_url": "data:what"}), "input[1].content[1]"),
+        ("responses", "cohere", shown({"type": "input_image", "image_url": ""}), "input[1].content[1]"),
+        ("responses", "cohere", shown({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}), "input[1].content[1]"),
+        ("responses", "bedrock", shown({"type": "input_audio"}), "input[1].content[1]"),
+        ("responses", "gemini", shown({"type": "input_file"}), "input[1].content[1]"),
+        ("responses", "bedrock", shown({"type": "input_file", "file_id": "file-1"}), "input[1].content[1]"),
+        ("responses", "openai", shown({"type": "input_file", "file_url": "https://x.example/a.pdf"}), "input[1].content[1]"),
+        (
+            "responses",
+            "gemini",
+            {**shown(), "input": [SAID, {"type": "function_call_output", "call_id": "c", "output": "a"}]},
+            "input[1].call_id",
+        ),
+        ("anthropic", "gemini", told({"type": "image", "source": {"type": "url", "url": "https://x.example/a"}}), "messages[0].content[1]"),
+        ("anthropic", "cohere", told({"type": "image", "source": {"type": "url", "url": ""}}), "messages[0].content[1]"),
+        (
+            "anthropic",
+            "openai",
+            told({"type": "document", "source": {"type": "url", "url": "https://x.example/a"}}),
+            "messages[0].content[1]",
+        ),
+        ("anthropic", "gemini", told({"type": "tool_result", "tool_use_id": "t", "content": "a"}), "messages[0].content[1].tool_use_id"),
+        ("anthropic", "cohere", told(tools=[{"type": "web_search_1", "name": "w"}, FUNCTION]), "tools[1].name"),
+        ("gemini", "bedrock", spoken({"fileData": {"fileUri": "https://x.example/a.png"}}), "contents[0].parts[1]"),
+        ("gemini", "cohere", spoken({"inlineData": {"mimeType": "audio/wav", "data": "AA=="}}), "contents[0].parts[1]"),
+        ("gemini", "anthropic", spoken({"inlineData": {"mimeType": "font/ttf", "data": "AA=="}}), "contents[0].parts[1]"),
+        (
+            "gemini",
+            "mistral",
+            spoken(tools=[{"googleSearch": {}}, {"functionDeclarations": [{"name": "a"}, {}]}]),
+            "tools[1].functionDeclarations[1].name",
+        ),
+        ("gemini", "mistral", spoken(generationConfig={"candidateCount": 0}), "generationConfig.candidateCount"),
+        ("gemini", "mistral", spoken(generationConfig={"stopSequences": [1]}), "generationConfig.stopSequences[0]"),
+    ],
+)
+def test_what_can_be_refused_inside_a_conversation_is_named_as_its_client_knows_it(
+    door: str, dialect: str, asked: Json, place: str
+) -> None:
+    """[fault P1] Pictures, sound, files, results without a call, tools without a name; and nothing of the chat completion is named."""
+    error = refused(door, dialect, asked)
+    assert re.search(rf"(?<![\w.]){re.escape(place)}(?![\w\[])", error["message"]), error
+    assert door != "responses" or error["param"] == place
+
+
+def test_a_vendor_that_counts_messages_as_we_do_is_heard_about_the_clients_own() -> None:
+    """[fault P1] In its words and in its member; a refusal of the client's own protocol, or of a chat, stays as it is."""
+    words = {"message": "Invalid 'messages[1].content[1].image_url': no image.", "param": "messages[1].content[1].image_url", "code": "bad"}
+    error = refused("responses", "openai", shown({"type": "input_image", "image_url": BITMAP}), words)
+    assert (error["message"], error["param"]) == ("Invalid 'input[1].content[1]': no image.", "input[1].content[1]")
+    chat = {"model": "fast", "messages": [{"role": "user", "content": "Hi."}]}
+    assert refused("openai", "openai", chat, words)["message"] == words["message"]
+    own = {"type": "invalid_request_error", "message": "messages.0.content.1.image: too large"}
+    assert refused("anthropic", "anthropic", told(), own)["message"] == own["message"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "words", "shown"),
+    [
+        ("anthropic", "messages.1.content.0.image.source.base64: too large", "{}: too large"),
+        ("gemini", "* GenerateContentRequest.contents[3].parts[0].data: required", "* {}: required"),
+        ("responses", "Invalid value: 'input[2].content[0].type'.", "Invalid value: '{}'."),
+    ],
+)
+def test_a_place_in_what_only_the_vendor_was_sent_is_not_named(dialect: str, words: str, shown: str) -> None:
+    """[fault P1] Who sees only his own messages would look there."""
+    told_by = {"message": words, "type": "invalid_request_error", "status": "INVALID_ARGUMENT"}
+    chat = {"model": "fast", "messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi."}]}
+    assert refused("openai", dialect, chat, told_by)["message"] == shown.format("messages")
+    if dialect != "responses":
+        assert refused("responses", dialect, {"model": "fast", "input": "Hi."}, told_by)["message"] == shown.format("input")
+
+
+def test_what_would_be_lost_keeps_its_place() -> None:
+    """It is told in the client's words already, in which the same place is another one of the chat completion."""
+    kept_elsewhere = told({"type": "image", "source": {"type": "file", "file_id": "f"}})
+    assert "'messages[0].content[1]'" in refused("anthropic", "openai", kept_elsewhere)["message"]
+
+
+def test_a_prompt_that_says_nothing_is_no_message() -> None:
+    """[fault P1] Nor does who sends a text know messages."""
+    error = refused("completions", "anthropic", {"model": "fast", "prompt": " "})
+    assert (error["param"], "messages" in error["message"]) == ("prompt", False)
+
+
+class Kept:
+    """Two items of an earlier response."""
+
+    def items_of(self, name: str) -> list[Json]:
+        """Return them."""
+        return [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Yes."}]
+
+    def item(self, name: str) -> Json | None:
+        """There are no others."""
+        return None
+
+
+def test_items_of_an_earlier_response_are_not_counted() -> None:
+    """[fault P1] Neither when the input is read, nor in what is refused later."""
+    body = {"model": "fast", "previous_response_id": "resp_1", "input": [{"role": "user", "content": [{"type": "input_image"}]}]}
+    request = parse_responses(json.dumps(body).encode(), Kept())
+    error = request.as_sent(ApiError("unsupported_parameter", "'input[2].content[0]' and 'input[1].content'", param="input[2].content[0]"))
+    assert (error.message, error.param) == ("'input[0].content[0]' and 'previous_response_id'", "input[0].content[0]")
+    with pytest.raises(ApiError) as refused_at_once:
+        parse_responses(json.dumps({**body, "input": [{"role": "user"}]}).encode(), Kept())
+    assert refused_at_once.value.param == "input[0].content"

@@ -94,10 +94,10 @@ def rows(costs: dict[str, list[Cost]], budget: float | None) -> tuple[Row, ...]:
     return tuple(found)
 
 
-async def call_round(running: Running, vendor_pid: int, plan: Plan, *, asked: bytes = b"") -> Cost:
-    """Keep 32 connections busy with non-streamed calls, or with these."""
+async def call_round(running: Running, vendor_pid: int, plan: Plan, *, asked: bytes = b"", times: int = 1) -> Cost:
+    """Keep 32 connections busy, or `times` as many, with non-streamed calls, or with these."""
     asked = asked or request(CALL_MODEL, key=running.subject.key)
-    load = Load(await connect(lambda: CallChannel(asked), running.subject.port, CALL_CONNECTIONS))
+    load = Load(await connect(lambda: CallChannel(asked), running.subject.port, times * CALL_CONNECTIONS))
     await load.closed(plan.warm_up_seconds)
     meter = Meter(running, vendor_pid)
     rate = await load.closed(plan.call_seconds)
@@ -136,17 +136,19 @@ async def short_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
     return cost
 
 
-async def paced_round(running: Running, vendor_pid: int, plan: Plan, *, make: Callable[[], StreamChannel] | None = None) -> Cost:
-    """Hold 64 streams open, one chunk per 20 ms each, a new one when one has ended: 32 times a second, as they began so far apart.
+async def paced_round(
+    running: Running, vendor_pid: int, plan: Plan, *, make: Callable[[], StreamChannel] | None = None, times: int = 1
+) -> Cost:
+    """Hold 64 streams open, or `times` as many, one chunk per 20 ms each, a new one when one has ended, 32 times a second.
 
     `make` makes the channels of other streams that are so long and so paced.
     """
-    asked = request(PACED_MODEL, key=running.subject.key, stream=True)
-    channels = await connect(make or (lambda: StreamChannel(asked, PACED_CHUNKS)), running.subject.port, PACED_STREAMS)
+    asked, streams = request(PACED_MODEL, key=running.subject.key, stream=True), times * PACED_STREAMS
+    channels = await connect(make or (lambda: StreamChannel(asked, PACED_CHUNKS)), running.subject.port, streams)
     load = Load(channels)
     ramp = PACED_CHUNKS * PACE_MS / 1000  # the first ends when the last begins
     before = ramp + plan.warm_up_seconds
-    running_load = asyncio.ensure_future(load.closed(before + plan.paced_seconds, apart_seconds=ramp / PACED_STREAMS))
+    running_load = asyncio.ensure_future(load.closed(before + plan.paced_seconds, apart_seconds=ramp / streams))
     await asyncio.sleep(before)
     seen = sum(channel.events for channel in channels)
     meter = Meter(running, vendor_pid)

@@ -50,6 +50,7 @@ from valkey_rig import SERVER, store_server
 PLENTY = 1_000_000_000  # every kind of limit is asked, and none is reached
 LIMITED: Mapping[str, Any] = {"limits": {"default_tier": "t", "tiers": {"t": {"rpm": PLENTY, "tpm": PLENTY, "concurrency": 1_000_000}}}}
 ONE, TWO, STORED, ALONE = "1 process", "2 workers", "PostgreSQL + Redis", "PostgreSQL alone"
+GROWN = "2 workers, twice the load"  # which is what one has a second for: each has as much to do as the one process
 APART = "2 servers apart"  # of one process each, that share nothing but the core and the load: what having two costs in itself
 ADMISSIONS = 20_000
 OPEN_SECONDS_MAX = 30.0  # for the last of many to begin
@@ -133,6 +134,8 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
     calls: dict[str, list[float]] = {each.subject.name: [] for each in running}
     chunks: dict[str, list[float]] = {each.subject.name: [] for each in running}
     theirs: dict[str, list[float]] = {name: [] for name in kept.settings}
+    [grown] = [each for each in running if each.subject.name == TWO]
+    calls[GROWN], chunks[GROWN] = [], []
     for number in range(plan.rounds):
         for each in running if number % 2 else reversed(running):
             with blaming(each.subject):
@@ -142,14 +145,20 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
                     theirs[each.subject.name].append((kept.seconds() - before) / max(1.0, call.rate * (time.perf_counter() - began)))
                 calls[each.subject.name].append(call.subject)
                 chunks[each.subject.name].append(uvloop.run(paced_round(each, vendor_pid, plan)).subject)
+        with blaming(grown.subject):
+            calls[GROWN].append(uvloop.run(call_round(grown, vendor_pid, plan, times=2)).subject)
+            chunks[GROWN].append(uvloop.run(paced_round(grown, vendor_pid, plan, times=2)).subject)
         with blaming(second.subject):
             apart.append(uvloop.run(apart_round([running[0], second], plan)))
     rows: list[Row] = []
-    for name, rounds in calls.items():
+    for name in (ONE, TWO, GROWN, STORED, ALONE):
+        rounds = calls[name]
         by_call, by_chunk = ratios(rounds, calls[ONE]), ratios(chunks[name], chunks[ONE])
+        both = f"call {verdict(by_call, WORKERS_BUDGET, 'x')}, chunk {verdict(by_chunk, WORKERS_BUDGET, 'x')}"
         judged = {
             ONE: "",
-            TWO: f"call {verdict(by_call, WORKERS_BUDGET, 'x')}, chunk {verdict(by_chunk, WORKERS_BUDGET, 'x')}",
+            TWO: both,
+            GROWN: both,
             STORED: f"call {verdict(by_call, STORES_BUDGET, 'x')}",
             ALONE: "",
         }[name]

@@ -19,9 +19,13 @@ from aisa.ledger.wallets import Wallet
 from aisa.prices.catalogue import catalogue_price, price_list
 from aisa.prices.rules import LookUp, configured, unlisted
 from aisa.pricing import Tier, cost_of, unit_prices
+from aisa.providers import completions_openai, gemini, responses
+from aisa.providers.shape import Target, told
 from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
+from aisa.wire.chat import parse_chat
+from aisa.wire.completions import CompletionsRequest
 from aisa.wire.vendor_tier import tier_named
 from one_call import INPUT
 from rig import DONE, OPENING, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, event, text, usage
@@ -108,6 +112,46 @@ def test_a_stream_that_is_cut_costs_its_delivered_tokens_at_the_tier_that_it_had
     assert (row.outcome, row.cost) == ("cut", taken * 2_000 + 2 * 8_000)
     _, [row] = made(text("aa", "bb"), stream=True, service_tier="priority")
     assert (row.outcome, row.cost) == ("cut", taken * 3_500 + 2 * 14_000)
+
+
+def in_completions(word: str) -> list[Any]:
+    """A stream of text completions so far."""
+    choice = {"index": 0, "text": "aa", "logprobs": None, "finish_reason": None}
+    return [{"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [choice], "service_tier": word}]
+
+
+def in_gemini(word: str) -> list[Any]:
+    """A stream of Gemini's so far, in its usual shape."""
+    traffic = {"default": "ON_DEMAND", "priority": "ON_DEMAND_PRIORITY"}[word]
+    usage_so_far = {"promptTokenCount": 9, "candidatesTokenCount": 1, "totalTokenCount": 10, "trafficType": traffic}
+    says = {"content": {"parts": [{"text": "aa"}], "role": "model"}, "index": 0}
+    return [{"candidates": [says], "usageMetadata": usage_so_far, "modelVersion": "m", "responseId": "r"}]
+
+
+def in_responses(word: str) -> list[Any]:
+    """A stream of the Responses API so far."""
+    response = {"id": "r", "model": "m", "status": "in_progress", "output": [], "usage": None, "service_tier": word}
+    return [
+        {"type": "response.created", "response": response},
+        {"type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 0, "delta": "aa"},
+    ]
+
+
+CUT = {"completions": (completions_openai, in_completions), "gemini": (gemini, in_gemini), "responses": (responses, in_responses)}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_the_tier_that_a_stream_has_named_so_far_is_known_in_every_dialect(name: str) -> None:
+    """[fault M11] A cut stream costs what that does: where the vendor had no room in the tier asked for, that of the usual one."""
+    dialect, write = CUT[name]
+    chat = parse_chat(body(stream=True, service_tier="priority"))
+    prompt = CompletionsRequest(json.dumps({"model": "fast", "stream": True, "prompt": "Hi"}).encode())
+    for words, tier in ((["default"], ""), (["priority"], "priority"), (["priority", "default"], "")):
+        target = Target("acme", "m", dialect.NAME, completions=dialect is completions_openai)
+        decoder = dialect.decoder(prompt if target.completions else chat, target, call_id="c", created=1, protocol="typed parts")
+        for each in (each for word in words for each in write(word)):
+            decoder.feed(event(each))
+        assert (told(decoder).tier, decoder.failure) == (tier, None)
 
 
 @pytest.mark.parametrize(("tier", "token"), [("priority", (3_500, 14_000)), ("flex", (2_000, 8_000)), ("auto", (2_000, 8_000))])

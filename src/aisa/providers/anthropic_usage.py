@@ -26,12 +26,7 @@ class MessageUsage:
 
     def take(self, value: object) -> None:
         """Take a further report: what it names replaces what was known, but for a zero or no number in place of a count."""
-        for name, later in as_tree(value).items():
-            known = self.fields.get(name)
-            if is_tree(known) and is_tree(later):
-                self.fields[name] = {**known, **{key: inner for key, inner in later.items() if inner is not None}}
-            elif later is not None and (count_of(later) or not count_of(known)):
-                self.fields[name] = later
+        self.fields = restated(self.fields, as_tree(value))
 
     @property
     def tier(self) -> str | None:
@@ -69,6 +64,18 @@ class MessageUsage:
     def fault(self, usage: Usage) -> str:
         """Say what is wrong with a report that left a side to be counted; nothing if there was no report, or a good one."""
         return self._report.fault(usage)
+
+
+def restated(known: Tree, later: Tree) -> Tree:
+    """Return a report with what a later one names in its place, member by member."""
+    both = dict(known)
+    for name, value in later.items():
+        before = both.get(name)
+        if is_tree(before) and is_tree(value):
+            both[name] = restated(before, value)
+        elif value is not None and (count_of(value) or not count_of(before)):
+            both[name] = value
+    return both
 
 
 def summed(fields: Tree) -> Tree:

@@ -220,6 +220,8 @@ def report_of(usage: Tree) -> Tree:
         report["prompt_tokens"] = told["inputTokens"] + cached + written
     if "outputTokens" in told:
         report["completion_tokens"] = told["outputTokens"]
+    if "totalTokens" in told:
+        report["total_tokens"] = told["totalTokens"]
     if cached or written:
         report["prompt_tokens_details"] = {"cached_tokens": cached, "cache_write_tokens": written}
     classes: dict[str, int] = {}

@@ -51,7 +51,8 @@ class CompletionsReader:
         refuse_errors(event)
         builder = self._builder
         builder.identify(event.get("id"), event.get("model"))
-        builder.tier = tier_named(event.get("service_tier")) or builder.tier
+        tier = tier_named(event.get("service_tier"))
+        builder.tier = builder.tier if tier is None else tier
         for position, choice in enumerate(trees_in(event.get("choices"))):
             index = self._place(choice, position)
             text = self._text(choice, index)

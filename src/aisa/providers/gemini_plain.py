@@ -13,8 +13,11 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aisa.providers.gemini_usage import report_of
+from aisa.wire.shown import COUNT_MAX
 from aisa.wire.sse import Event
 from aisa.wire.trees import Tree
+
+Count = Annotated[int, Meta(le=COUNT_MAX)]  # more is none, and replaces none
 
 
 class PlainPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -40,11 +43,11 @@ class PlainCandidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class PlainUsage(msgspec.Struct, forbid_unknown_fields=True, rename="camel", omit_defaults=True, gc=False):
     """The tokens by now. A count that is not there is -1."""
 
-    prompt_token_count: int
-    total_token_count: int = -1
-    candidates_token_count: int = -1
-    thoughts_token_count: int = -1
-    cached_content_token_count: int = -1
+    prompt_token_count: Count
+    total_token_count: Count = -1
+    candidates_token_count: Count = -1
+    thoughts_token_count: Count = -1
+    cached_content_token_count: Count = -1
     prompt_tokens_details: Raw | UnsetType = UNSET
     candidates_tokens_details: Raw | UnsetType = UNSET
     cache_tokens_details: Raw | UnsetType = UNSET

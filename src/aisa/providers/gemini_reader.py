@@ -83,7 +83,8 @@ class GeminiReader:
             texts.append(event.candidates[0].content.parts[0].text)
             visible.append(usage.candidates_token_count)
             if last is None or not usage.covers(last):
-                builder.tier = tier_in({"trafficType": usage.traffic_type}) or builder.tier
+                tier = tier_in({"trafficType": usage.traffic_type})
+                builder.tier = builder.tier if tier is None else tier
                 if last is not None:
                     builder.report.take_running(UNREAD, last.report)
                     self._plain = last

@@ -14,15 +14,13 @@ from msgspec import Meta
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.content_blocks import blocks_of
 from aisa.providers.responses_output import Told, told_before
-from aisa.providers.responses_plain import plain_usage
-from aisa.providers.responses_report import changes_in, searches_in, with_pictures
+from aisa.providers.responses_report import tell_report
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.lenient_json import encode
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible, VendorError, is_error, refuse_errors
-from aisa.wire.vendor_tier import tier_named
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 #: Which member of the event that ends what a call is given has all of it.
@@ -111,8 +109,9 @@ class ResponsesReader:
             self._end(event)
         elif kind in {"response.failed", "error"} or event.get("error"):
             raise VendorError(failure_in(event))
-        elif is_tree(event.get("response")):
-            self._identify(event["response"])
+        elif is_tree(response := event.get("response")):
+            self._identify(response)
+            tell_report(response, self._builder)
         elif not kind:
             refuse_errors(event)
 
@@ -130,9 +129,8 @@ class ResponsesReader:
         """Return the item and the part of it that an event has said something of."""
         return self._items[self._names.get(event.output_index, event.item_id)], f"text {event.content_index}"
 
-    def _identify(self, response: object) -> None:
-        if is_tree(response):
-            self._builder.identify(response.get("id"), response.get("model"))
+    def _identify(self, response: Tree) -> None:
+        self._builder.identify(response.get("id"), response.get("model"))
 
     def _delta(self, kind: str, event: Tree) -> None:
         text = text_or_none(event.get("delta"))
@@ -349,12 +347,8 @@ class ResponsesReader:
                 self._whole(item, item.added)
             elif not item.told and item.kind == "function_call":
                 self._given(item, "{}")
-        used, why = response.get("usage"), response.get("incomplete_details")
-        if is_tree(used):
-            told = {**with_pictures(used, response), **searches_in(response)}
-            self._builder.reported(told, plain_usage(told) if status == "completed" and not why else None)
-        self._builder.tier = tier_named(response.get("service_tier"))
-        self._builder.input_changes = changes_in(response)
+        why = response.get("incomplete_details")
+        tell_report(response, self._builder, complete=status == "completed" and not why)
         reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
         self._builder.finish(0, STOPPED.get(reason, reason))
         self.last = event

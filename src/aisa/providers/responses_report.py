@@ -1,14 +1,27 @@
-"""What a Responses answer reports beside its tokens: tools that are billed, and changes of its input. Knows no items."""
+"""What a Responses answer reports of itself: tokens, tools that are billed, its tier, and changes of its input. Knows no items."""
 
 from __future__ import annotations
 
-from aisa.wire.trees import Tree, as_tree, trees_in
+from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.responses_plain import plain_usage
+from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import count_of
+from aisa.wire.vendor_tier import tier_named
 
 SIDES = ("input_tokens", "output_tokens")
 CHANGE = ("type", "action", "reason")  # what a change of the input is told by
 CHANGES_MAX = 8  # kinds of them that are told: there are five
 WORD_MAX = 40  # characters of a vendor's word in it
+
+
+def tell_report(response: Tree, builder: AnswerBuilder, *, complete: bool | None = None) -> None:
+    """Tell what a response reports: the one that ends the answer, which is `complete` if nothing cut it, or one before (None)."""
+    used, tier = response.get("usage"), tier_named(response.get("service_tier"))
+    if is_tree(used) and (complete is not None or any(map(count_of, used.values()))):
+        told = {**with_pictures(used, response), **searches_in(response)}
+        builder.reported(told, plain_usage(told) if complete and builder.report.fields is None else None)
+    builder.tier = builder.tier if tier is None else tier
+    builder.input_changes = changes_in(response) or builder.input_changes
 
 
 def changes_in(response: Tree) -> str:

@@ -152,7 +152,7 @@ def replaces(later: Tree, earlier: Tree) -> bool:
         return False
     for name, value in later.items():
         before = earlier[name]
-        if value != before and not (type(value) is int and type(before) is int and value >= before):
+        if value != before and not (type(value) is int and type(before) is int and before <= value <= COUNT_MAX):
             return False
     return True
 

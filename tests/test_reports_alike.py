@@ -1,0 +1,212 @@
+"""The same tokens, reported in the words of every dialect, are the same bill: whole or streamed, however counts are written, told twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aisa.providers.shape import Target
+from aisa.providers.tasks import DIALECTS
+from aisa.testing.aws_frames import frame
+from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
+from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
+from rig import HEAD, OPENING, body, chunk, event
+
+Json = dict[str, Any]
+Write = Callable[[int], object]
+WORDS = "some words that are long enough " * 10
+#: Dialect -> the names of its sums, input, output and total ("" where it has none), and of its parts, with how much each is.
+SUMS: dict[str, tuple[str, str, str]] = {
+    "openai": ("prompt_tokens", "completion_tokens", "total_tokens"),
+    "mistral": ("prompt_tokens", "completion_tokens", "total_tokens"),
+    "responses": ("input_tokens", "output_tokens", "total_tokens"),
+    "anthropic": ("input_tokens", "output_tokens", ""),
+    "gemini": ("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
+    "bedrock": ("inputTokens", "outputTokens", "totalTokens"),
+    "cohere": ("input_tokens", "output_tokens", ""),
+}
+#: What stands beside the sums of 100 tokens of input and 110 of output, of which 20 were cached: where they are inside, and where apart.
+CHAT_PARTS = {"prompt_tokens_details": {"cached_tokens": 20}, "completion_tokens_details": {"reasoning_tokens": 30}}
+PARTS: dict[str, tuple[int, int, Json]] = {
+    "openai": (100, 110, CHAT_PARTS),
+    "mistral": (100, 110, CHAT_PARTS),
+    "responses": (100, 110, {"input_tokens_details": {"cached_tokens": 20}, "output_tokens_details": {"reasoning_tokens": 30}}),
+    "anthropic": (80, 110, {"cache_read_input_tokens": 20, "output_tokens_details": {"thinking_tokens": 30}}),
+    "gemini": (100, 80, {"cachedContentTokenCount": 20, "thoughtsTokenCount": 30}),
+    "bedrock": (80, 110, {"cacheReadInputTokens": 20}),
+    "cohere": (100, 110, {"cached_tokens": 20}),
+}
+THOUGHT = {"bedrock": 0, "cohere": 0}  # which do not say how much of the output was thinking
+TWICE = [name for name in SUMS if name != "cohere"]  # whose report is told once, at the end
+TOTAL = [name for name, sums in SUMS.items() if sums[2]]
+
+
+def counts(tree: Json, write: Write) -> Json:
+    """A report whose counts are written so."""
+    return {name: counts(value, write) if isinstance(value, dict) else write(value) for name, value in tree.items()}
+
+
+def report(dialect: str, write: Write = int, total: int = 210, without: tuple[str, ...] = ()) -> Json:
+    """What a vendor reports: by the names of its sums, without some of them, and its parts."""
+    taken, made, parts = PARTS[dialect]
+    sums = dict(zip(SUMS[dialect], (taken, made, total), strict=True))
+    told = {name: count for name, count in sums.items() if name and name not in without} | (parts if not without else {})
+    if dialect == "cohere":
+        cached = {name: told.pop(name) for name in ("cached_tokens",) if name in told}
+        told = {"tokens": told, "billed_units": dict(told), **cached}
+    return counts(told, write)
+
+
+def document(dialect: str, usage: Json) -> bytes:
+    """A whole answer with a report."""
+    message = {"role": "assistant", "content": WORDS}
+    text = [{"type": "text", "text": WORDS}]
+    item = {"id": "i", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": WORDS, "annotations": []}]}
+    said = {"candidates": [{"content": {"parts": [{"text": WORDS}]}, "finishReason": "STOP", "index": 0}], "usageMetadata": usage}
+    chat = {**HEAD, "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage}
+    answers: dict[str, Json] = {
+        "openai": chat,
+        "mistral": chat,
+        "responses": {"id": "r", "object": "response", "status": "completed", "output": [item], "usage": usage},
+        "anthropic": {"id": "m", "type": "message", "role": "assistant", "content": text, "stop_reason": "end_turn", "usage": usage},
+        "gemini": {**said, "modelVersion": "m", "responseId": "r"},
+        "bedrock": {"output": {"message": {"content": [{"text": WORDS}]}}, "stopReason": "end_turn", "usage": usage},
+        "cohere": {"id": "c", "finish_reason": "COMPLETE", "message": {"content": text}, "usage": usage},
+    }
+    return json.dumps(answers[dialect]).encode()
+
+
+def framed(kind: str, **payload: Any) -> bytes:
+    """An event of Bedrock's."""
+    return frame({":event-type": kind, ":content-type": "application/json", ":message-type": "event"}, json.dumps(payload).encode())
+
+
+def stream(dialect: str, *usages: Json) -> bytes:
+    """The same as a stream, with one report or several."""
+    first, *_, last = *usages, usages[-1]
+    if dialect in ("openai", "mistral"):
+        told = [event({**HEAD, "choices": [], "usage": usage}) for usage in usages]
+        return b"".join([chunk(OPENING), chunk({"content": WORDS}), chunk({}, "stop"), *told])
+    if dialect == "gemini":
+        events = [json.loads(document(dialect, usage)) for usage in usages]
+        for place, each in enumerate(events):
+            [candidate] = each["candidates"]
+            candidate["content"]["parts"][0]["text"] = "" if place else WORDS
+            candidate |= {} if place == len(events) - 1 else {"finishReason": None}
+        return b"".join(map(event, events))
+    if dialect == "bedrock":
+        told = [framed("metadata", usage=usage) for usage in usages]
+        return b"".join(
+            [framed("contentBlockDelta", contentBlockIndex=0, delta={"text": WORDS}), *told, framed("messageStop", stopReason="end_turn")]
+        )
+    whole = json.loads(document(dialect, last))
+    if dialect == "responses":
+        begun = {**whole, "status": "in_progress", "output": [], "usage": first if len(usages) > 1 else None}
+        delta = {"type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 0, "delta": WORDS}
+        added = {"type": "response.output_item.added", "output_index": 0, "item": {**whole["output"][0], "content": []}}
+        created, ended = {"type": "response.created", "response": begun}, {"type": "response.completed", "response": whole}
+        return b"".join(map(event, [created, added, delta, ended]))
+    if dialect == "cohere":
+        delta = {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": WORDS}}}}
+        return event(delta) + event({"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": last}})
+    begun = {**whole, "content": [], "stop_reason": None, "usage": first}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": WORDS}}
+    ends = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage} for usage in usages]
+    return b"".join(map(event, [{"type": "message_start", "message": begun}, block, delta, *ends, {"type": "message_stop"}]))
+
+
+def read(dialect: str, answer: bytes, *, streamed: bool) -> Usage:
+    """What an answer costs in tokens."""
+    chat, target = parse_chat(body(stream=streamed)), Target("acme", "m-1", dialect)
+    decoder = DIALECTS[dialect].decoder(chat, target, call_id="c", created=1, protocol=CHAT_DOOR.protocol)
+    decoder.feed(answer)
+    if not decoder.done:
+        decoder.end()
+    assert decoder.failure is None
+    return decoder.usage()
+
+
+def alike(dialect: str, usage: Json) -> Usage:
+    """The tokens of a report, which are the same in a document and in a stream."""
+    whole, streamed = read(dialect, document(dialect, usage), streamed=False), read(dialect, stream(dialect, usage), streamed=True)
+    assert (whole.input_tokens, whole.output_tokens, whole.reasoning_tokens) == (
+        streamed.input_tokens,
+        streamed.output_tokens,
+        streamed.reasoning_tokens,
+    )
+    return whole
+
+
+def usual(dialect: str) -> Usage:
+    """What is right."""
+    return Usage(100, 110, cached_tokens=20, reasoning_tokens=THOUGHT.get(dialect, 30), source=REPORTED, input_source=REPORTED)
+
+
+@pytest.mark.parametrize("write", [int, float, str])
+@pytest.mark.parametrize("dialect", SUMS)
+def test_a_report_is_read_however_its_counts_are_written(dialect: str, write: Write) -> None:
+    """[fault M4] Whole numbers, decimals, text."""
+    assert alike(dialect, report(dialect, write)) == usual(dialect)
+
+
+NOTHING: dict[str, Write] = {
+    "null": lambda _: None,
+    "zero": lambda _: 0,
+    "zero as text": lambda _: "0",
+    "negative": lambda count: -count,
+    "a boolean": lambda _: True,
+    "absurd": lambda count: count * 10**9,
+    "a list": lambda count: [count],
+    "a fraction": lambda count: count + 0.5,
+}
+
+
+@pytest.mark.parametrize("write", NOTHING.values(), ids=NOTHING)
+@pytest.mark.parametrize("dialect", SUMS)
+def test_what_is_no_count_is_no_report_and_the_text_is_counted(dialect: str, write: Write) -> None:
+    """[fault M4] In every dialect."""
+    found = alike(dialect, report(dialect, write))
+    assert (found.input_tokens, found.output_tokens, found.source in (COUNTED, ESTIMATED)) == (1, len(WORDS) // 4, True)
+
+
+@pytest.mark.parametrize("write", [*NOTHING.values()], ids=NOTHING)
+@pytest.mark.parametrize("first", [True, False], ids=["behind", "before"])
+@pytest.mark.parametrize("dialect", TWICE)
+def test_a_good_report_wins_over_one_that_cannot_be_read(dialect: str, write: Write, *, first: bool) -> None:
+    """[fault M4] Whichever comes first. Of the Responses API the last alone was read; of Anthropic's what stands in objects was lost."""
+    told = [report(dialect), report(dialect, write)]
+    assert read(dialect, stream(dialect, *(told if first else reversed(told))), streamed=True) == usual(dialect)
+
+
+@pytest.mark.parametrize("dialect", TOTAL)
+def test_a_total_tells_what_the_sums_leave_out(dialect: str) -> None:
+    """[fault M9] Output that was not shown; of Bedrock it was not read."""
+    assert alike(dialect, report(dialect, total=410)).output_tokens == 310
+    assert alike(dialect, report(dialect, total=150)) == usual(dialect)  # a slip
+
+
+@pytest.mark.parametrize("dialect", TOTAL)
+def test_of_a_total_and_one_side_the_other_is_the_rest(dialect: str) -> None:
+    """[fault M4] And of a total alone the input is what the text leaves."""
+    taken, made, _ = SUMS[dialect]
+    given_in, given_out, _ = PARTS[dialect]
+    assert alike(dialect, report(dialect, total=400, without=(made,))).output_tokens == 400 - given_in
+    assert alike(dialect, report(dialect, total=400, without=(taken,))).input_tokens == 400 - given_out
+    found = alike(dialect, report(dialect, total=400, without=(taken, made)))
+    assert (found.input_tokens, found.output_tokens) == (400 - len(WORDS) // 4, len(WORDS) // 4)
+
+
+@pytest.mark.parametrize("write", NOTHING.values(), ids=NOTHING)
+def test_so_it_does_where_events_that_are_all_alike_are_read_together(write: Write) -> None:
+    """[fault M4] Gemini's running reports, of which the last stands for those before it: a number that is no count stood for them, too."""
+    [*_, answer] = [json.loads(document("gemini", report("gemini")))]
+    del answer["candidates"][0]["finishReason"]
+    odd = {**answer, "usageMetadata": answer["usageMetadata"] | {"candidatesTokenCount": write(80)}}
+    end = {"candidates": [{"finishReason": "STOP", "index": 0}]}
+    told = b"".join(map(event, [answer, answer, odd, end]))
+    assert read("gemini", told, streamed=True) == usual("gemini")

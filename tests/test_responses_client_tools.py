@@ -31,6 +31,11 @@ Json = dict[str, Any]
 SHELL, LOCAL_SHELL, PATCH = {"type": "shell", "environment": {"type": "local"}}, {"type": "local_shell"}, {"type": "apply_patch"}
 TOOLS = [SHELL, LOCAL_SHELL, PATCH]
 UPDATE = {"type": "update_file", "path": "a.py", "diff": "@@\n-a\n+b\n"}
+GIVEN: Json = {
+    "shell": {"action": {"commands": ["ls"]}},
+    "local_shell": {"action": {"command": ["ls"]}},
+    "apply_patch": {"operation": UPDATE},
+}
 LISTED = [{"stdout": "a.py\n", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]
 
 
@@ -73,8 +78,37 @@ def test_a_function_of_the_same_name_keeps_it() -> None:
     assert refusal(tools=[SHELL, {"type": "shell"}]).param == "tools[1].type"
     late = {"type": "additional_tools", "role": "developer", "tools": [SHELL, PATCH]}
     assert [tool["function"]["name"] for tool in chat(tools=[SHELL], input=[user("Hi."), late])["tools"]] == ["shell", "apply_patch"]
-    function = {**late, "tools": [{**LOOK, "name": "shell"}]}
-    assert refusal(tools=[SHELL], input=[user("Hi."), function]).param == "input[1].tools[0].name"
+
+
+@pytest.mark.parametrize("own", TOOLS, ids=lambda own: str(own["type"]))
+@pytest.mark.parametrize("custom", [False, True], ids=["function", "custom"])
+def test_a_tool_that_is_offered_later_gets_its_own_name_back(own: Json, *, custom: bool) -> None:
+    """[fault P2] One that a search found, or the client added, with the name of a shell: models know it by another, in all turns."""
+    kind = str(own["type"])
+    found = {"type": "custom", "name": kind} if custom else {**LOOK, "name": kind}
+    search = {"type": "tool_search", "execution": "client"}
+    asked = {"type": "tool_search_call", "call_id": "t1", "execution": "client", "arguments": {}}
+    told = {"type": "tool_search_output", "call_id": "t1", "execution": "client", "tools": [found, {**LOOK, "name": f"{kind}_2"}]}
+    added = {"type": "additional_tools", "role": "developer", "tools": [found]}
+    said = {"type": "custom_tool_call", "input": "a"} if custom else {"type": "function_call", "arguments": "{}"}
+    history = [{**said, "call_id": "c2", "name": kind}, *turn(kind, "c3", **GIVEN[kind], output=LISTED if kind == "shell" else "Done.")]
+    for beginning in ([user("Hi."), added], [user("Hi."), asked, told], [user("Hi."), asked, told, added]):
+        request = {
+            "tools": [own, search],
+            "input": [*beginning, *history],
+            "tool_choice": {"type": said["type"].removesuffix("_tool_call").removesuffix("_call"), "name": kind},
+        }
+        written = chat(**request)
+        names = [tool[tool["type"]]["name"] for tool in written["tools"]]
+        assert names[:3] == [kind, "tool_search", f"{kind}_2"]
+        assert len(set(names)) == len(names)
+        calls = [call for message in written["messages"] for call in message.get("tool_calls", [])]
+        assert [call[call["type"]]["name"] for call in calls][-2:] == [f"{kind}_2", kind]
+        assert written["tool_choice"][written["tool_choice"]["type"]] == {"name": f"{kind}_2"}
+        if told in beginning:
+            assert f"can be called now: {kind}_2, {kind}_2_2." in str(written["messages"])
+        whole = document_of(*called(f"{kind}_2", '{"input":"a"}' if custom else "{}"), Finish(0, "tool_calls"), **request)
+        assert [(item["type"], item["name"]) for item in json.loads(whole)["output"]] == [(said["type"], kind)]
 
 
 @pytest.mark.parametrize("kind", ["shell", "apply_patch", "local_shell"])

@@ -16,7 +16,7 @@ from aisa.wire.bad_values import explain
 from aisa.wire.losses import SHOWN_BELOW, Loss, Losses
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.responses_client_tools import BY_CALL, BY_OUTPUT, SEARCH, ClientTool
-from aisa.wire.responses_tools import MORE_TOOLS, Called, ToolNames, flattened, found_in
+from aisa.wire.responses_tools import MORE_TOOLS, Called, ToolNames, found_in
 from aisa.wire.trees import Tree, is_list
 
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
@@ -73,7 +73,8 @@ class Item(msgspec.Struct):
 def items_of(given: list[Tree], names: ToolNames) -> list[Item]:
     """Return the items of an input. Raises ApiError that says which one is wrong.
 
-    What the client ran that is no function is a call of the function that stands for it, and its result.
+    Calls have the names by which models know their tools. What the client ran that is no function is a call of the function that stands for
+    it, and its result.
     """
     items: list[Item] = []
     ran_here: dict[object, bool] = {}  # calls of tools that are no functions
@@ -86,11 +87,14 @@ def items_of(given: list[Tree], names: ToolNames) -> list[Item]:
             items.append(Item(kind, encrypted_content=sealed if isinstance(sealed, str) else None))
             continue
         try:
-            items.append(msgspec.convert(tree, Item))
+            item = msgspec.convert(tree, Item)
         except msgspec.ValidationError as error:
             wrong = explain(str(error))
             place = f"input[{position}]" + (f".{wrong.param}" if wrong.param else "")
             raise ApiError(wrong.code, f"In 'input[{position}]': {wrong.message}", param=place) from None
+        if item.name and kind in CALLS:
+            item.name = names.flat(Called(item.name, item.namespace))
+        items.append(item)
     return items
 
 
@@ -103,7 +107,7 @@ def own_item(own: ClientTool, tree: Tree, names: ToolNames, *, ran_here: dict[ob
     if tree["type"] == own.output:
         if not ran_here.get(call_id, own is not SEARCH):
             return Item(NOTHING)
-        return Item("function_call_output", call_id=call_id, output=found_in(tree) if own is SEARCH else own.result(tree))
+        return Item("function_call_output", call_id=call_id, output=found_in(tree, names) if own is SEARCH else own.result(tree))
     ran_here[call_id] = own.is_clients(tree)
     if not ran_here[call_id]:
         return Item(NOTHING)
@@ -193,12 +197,11 @@ class Conversation:
     def _call(self, item: Item, param: str) -> None:
         if not item.name:
             raise ApiError("missing_parameter", f"A '{item.kind}' needs a name.", param=f"{param}.name")
-        name = flattened(Called(item.name, item.namespace))
         call: Tree = {"id": identified(item, param)}
         if item.kind == "custom_tool_call":
-            call |= {"type": "custom", "custom": {"name": name, "input": item.input or ""}}
+            call |= {"type": "custom", "custom": {"name": item.name, "input": item.input or ""}}
         else:
-            call |= {"type": "function", "function": {"name": name, "arguments": item.arguments or ""}}
+            call |= {"type": "function", "function": {"name": item.name, "arguments": item.arguments or ""}}
         self._opening = None
         if self._turn is None:
             self._show_pictures()

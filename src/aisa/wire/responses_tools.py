@@ -36,42 +36,52 @@ class ToolNames:
 
     def __init__(self) -> None:
         self._called: dict[str, Called] = {}
+        self._flat: dict[Called, str] = {}  # of functions and custom tools: the other way round
         self._bare: dict[str, list[Called]] = {}  # what a model says that leaves a namespace out
-        self._custom: set[str] = set()  # of tools that take any text
+        self._custom: set[Called] = set()  # tools that take any text
         self._own: dict[str, str] = {}  # of tools that are no functions, by their type
 
     def add(self, called: Called, param: str, *, custom: bool = False) -> str:
-        """Take note of a tool; return its name for models. Raises ApiError if another has it."""
-        flat = flattened(called)
-        if flat in self._called:
-            raise ApiError("invalid_request", f"Two tools have the name '{flat}'. Give each a name of its own.", param=param)
+        """Take note of a tool; return a name for models that no other has. Raises ApiError if a function or custom tool has its own."""
+        whole = flattened(called)
+        holder = self._called.get(whole)
+        if holder is not None and holder.own is None and flattened(holder) == whole:
+            raise ApiError("invalid_request", f"Two tools have the name '{whole}'. Give each a name of its own.", param=param)
+        flat = self._flat[called] = self._free(whole)
         self._called[flat] = called
         if custom:
-            self._custom.add(flat)
+            self._custom.add(called)
         self._bare.setdefault(called.name, []).append(called)
         return flat
 
     def add_own(self, own: ClientTool, param: str) -> str:
-        """Take note of a tool that is no function; return a name for it that no function has. Raises ApiError if it was offered before."""
+        """Take note of a tool that is no function; return a name for it that no other has. Raises ApiError if it was offered before."""
         if own.type in self._own:
             raise ApiError("invalid_request", f"The tool '{own.type}' is offered twice.", param=param)
-        numbered = (f"{own.type}_{number}" for number in count(2))
-        flat = next(name for name in chain([own.type], numbered) if name not in self._called)
+        flat = self._own[own.type] = self._free(own.type)
         self._called[flat] = Called(flat, own=own)
-        self._own[own.type] = flat
         return flat
 
     def own(self, kind: str) -> str | None:
         """Return the name of the tool of this type that is no function; None if none is offered."""
         return self._own.get(kind)
 
+    def flat(self, called: Called) -> str:
+        """Return the name by which models know a function or a custom tool, also of one that is not offered any longer."""
+        return self._flat.get(called) or flattened(called)
+
     def is_custom(self, called: Called) -> bool:
         """Tell whether a tool takes any text."""
-        return flattened(called) in self._custom
+        return called in self._custom
 
     def has(self, called: Called) -> bool:
         """Tell whether a tool is offered already."""
-        return called.own.type in self._own if called.own is not None else self._called.get(flattened(called)) == called
+        return called in self._flat if called.own is None else called.own.type in self._own
+
+    def _free(self, name: str) -> str:
+        """Return a name, with a number behind it where another tool has it: the same in each turn, as tools are added behind others."""
+        numbered = (f"{name[: NAME_CHARACTERS_MAX - len(end)]}{end}" for number in count(2) if (end := f"_{number}"))
+        return next(free for free in chain([name], numbered) if free not in self._called)
 
     def called(self, flat: str) -> Called:
         """Return what the client calls the tool that a model has named."""
@@ -83,7 +93,7 @@ class ToolNames:
 
 
 def flattened(called: Called) -> str:
-    """Return the name by which models know a tool: the same in every turn, as conversations repeat it."""
+    """Return the name by which models know a tool, unless another has it: the same in every turn, as conversations repeat it."""
     if called.namespace is None:
         return called.name
     whole = f"{called.namespace}__{called.name}"
@@ -105,9 +115,9 @@ def chat_tools(tools: list[OfferedTool], names: ToolNames, lost: Losses, *, all_
     return [offered for tool, called, at in now for offered in lost.came([chat_tool(tool, called, names, param=at)], at)]
 
 
-def found_in(item: Tree) -> str:
+def found_in(item: Tree, names: ToolNames) -> str:
     """Return what a model is told of what a client's search found: the names by which it can call it."""
-    found = [flattened(called) for tool in trees_in(item.get("tools")) for called in called_in(tool)]
+    found = [names.flat(called) for tool in trees_in(item.get("tools")) for called in called_in(tool)]
     return f"These tools can be called now: {', '.join(found)}." if found else "No tool was found."
 
 
@@ -226,4 +236,4 @@ def one_choice(choice: Tree, names: ToolNames) -> Tree | None:
     name, namespace = given.get("name"), choice.get("namespace")
     if not isinstance(name, str) or not name:
         raise ApiError("missing_parameter", "'tool_choice' needs the name of the tool.", param="tool_choice.name")
-    return {"type": kind, kind: {"name": flattened(Called(name, namespace if isinstance(namespace, str) else None))}}
+    return {"type": kind, kind: {"name": names.flat(Called(name, namespace if isinstance(namespace, str) else None))}}

@@ -177,9 +177,10 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
     Raises ApiError invalid_request.
     """
     if not isinstance(shown, Listed) or not {"limit", "after"} & query.keys():
-        return shown
+        return cast("object", shown)
+    listed = cast("Listed[object]", shown)
     limit = number(query.get("limit", str(PAGE_MAX)), "limit", PAGE_MAX, smallest=1)
-    entries = cast("Listed[object]", shown).data
+    entries = listed.data
     start = 0
     if "after" in query:
         names = [name_of(entry) for entry in entries]
@@ -187,7 +188,7 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
             raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
         start = names.index(query["after"]) + 1
     page = entries[start : start + limit]
-    return msgspec.structs.replace(cast("Listed[object]", shown), data=page, has_more=start + len(page) < len(entries))
+    return msgspec.structs.replace(listed, data=page, has_more=start + len(page) < len(entries))
 
 
 PAGE_MAX = 1_000

@@ -166,7 +166,7 @@ class TypedStream(TypedDecoder):
         self._objects = EventObjects()
         self._array: list[bytes] | None = None  # of a body that is JSON and no stream: an array of all events, or an error
         self._size = 0
-        self._start = b""  # what came before the first byte that tells which it is
+        self._start: bytes = b""  # what came before the first byte that tells which it is
         self._streams = False  # it is a stream
 
     @property

@@ -33,6 +33,9 @@ CASES: list[tuple[str, bytes, list[Event]]] = [
     ("what is no status in a comment", b':HTTP_STATUS/x\ndata: {"a":1}\n\n', [(b"", b'{"a":1}')]),
     ("a status in a comment, of a spaced failure", b':HTTP_STATUS/500\ndata:  { "code": 1}\n\n', [(b"", b'{"status_code":500,"code": 1}')]),
     ("a status and no object", b":HTTP_STATUS/500\ndata: a\n\n", [(b"", b"a")]),
+    ("an error as a body", b'data: a\n\n{"error": {"code": 503}}', [(b"", b"a"), (b"", b'{"error": {"code": 503}}')]),
+    ("an error as a body of lines", b'data: a\n\n[{\r\n  "error": 1\r\n}]\r\n', [(b"", b"a"), (b"", b'[{\n  "error": 1\n}]\n')]),
+    ("another body", b'data: a\n\n{"object": 1}', [(b"", b"a")]),
     ("text beyond ASCII", "data: é\u2028😀\n\n".encode(), [(b"", "é\u2028😀".encode())]),
 ]
 

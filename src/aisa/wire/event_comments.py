@@ -1,4 +1,4 @@
-"""What a vendor says in the comments of a stream, which clients pass over: DashScope, the status of a failure. Reads no event."""
+"""What a vendor says in a stream beside its events, which clients pass over: in comments, or in the body of an error. Reads no event."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable
 #: Begins the comment in which DashScope says an event's HTTP status: its streams have status 200 whatever becomes of them.
 STATUS = b"HTTP_STATUS/"
 FIRST_FAILURE = b"400"
+#: What broke a stream off, written behind it as the body that it would have been: Google, and gateways.
+BARE_ERROR = re.compile(rb'\s*\[?\s*\{\s*"error"')
 MEMBERS = re.compile(rb'\A\s*\{\s*"')  # the beginning of an object that has some
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
-from aisa.wire.event_comments import told_beside
+from aisa.wire.event_comments import BARE_ERROR, told_beside
 
 BOM = b"\xef\xbb\xbf"
 CR, LF = b"\r\n"  # as numbers: of bytes, `in` first finds out, by way of an exception, that they are none
@@ -154,7 +154,7 @@ def parse_block(block: bytes) -> list[Event]:
         elif not field:
             comments.append(value)
     if not any(data):
-        return []
+        return [(b"", block)] if BARE_ERROR.match(block) else []
     return [(name, told_beside(comments, b"\n".join(data)) if comments else b"\n".join(data))]
 
 

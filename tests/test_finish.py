@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from aisa.answer import Finish
 from aisa.facts import FinishUnknown
-from aisa.providers import openai
+from aisa.providers import anthropic, openai
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.finish import EXACT, FAILURE, UNKNOWN, later_of, spoken, verdict_on
 from rig import DONE, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, closing_of, content_of, document, events_of, text, usage
 
@@ -69,6 +71,32 @@ def test_every_row_counts_in_a_stream_and_in_a_document_whatever_its_letters(wor
     for spelling in spellings:
         assert verdict_on(spelling) == verdict, spelling
         assert streamed(spelling) == whole(spelling) == told, spelling
+
+
+def made_of(reason: str, *content: str) -> bytes:
+    """A message of Anthropic's that says these texts and stops for a reason."""
+    blocks = [{"type": "text", "text": said} for said in content]
+    usage_told = {"input_tokens": 9, "output_tokens": len(content)}
+    told = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": reason, "usage": usage_told}
+    return json.dumps(told | {"content": blocks}).encode()
+
+
+def of_anthropic(reason: str, *content: str, stream: bool) -> Any:
+    """Return the finish reason that a client gets for Anthropic's word, or another's who speaks so; FAILURE where it is told of one."""
+    chat, target = parse_chat(body(stream=stream)), Target(vendor="acme", model="m", dialect=anthropic.NAME)
+    decoder = anthropic.decoder(chat, target, call_id="1", created=1, protocol=CHAT_DOOR.protocol)
+    parts = list(decoder.feed(made_of(reason, *content)))
+    parts += [*decoder.end(), *decoder.closing(None)]
+    return FAILURE if decoder.failure else next(part.reason for part in parts if isinstance(part, Finish))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_words_mean_the_same_where_a_message_is_translated(*, stream: bool) -> None:
+    """[fault W3] Nothing but a word that nobody knows was a `stop` there, and billed; the older API's word for calls was left as it is."""
+    assert of_anthropic("weary_turn", stream=stream) == of_anthropic("weary_turn", "", stream=stream) == FAILURE
+    assert of_anthropic("weary_turn", "Half an ans", stream=stream) == "stop"
+    assert of_anthropic("end_turn", stream=stream) == "stop"
+    assert of_anthropic("function_call", "Half an ans", stream=stream) == "tool_calls"
 
 
 @pytest.mark.parametrize("word", NOBODYS)

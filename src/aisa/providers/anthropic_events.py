@@ -209,9 +209,11 @@ class Events:
         if verdict == FAILURE:
             raise VendorError({"type": self.reason, "message": f"The model stopped: {self.reason}."})
         if verdict == UNKNOWN:
+            if not (self.tokens or self.hidden or self._layout.encoded()):
+                raise Unintelligible(f"nothing but the stop reason {self.reason!r}")
             self.unknown.append(self.reason)
             verdict = STOP
-        if self._calls and verdict in (STOP, TOOL_CALLS):
+        if verdict == FUNCTION_CALL or (self._calls and verdict in (STOP, TOOL_CALLS)):
             verdict = FUNCTION_CALL if self._asker.legacy else TOOL_CALLS
         self.begun = self.stopped = True
         told = text_or_none(self._details.get("explanation"))

@@ -95,3 +95,21 @@ def test_a_vector_or_a_score_that_is_no_number_is_no_answer_all_the_same(value: 
         (RERANK_DOOR, ASKED_RANKING, json.dumps({"results": RANKED}).replace("0.25", value)),
     ):
         assert answered(door, asked, "openai", body.encode())[0].status == 502
+
+
+@pytest.mark.parametrize("write", [str, float, lambda _: None], ids=["text", "decimals", "null"])
+def test_where_a_vector_belongs_is_read_however_it_is_written_and_told_as_clients_read_it(write: Callable[[int], object]) -> None:
+    """A place that is no integer was a 502; an item without its place or its kind reached clients that look for them."""
+    listed = [{"index": write(place), "embedding": vector} for place, vector in enumerate(VECTORS)]
+    for data in (listed, [{"embedding": vector} for vector in VECTORS], listed if write(1) is None else listed[::-1]):
+        client, _ = answered(EMBEDDINGS_DOOR, ASKED_VECTORS, "openai", json.dumps({"data": data}).encode())
+        told = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(VECTORS)]
+        assert (client.status, json.loads(client.body)["data"]) == (200, told)
+
+
+@pytest.mark.parametrize("write", [str, float], ids=["text", "decimals"])
+def test_a_ranking_is_read_however_its_numbers_are_written(write: Callable[[float], object]) -> None:
+    """Its places and its scores, and they leave as numbers."""
+    ranked = [{name: write(number) for name, number in result.items()} for result in RANKED]
+    client, _ = answered(RERANK_DOOR, ASKED_RANKING, "openai", json.dumps({"results": ranked}).encode())
+    assert (client.status, json.loads(client.body)["results"]) == (200, RANKED)

@@ -32,6 +32,7 @@ __all__ = ["NAME", "decoder", "read_failure", "to_upstream"]
 
 NAME: str = "embeddings/openai"
 FLOAT_BYTES = 4
+NULL, OBJECT = Raw(b"null"), b'"embedding"'
 ITEMS = msgspec.json.Decoder(list[dict[str, Raw]])
 NUMBERS = msgspec.json.Decoder(list[float])
 IN_NUMBERS = b"0123456789+-.eE, \t\r\n"
@@ -73,10 +74,10 @@ class Vectors(WholeDocument):
 
     def _take(self, members: dict[str, Raw]) -> None:
         items = ITEMS.decode(members["data"])
-        places = [position if (index := item.get("index")) is None else whole(index) for position, item in enumerate(items)]
+        places = [place_of(item.get("index", NULL), position) for position, item in enumerate(items)]
         order = in_order(places, len(self._request.texts))
-        vectors = [as_asked(item.get("embedding", Raw(b"null")), self._request.encoding) for item in items]
-        same = all(vector is item.get("embedding") for vector, item in zip(vectors, items, strict=True))
+        vectors = [as_asked(item.get("embedding", NULL), self._request.encoding) for item in items]
+        same = all(vector is item.get("embedding") and is_named(item) for vector, item in zip(vectors, items, strict=True))
         if not same or order != list(range(len(items))):
             written = [{**items[at], "object": "embedding", "index": place, "embedding": vectors[at]} for place, at in enumerate(order)]
             members["data"] = Raw(msgspec.json.encode(written))
@@ -93,9 +94,15 @@ class Vectors(WholeDocument):
         return [Piece(msgspec.json.encode({**self._members, "usage": with_cost(usage, cost_usd)}), 0)]
 
 
-def whole(index: Raw) -> int:
-    """Return a place. Raises ValueError for what is none."""
-    return msgspec.json.decode(index, type=int)
+def place_of(index: Raw, position: int) -> int:
+    """Return which text an item is of, if it says so in a number, however that is written. Raises ValueError for what is none."""
+    place = msgspec.json.decode(index, type=int | None, strict=False)
+    return position if place is None else place
+
+
+def is_named(item: dict[str, Raw]) -> bool:
+    """Say whether an item has what clients look for beside its vector."""
+    return bytes(item.get("object", NULL)) == OBJECT and bytes(item.get("index", NULL)).isdigit()
 
 
 def as_asked(vector: Raw, encoding: str) -> Raw:

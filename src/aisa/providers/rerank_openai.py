@@ -51,7 +51,7 @@ class Result(msgspec.Struct):
         return score
 
 
-RESULTS = msgspec.json.Decoder(list[Result])
+RESULTS = msgspec.json.Decoder(list[Result], strict=False)  # numbers may be written as text
 
 
 def asked(request: Request) -> RerankRequest:

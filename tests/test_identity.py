@@ -25,7 +25,7 @@ from aisa.credentials.port import Question, Reply
 from aisa.errors import ApiError
 from aisa.facts import Fact
 from aisa.identity.keys import TokenKeys
-from aisa.identity.signing_keys import RENEW_SECONDS, RETRY_SECONDS, SigningKeys
+from aisa.identity.signing_keys import LOOK_SECONDS, LOOKS_AT_ONCE, RENEW_SECONDS, RETRY_SECONDS, SigningKeys
 from aisa.identity.tokens import LEEWAY_SECONDS, Tokens
 from aisa.keys.doubted import DoubtedKeys
 from aisa.keys.rules import DEFAULT_ACCOUNT, Key
@@ -116,6 +116,14 @@ class Bench:
             self.keys.verify(token)
         return refusal.value.code
 
+    async def refused_for_good(self, token: str) -> str:
+        """Return the same when its key, if it is not known, was looked for."""
+        code = self.refused(token)
+        if code == "overloaded":
+            await asyncio.sleep(0.001)
+            code = self.refused(token)
+        return code
+
 
 def test_a_token_is_a_key_of_its_person_until_it_ends(provider: Provider) -> None:
     """Two tokens of one person are one key; it ends with its token and half a minute, which a clock may be off."""
@@ -205,7 +213,7 @@ def test_a_token_that_is_not_right_lets_nobody_in(provider: Provider, make: Call
 
     async def scene() -> None:
         bench = await Bench(provider).fetched()
-        assert bench.refused(make(provider)) == "invalid_api_key"
+        assert await bench.refused_for_good(make(provider)) == "invalid_api_key"
         assert bench.keys.known(make(provider)) is None
 
     run_virtual(scene())
@@ -267,23 +275,58 @@ def test_the_account_is_the_first_of_the_settings_that_a_claim_names(provider: P
 
 
 def test_a_new_signing_key_is_fetched_and_nobody_makes_us_ask_again_and_again(provider: Provider) -> None:
-    """The first token of a new key is told to come again in a second, and the next is taken; invented names cost one look a minute."""
+    """The first token of a new key is told to come again in a second, and the next is taken; invented names cost a look each ten seconds.
+
+    [issue 13] One that was published within a minute after the last look was refused until that was over.
+    """
 
     async def scene() -> None:
         bench = await Bench(provider).fetched()
         asked = bench.documents.asked
-        await asyncio.sleep(RETRY_SECONDS)
-        provider.keys = [public_key("two")]
+
+        def looks() -> int:
+            return (bench.documents.asked - asked) // 2  # where its keys are, and the keys
+
+        async def invented(number: int) -> None:
+            for each in range(number):
+                assert bench.refused(provider.token("two", headers={"kid": f"x{each}"})) in ("invalid_api_key", "overloaded")
+                await asyncio.sleep(0.001)
+
         try:
-            assert bench.refused(provider.token("two")) == "overloaded"
+            for name in ("two", "three"):  # each a moment after the look before it
+                provider.keys = [public_key("one"), public_key(name)]
+                assert bench.refused(provider.token(name)) == "overloaded"
+                await asyncio.sleep(0.001)
+                assert bench.keys.verify(provider.token(name)).label == "ann"
+            assert looks() == LOOKS_AT_ONCE == 2
+            await invented(100)
+            assert looks() == LOOKS_AT_ONCE
+            for _ in range(20):
+                await asyncio.sleep(LOOK_SECONDS)
+                await invented(10)
+            assert LOOKS_AT_ONCE + 18 <= looks() <= LOOKS_AT_ONCE + 20
+            provider.keys = [public_key("two")]  # published while names are invented
+            await asyncio.sleep(LOOK_SECONDS)
+            assert bench.refused(provider.token("two", jti="2")) == "overloaded"
             await asyncio.sleep(0.001)
-            assert bench.keys.verify(provider.token("two")).label == "ann"
-            assert bench.documents.asked == asked + 2, "where its keys are, and the keys"
-            for number in range(100):
-                assert bench.refused(provider.token("two", headers={"kid": f"x{number}"})) == "invalid_api_key"
-            assert bench.documents.asked == asked + 2
+            assert bench.keys.verify(provider.token("two", jti="2")).label == "ann"
         finally:
             provider.keys = [public_key("one")]
+
+    run_virtual(scene())
+
+
+def test_a_provider_that_fails_is_not_asked_for_names_that_are_invented(provider: Provider) -> None:
+    """It is asked each minute as it is; whoever knows no key of it makes that no more."""
+
+    async def scene() -> None:
+        bench = await Bench(provider).fetched()
+        bench.documents.away = True
+        asked = bench.documents.asked
+        for second in range(300):
+            assert bench.refused(provider.token("two", headers={"kid": f"x{second}"})) in ("invalid_api_key", "overloaded")
+            await asyncio.sleep(1)
+        assert bench.documents.asked - asked <= 1 + 300 / RETRY_SECONDS
 
     run_virtual(scene())
 
@@ -325,7 +368,7 @@ def test_keys_for_other_ends_and_of_kinds_that_nobody_knows_are_left_out(provide
         try:
             await bench.fetched()
             assert bench.keys.verify(provider.token()).label == "ann"
-            assert bench.refused(provider.token("two")) == "invalid_api_key"
+            assert await bench.refused_for_good(provider.token("two")) == "invalid_api_key"
         finally:
             provider.keys = [public_key("one")]
 

@@ -200,6 +200,6 @@ def test_a_set_of_keys_that_is_larger_than_any_is_not_read(provider: Provider) -
     async def scene() -> None:
         bench = await Bench(provider).fetched()
         assert bench.keys.verify(provider.token(headers={"kid": "k99"})).label == "ann"
-        assert bench.refused(provider.token(headers={"kid": "k100"})) == "invalid_api_key"
+        assert await bench.refused_for_good(provider.token(headers={"kid": "k100"})) == "invalid_api_key"
 
     run_virtual(scene())

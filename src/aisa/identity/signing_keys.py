@@ -19,9 +19,11 @@ from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import Fact, ServerNotice, ServerWarning
 
 RENEW_SECONDS = 3_600.0
-RETRY_SECONDS = (
-    60.0  # after a failure, and at least between two fetches for keys that are not known: who invents their names must not set the pace
-)
+RETRY_SECONDS = 60.0  # after a failure
+#: Fetches for keys that are not known, beside the others: who invents names must not set the pace, and one that was published a moment
+#: after the last fetch must be found. So there are two at once, and one more each ten seconds: eight in any minute at most.
+LOOKS_AT_ONCE = 2
+LOOK_SECONDS = 10.0
 FIRST_SECONDS = 5.0  # after a failure while there are none: nobody is let in, and a provider that starts beside us is soon there
 FETCH_SECONDS_MAX = 20.0
 KEYS_MAX = 100  # of one provider; usual are two to four
@@ -56,10 +58,11 @@ class SigningKeys:
         self._report = report
         self._loop = loop
         self._keys: Mapping[str | None, KeysByAlgorithm] = {}
-        self._asked_at: float | None = None
+        self._looked_until = 0.0  # when, with one look each LOOK_SECONDS, the last one so far would have been due again
+        self._sought: dict[str | None, float] = {}  # names that were lately fetched for, and when
+        self._failed_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._renewal: asyncio.TimerHandle | None = None
-        self._failed = False
 
     def find(self, name: str | None, signed_by: str) -> jwt.PyJWK:
         """Return the key with a name, or the only one if a token names none, for a token that says by which algorithm it is signed.
@@ -73,7 +76,7 @@ class SigningKeys:
             if signed_by not in found:
                 raise ApiError("invalid_api_key", "The token is signed in another way than its key is for.")
             return found[signed_by]
-        if self._fetching is None and (self._asked_at is None or self._loop.time() - self._asked_at >= RETRY_SECONDS):
+        if self._fetching is None and self._may_look(name):
             self.fetch()
         if self._fetching is not None or not self._keys:
             wait = 1 if self._fetching is not None else FIRST_SECONDS
@@ -83,24 +86,35 @@ class SigningKeys:
     def fetch(self) -> None:
         """Begin to fetch, unless that is under way."""
         if self._fetching is None:
-            self._asked_at = self._loop.time()
             self._fetching = self._loop.create_task(self._fetched())
+
+    def _may_look(self, name: str | None) -> bool:
+        """Say whether to fetch for a key that is not known, and count that. One that a fetch did not find is not there for a while."""
+        now = self._loop.time()
+        self._sought = {each: at for each, at in self._sought.items() if now < at + LOOK_SECONDS}
+        due = max(self._looked_until, now) + LOOK_SECONDS
+        failed = self._failed_at is not None and now < self._failed_at + RETRY_SECONDS  # then it is asked again by itself
+        if failed or name in self._sought or due > now + LOOKS_AT_ONCE * LOOK_SECONDS:
+            return False
+        self._looked_until = due
+        self._sought[name] = now
+        return True
 
     async def _fetched(self) -> None:
         wait = RENEW_SECONDS
         try:
             async with asyncio.timeout(FETCH_SECONDS_MAX):
                 self._keys = await self._ask()
-            if self._failed:
+            if self._failed_at is not None:
                 self._report(ServerNotice("the identity provider's signing keys are here again"))
-            self._failed = False
+            self._failed_at = None
         except (UpstreamFailed, OSError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
             wait = RETRY_SECONDS if self._keys else FIRST_SECONDS
             why = error.detail or error.error.message if isinstance(error, UpstreamFailed) else str(error) or "it did not answer in time"
-            if not self._failed:  # once, until it works again
+            if self._failed_at is None:  # once, until it works again
                 kept = "those of before count" if self._keys else "no token is taken until then"
                 self._report(ServerWarning(f"the signing keys of {self._settings.issuer} cannot be fetched: {why}; {kept}"))
-            self._failed = True
+            self._failed_at = self._loop.time()
         finally:
             self._fetching = None
         if self._renewal is not None:

@@ -223,6 +223,17 @@ def test_a_prompt_is_the_one_message_of_a_conversation_elsewhere() -> None:
     assert (json.loads(client.body)["choices"][0]["text"], row.billed.output_tokens) == ("Hello.", 3)
 
 
+def test_a_completion_of_no_token_is_bounded_everywhere() -> None:
+    """[fault P3] Who scores a prompt asks for none: a conversation answered with all it had to say, and a full answer was held for."""
+    scored = asked(max_tokens=0, echo=True, logprobs=1)
+    rig, client, _ = called(scored, Script([document("Hello.")], headers={}), vendor={}, unsupported="drop")
+    assert json.loads(sent(rig).body)["max_completion_tokens"] == 1
+    assert client.headers["x-aisa-changed-params"] == "max_tokens=1"
+    nothing = whole("Hi.", usage={"prompt_tokens": 3, "total_tokens": 3})
+    rig, client, row = called(scored, script(nothing), wallets=[Wallet("default", 20_000)])
+    assert (json.loads(sent(rig).body)["max_tokens"], client.status, row.billed.output_tokens) == (0, 200, 0)
+
+
 @pytest.mark.parametrize(
     ("members", "param"),
     [

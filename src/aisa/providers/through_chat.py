@@ -13,7 +13,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.concessions import Concessions
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Dialect, Target
-from aisa.wire.completions import CompletionsRequest
+from aisa.wire.completions import OUTPUT_MIN, CompletionsRequest
 from aisa.wire.door import Request
 from aisa.wire.texts import no_conversation
 
@@ -36,8 +36,11 @@ class ThroughChat:
             if loss.name == NEEDED:
                 raise concessions.refusal(loss.name, loss.why)
             concessions.drop(loss.name, loss.why)
+        if given.known.max_tokens == 0:
+            concessions.move("max_tokens", OUTPUT_MIN, "an answer has a token at least")
         written = self._dialect.to_upstream(given, target)
-        return msgspec.structs.replace(written, dropped=(*concessions.dropped, *written.dropped))
+        dropped, changed = (*concessions.dropped, *written.dropped), (*concessions.changed, *written.changed)
+        return msgspec.structs.replace(written, dropped=dropped, changed=changed)
 
     def decoder(self, request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:
         """Return what reads the answer, as the dialect's own for any other door."""

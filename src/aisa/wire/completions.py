@@ -25,6 +25,7 @@ from aisa.wire.wish import Wish
 
 TASK = "completions/"
 ANSWERS_MAX = 2_048  # of one request, for all its prompts: each keeps its own state in a stream, and is held for
+OUTPUT_MIN = 1  # tokens of a conversation's answer; a completion that only echoes its prompt may have none
 SHAPE = Shape(
     "model prompt suffix max_tokens temperature top_p n best_of stream logprobs echo stop presence_penalty frequency_penalty logit_bias "
     "seed user",
@@ -106,9 +107,9 @@ class CompletionsRequest(Translated):
 
     @property
     def max_tokens(self) -> int | None:
-        """The client's bound on the output tokens of each, None if it gave none."""
+        """The client's bound on the output tokens of each, None if it gave none, or one below 0; of one that wants none, the least."""
         bound = self.known.max_tokens
-        return bound if bound is not None and bound > 0 else None
+        return None if bound is None or bound < 0 else max(bound, OUTPUT_MIN)
 
     def content(self) -> Content:
         """Return what there is to read: each prompt has a context window to itself."""

@@ -134,7 +134,7 @@ deployment: $(VENV)/dev.stamp ## render the Helm chart with Helm and hold it aga
 clients: $(VENV)/dev.stamp ## install some fifty real clients apart, run each, and write docs/clients.md; half an hour
 	@exec $(BIN)/python compat/clients/run.py $(ARGS)
 
-agents: $(VENV)/dev.stamp ## let Codex and Claude Code do a coding task, whoever answers and through two proxies
+agents: $(VENV)/dev.stamp ## let Codex, Claude Code and openai-agents do a coding task, whoever answers and through two proxies
 	@PATH="$$PATH:/usr/sbin" exec $(BIN)/python compat/clients/agents.py $(ARGS)
 
 lock: $(VENV)/dev.stamp ## move the locked dependencies to their newest versions

@@ -1,4 +1,4 @@
-"""`make agents`: Codex and Claude Code do a coding task of ten turns with their own tools, to its end, whatever speaks behind the server.
+"""`make agents`: Codex, Claude Code and openai-agents do a coding task with their own tools, to its end, whoever speaks behind the server.
 
 The vendors are scripted, in five dialects, and want their thinking back; the way to the server is open, or through nginx, or HAProxy.
 A run is good if the task's files are there, the vendor was asked once for each turn and once for the last words, and the bill is the
@@ -24,78 +24,59 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "tests")]
 
-from install import install  # noqa: E402 - the line above says where it is
+from coding import FILES, LAST, script_of  # noqa: E402 - the line above says where it is
+from install import install  # noqa: E402 - as above
 from proxies import HAPROXY, NGINX, proxied  # noqa: E402 - as above
 from run import AT_ONCE, ENVIRONMENTS, end_all_of, slug  # noqa: E402 - as above
 
 from polyglot import Polyglot, configuration  # noqa: E402 - as above
-from polyglot_words import INPUT, OUTPUT, Line, Script  # noqa: E402 - as above
+from polyglot_words import INPUT, OUTPUT, Script  # noqa: E402 - as above
 from rows import CLIENTS  # noqa: E402 - as above
 from server import Server, environment, serving  # noqa: E402 - as above
 
 DIALECTS = ("openai", "anthropic", "bedrock", "gemini", "responses")
 WAYS = ("open", "nginx", "haproxy")
+#: Agents whose tools are no functions, which a vendor of their own protocol calls by items of its own: -> the client whose program each is.
+NO_FUNCTIONS = {
+    "codex-patch": "codex",
+    "codex-code": "codex",
+    "openai-agents": "openai-agents-python",
+    "openai-agents-stream": "openai-agents-python",
+}
+OF_FUNCTIONS = ("openai", "mistral", "anthropic", "bedrock", "gemini", "cohere")
+#: What Codex's list of models says of one that patches by a custom tool, or runs code that calls its tools.
+KNOWN = {
+    "codex-patch": {"apply_patch_tool_type": "freeform", "supports_parallel_tool_calls": True},
+    "codex-code": {"apply_patch_tool_type": "freeform", "tool_mode": "code_mode_only", "use_responses_lite": True},
+}
+KNOWN_OF_ALL = {
+    "display_name": "A model",
+    "base_instructions": "Do it.",
+    "shell_type": "shell_command",
+    "visibility": "list",
+    "supported_in_api": True,
+    "priority": 1,
+    "supported_reasoning_levels": [],
+    "supports_reasoning_summaries": True,
+    "support_verbosity": False,
+    "truncation_policy": {"mode": "tokens", "limit": 10_000},
+    "experimental_supported_tools": [],
+    "availability_nux": None,
+    "upgrade": None,
+}
 RUN_SECONDS_MAX = 300
 #: From an agent's end until its last call is in the log.
 BILL_SECONDS_MAX = 5.0
 INPUT_PRICE, OUTPUT_PRICE = 3, 15  # US dollars per million tokens, thousands of nano-dollars per token
 TASK = "Write add.py with a test, make the test pass, and say when you are done."
-WRONG, RIGHT = "def add(a, b):\n    return a - b\n", "def add(a, b):\n    return a + b\n"
-TEST = "python3 -c 'from add import add; assert add(2, 3) == 5' && echo passed"
-LAST = "It is done."
 INTRODUCTION = """\
-`make agents`: a coding task of ten turns (eleven calls of tools, two of them at once, a test that fails and is mended) by Codex {codex}
-and Claude Code {claude}. The vendors are scripted; they think before each turn and, where their dialect has a place for it, want it back.
+`make agents`: a coding task of ten turns (eleven calls of tools, two of them at once, a test that fails and is mended) by Codex {codex},
+Claude Code {claude} and openai-agents {agents}. codex-patch is Codex with its custom `apply_patch`, codex-code with the code mode of
+OpenAI's newest models, whose tool is a custom one in a namespace and which asks for one call at a time (models have `unsupported: drop`
+here, as some vendors cannot be asked for that). openai-agents has a `shell`, a `local_shell`, an `apply_patch` and a custom tool, which are
+no functions either, and asks for documents or for streams. The vendors are scripted; they think before each turn and, where their dialect
+has a place for it, want it back.
 The bill is the price of what the vendor reported, to the nano-dollar."""
-
-
-def shell(command: str, number: int) -> Line:
-    """A call of Codex's tool."""
-    return Line("call", f"call_{number}", "exec_command", json.dumps({"cmd": command}))
-
-
-def codex_turns() -> list[list[Line]]:
-    """Ten turns with nine calls one by one, and two at once."""
-    commands = [
-        "pwd",
-        f"printf {json.dumps(WRONG).replace('%', '%%')} > add.py",
-        "cat add.py",
-        TEST,  # it fails
-        "sed -i 's/a - b/a + b/' add.py",
-        TEST,
-        "echo '# Add' > README.md",
-        "cat README.md",
-    ]
-    turns = [[shell(command, number)] for number, command in enumerate(commands)]
-    return [*turns, [shell("ls", 8), shell("wc -l add.py", 9)], [shell("echo passed > result.txt", 10)]]
-
-
-def claude(name: str, number: int, **given: str) -> Line:
-    """A call of one of Claude Code's tools."""
-    return Line("call", f"toolu_{number}", name, json.dumps(given))
-
-
-def claude_turns(folder: str) -> list[list[Line]]:
-    """The same with tools for files, which take whole paths."""
-    add, readme = f"{folder}/add.py", f"{folder}/README.md"
-    return [
-        [claude("Bash", 0, command="pwd", description="Where am I")],
-        [claude("Write", 1, file_path=add, content=WRONG)],
-        [claude("Read", 2, file_path=add)],
-        [claude("Bash", 3, command=TEST, description="Test")],  # it fails
-        [claude("Edit", 4, file_path=add, old_string="a - b", new_string="a + b")],
-        [claude("Bash", 5, command=TEST, description="Test again")],
-        [claude("Write", 6, file_path=readme, content="# Add\n")],
-        [claude("Read", 7, file_path=readme)],
-        [claude("Bash", 8, command="ls", description="List"), claude("Read", 9, file_path=add)],
-        [claude("Bash", 10, command="echo passed > result.txt", description="Keep the result")],
-    ]
-
-
-def script_of(turns: list[list[Line]]) -> list[Script]:
-    """Turns as a vendor says them: it thinks before each, and ends without a call."""
-    thought = [[Line("think", f"Step {number}."), *calls, Line("end", "tool_calls")] for number, calls in enumerate(turns)]
-    return [*thought, [Line("think", "Done."), Line("say", LAST), Line("end", "stop")]]
 
 
 class Run(NamedTuple):
@@ -110,8 +91,14 @@ class Run(NamedTuple):
         """Its name: that of its model, its script and its key."""
         return f"{self.agent}-{self.dialect}-{self.way}"
 
+    @property
+    def client(self) -> str:
+        """Whose program it is."""
+        return NO_FUNCTIONS.get(self.agent, self.agent)
+
 
 RUNS = [Run(agent, dialect, way) for agent in ("codex", "claude-code") for way in WAYS for dialect in DIALECTS]
+RUNS += [Run(agent, dialect, "open") for agent in NO_FUNCTIONS for dialect in OF_FUNCTIONS]
 
 
 class CodingVendor(Polyglot):
@@ -119,9 +106,7 @@ class CodingVendor(Polyglot):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._scripts = {
-            run.name: script_of(codex_turns() if run.agent == "codex" else claude_turns(str(folder / run.name / "work"))) for run in RUNS
-        }
+        self._scripts = {run.name: script_of(run.agent, str(folder / run.name / "work")) for run in RUNS}
 
     def turns_of(self, script: str) -> list[Script]:
         """The script of a run."""
@@ -135,17 +120,26 @@ class CodingVendor(Polyglot):
 def settings(url: str) -> str:
     """A model for each run, with a price."""
     priced = f"prices: {{input: {INPUT_PRICE}, cached_input: {INPUT_PRICE}, cache_write: {INPUT_PRICE}, output: {OUTPUT_PRICE}}}"
-    models = "".join([f"  {run.name}: {{to: [{run.dialect}/{run.name}], {priced}}}\n" for run in RUNS])
+    dropped = {run: ", unsupported: drop" for run in RUNS if run.agent == "codex-code"}
+    models = "".join([f"  {run.name}: {{to: [{run.dialect}/{run.name}], {priced}{dropped.get(run, '')}}}\n" for run in RUNS])
     return f"{configuration(url)}models:\n{models}"
 
 
 def command_of(run: Run, url: str, key: str, home: Path) -> tuple[list[str], dict[str, str]]:
     """Return how an agent is started, and its variables: an address and a key."""
-    if run.agent == "codex":
+    if run.client == "openai-agents-python":
+        script = str(HERE / "python" / "openai_agents_coding.py")
+        known = {"AISA_BASE_URL": url, "AISA_API_KEY": key, "AISA_MODEL": run.name}
+        return [str(ENVIRONMENTS / run.client / "bin" / "python"), script, TASK, run.agent.rpartition("-")[2]], known
+    if run.client == "codex":
         vendor = f'{{name="aisa", base_url="{url}/v1", env_key="AISA_API_KEY", wire_api="responses"}}'
         options = ["-c", 'model_provider="aisa"', "-c", f"model_providers.aisa={vendor}", "-m", run.name]
         trusted = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
         (home / ".codex").mkdir(exist_ok=True)
+        if run.agent in KNOWN:
+            models = home / "models.json"
+            models.write_text(json.dumps({"models": [{**KNOWN_OF_ALL, **KNOWN[run.agent], "slug": run.name}]}), encoding="utf-8")
+            options += ["-c", f'model_catalog_json="{models}"']
         return ["codex", "exec", *trusted, *options, TASK], {"AISA_API_KEY": key}
     quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
     models = {"ANTHROPIC_MODEL": run.name, "ANTHROPIC_DEFAULT_HAIKU_MODEL": run.name, "ANTHROPIC_SMALL_FAST_MODEL": run.name}
@@ -160,7 +154,7 @@ def done(run: Run, url: str, server: Server, folder: Path) -> tuple[str, str]:
     work.mkdir(parents=True)
     key = server.aisa("keys", "create", run.name, "--quiet").strip()
     command, variables = command_of(run, url, key, home)
-    programs = os.pathsep.join([str(ENVIRONMENTS / run.agent / "node_modules" / ".bin"), os.environ["PATH"]])
+    programs = os.pathsep.join([str(ENVIRONMENTS / run.client / "node_modules" / ".bin"), os.environ["PATH"]])
     kept = {name: value for name, value in environment().items() if not name.startswith(("XDG_", "PYTHON"))}
     told = subprocess.run(
         ["timeout", str(RUN_SECONDS_MAX), *command],
@@ -173,13 +167,14 @@ def done(run: Run, url: str, server: Server, folder: Path) -> tuple[str, str]:
         check=False,
     )
     end_all_of(str(home))
-    made = {
-        name: (work / name).read_text(encoding="utf-8") if (work / name).exists() else "" for name in ("add.py", "README.md", "result.txt")
-    }
-    right = {"add.py": RIGHT, "README.md": "# Add\n", "result.txt": "passed\n"}
-    wrong = [name for name in right if made[name] != right[name]]
+    wrong = [name for name, right in FILES.items() if written(work / name) != right.rstrip()]
     fault = f"it left with {told.returncode}; " * bool(told.returncode) + f"not as it should be: {', '.join(wrong)}; " * bool(wrong)
     return told.stdout[-700:], fault + "the last words are missing" * (LAST not in told.stdout)
+
+
+def written(file: Path) -> str:
+    """What an agent has left in a file, but for blanks at its end, of which each tool has its own idea; nothing if there is none."""
+    return file.read_text(encoding="utf-8").rstrip() if file.exists() else ""
 
 
 def billed(server: Server, run: Run, *, asked: int) -> tuple[int, int]:
@@ -211,12 +206,14 @@ def main(words: list[str]) -> int:
     """Do all tasks, or those whose name has one of the words in it; 1 if one went wrong."""
     chosen = [run for run in RUNS if not words or any(word in run.name for word in words)]
     versions = {
-        slug(client): install(client, ENVIRONMENTS / slug(client)) for client in CLIENTS if slug(client) in {run.agent for run in chosen}
+        slug(client): install(client, ENVIRONMENTS / slug(client)) for client in CLIENTS if slug(client) in {run.client for run in chosen}
     }
     rows = [
-        "## Codex and Claude Code at work",
+        "## Codex, Claude Code and openai-agents at work",
         "",
-        INTRODUCTION.format(codex=versions.get("codex", "-"), claude=versions.get("claude-code", "-")),
+        INTRODUCTION.format(
+            codex=versions.get("codex", "-"), claude=versions.get("claude-code", "-"), agents=versions.get("openai-agents-python", "-")
+        ),
         "",
         "| agent | way | vendor's dialect | vendor asked | bill in nano-dollars | |",
         "|---|---|---|---|---|---|",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aisa.errors import ApiError
+from aisa.prices.lacking import unpriced_kind
 from aisa.providers import anthropic, cohere, mistral
 from aisa.testing.clock import run_virtual
 from aisa.wire.gemini_door import GeminiDoor
@@ -69,3 +70,12 @@ def test_a_named_refusal_keeps_the_rest() -> None:
     told = in_own_names(ApiError("overloaded", "'stop' is too much.", param="stop", retry_after=2.5, should_retry=False), MESSAGES)
     assert (told.code, told.message, told.param) == ("overloaded", "'stop_sequences' is too much.", "stop_sequences")
     assert (told.wait, told.retry_after, told.should_retry) == (2.5, 3, False)
+
+
+@pytest.mark.parametrize(("names", "own"), [(RESPONSES, "input"), (GEMINI, "contents"), (MESSAGES, "messages")])
+def test_what_is_refused_before_anybody_is_asked_is_told_so_too(names: dict[str, str], own: str) -> None:
+    """[fault P1] What nobody knows the price of, in which member; and what no target takes, which no sentence names."""
+    told = in_own_names(unpriced_kind("fast", "a", kind="input_audio", member="messages"), names)
+    assert (told.param, f"`{own}` asks for" in told.message) == (own, True)
+    told = in_own_names(ApiError("unsupported_parameter", "No target of the model 'fast' takes sound.", param="messages"), names)
+    assert (told.param, told.message) == (own, "No target of the model 'fast' takes sound.")

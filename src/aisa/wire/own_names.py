@@ -48,13 +48,18 @@ GEMINI: Mapping[str, str] = {
 def in_own_names(error: ApiError, names: Mapping[str, str]) -> ApiError:
     """Return a refusal that says which member it is about as its client knows it; any other error, and a vendor's words, as they are.
 
-    Ours begin with the member's name (`providers.concessions`), or do not say it. What vendors write some clients read, and repair their
-    requests by it.
+    Ours begin with the member's name (`providers.concessions`), say that it asks for something (`prices.lacking`), or do not say it. What
+    vendors write some clients read, and repair their requests by it.
     """
-    name, begins = names.get(error.param or ""), f"'{error.param}' "
-    if name is None or (str(error.param) in error.message and not error.message.startswith(begins)):
+    param = error.param or ""
+    name = names.get(param)
+    if name is None:
         return error
-    return retold(error, f"'{name}' {error.message.removeprefix(begins)}" if error.message.startswith(begins) else error.message, name)
+    message = error.message.replace(f"`{param}` asks for", f"`{name}` asks for")
+    begins = f"'{param}' "
+    if message.startswith(begins):
+        message = f"'{name}' {message.removeprefix(begins)}"
+    return error if message == error.message and param in message else retold(error, message, name)
 
 
 def retold(error: ApiError, message: str, param: str | None) -> ApiError:

@@ -210,6 +210,9 @@ def test_a_vendor_that_counts_messages_as_we_do_is_heard_about_the_clients_own()
     words = {"message": "Invalid 'messages[1].content[1].image_url': no image.", "param": "messages[1].content[1].image_url", "code": "bad"}
     error = refused("responses", "openai", shown({"type": "input_image", "image_url": BITMAP}), words)
     assert (error["message"], error["param"]) == ("Invalid 'input[1].content[1]': no image.", "input[1].content[1]")
+    words = {"message": "1 error: body.messages.1.content.1.image_url.url: no address; messages.0: x.", "code": "bad"}
+    error = refused("responses", "openai", shown({"type": "input_image", "image_url": BITMAP}), words)
+    assert error["message"] == "1 error: input[1].content[1]: no address; input: x."
     chat = {"model": "fast", "messages": [{"role": "user", "content": "Hi."}]}
     assert refused("openai", "openai", chat, words)["message"] == words["message"]
     own = {"type": "invalid_request_error", "message": "messages.0.content.1.image: too large"}

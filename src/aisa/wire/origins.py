@@ -16,8 +16,10 @@ from aisa.wire.losses import Traced
 from aisa.wire.own_names import in_own_names, retold
 from aisa.wire.trees import Tree, as_list, as_tree
 
-#: A place in a chat completion: which message or tool, which of its parts or calls, and what stands behind that.
-PLACE = re.compile(r"\b(messages|tools)\[(\d{1,9})\](?:\.(content|tool_calls)\b(?:\[(\d{1,9})\])?)?((?:\.\w+|\[\d+\])*)")
+#: A place in a chat completion, with brackets or points: which message or tool, which of its parts or calls, and what stands behind that.
+PLACE = re.compile(
+    r"\b(?:body\.)?(messages|tools)[.\[](\d{1,9})\b\]?(?:\.(content|tool_calls)\b(?:[.\[](\d{1,9})\b\]?)?)?((?:\.\w+|\[\d+\])*)"
+)
 #: A member by its name, quoted or at the beginning, as in `max_tokens: 9 > 8`.
 NAME = re.compile(r"(?<=['`])[a-z_]+(?=(?:\[\d+\])?['`])|^[a-z_]+(?=:)")
 #: A place in what we have sent to a vendor, in its own form: none that its client could know.

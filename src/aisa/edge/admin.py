@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, TypeGuard
 from urllib.parse import unquote
 
 import msgspec
@@ -176,11 +176,10 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
 
     Raises ApiError invalid_request.
     """
-    if not isinstance(shown, Listed) or not {"limit", "after"} & query.keys():
-        return cast("object", shown)
-    listed = cast("Listed[object]", shown)
+    if not is_listed(shown) or not {"limit", "after"} & query.keys():
+        return shown
     limit = number(query.get("limit", str(PAGE_MAX)), "limit", PAGE_MAX, smallest=1)
-    entries = listed.data
+    entries = shown.data
     start = 0
     if "after" in query:
         names = [name_of(entry) for entry in entries]
@@ -188,10 +187,15 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
             raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
         start = names.index(query["after"]) + 1
     page = entries[start : start + limit]
-    return msgspec.structs.replace(listed, data=page, has_more=start + len(page) < len(entries))
+    return msgspec.structs.replace(shown, data=page, has_more=start + len(page) < len(entries))
 
 
 PAGE_MAX = 1_000
+
+
+def is_listed(shown: object) -> TypeGuard[Listed[object]]:
+    """Say whether an answer is a list."""
+    return isinstance(shown, Listed)
 
 
 def name_of(entry: object) -> str:

@@ -9,6 +9,8 @@ import pytest
 
 from aisa.ledger.row import CallRow
 from aisa.usage import ESTIMATED, REPORTED, Usage
+from aisa.wire.choice_reports import added, of_one_choice
+from aisa.wire.usage_report import count_of
 from one_call import IN, OUT, made, row_of
 from rig import DONE, HEAD, MemoryClient, Script, Stall, chunk, event, events_of
 from test_completions import asked, called, said, script, whole
@@ -128,3 +130,40 @@ def test_a_document_of_completions_is_not_billed_as_its_first(prompt: object, me
     billed = billed_of(called(asked(prompt, **members), script(tree))[2])
     assert (billed.source, billed.input_source) == (ESTIMATED, ESTIMATED if isinstance(prompt, list) else REPORTED)
     assert billed.output_tokens >= 7
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 3}, {"prompt_tokens": 9, "completion_tokens": 5}, (9, 8, 17)),
+        ({"completion_tokens": 3}, {"completion_tokens": 5}, (None, 8, 8)),  # the prompt is told by neither
+        ({"prompt_tokens": 9}, {"completion_tokens": 5}, (9, 5, 14)),
+        ({"prompt_tokens": "9", "completion_tokens": "3"}, {"prompt_tokens": 9.0, "completion_tokens": 5}, (9, 8, 17)),
+        ({"prompt_tokens": 9, "completion_tokens": 3}, {"prompt_tokens": None, "completion_tokens": 5}, (9, 8, 17)),
+        ({"prompt_tokens": 9, "completion_tokens": 3}, {"prompt_tokens": 0, "completion_tokens": 5, "x": {"y": 1}}, (9, 8, 17)),
+    ],
+)
+def test_reports_are_put_together_whatever_one_of_them_lacks(first: Json, second: Json, both: tuple[int | None, int, int]) -> None:
+    """[fault M4] What one report says and the other does not, or in no number, holds; the total is made anew."""
+    found = added(added(None, first, same_prompt=False), second, same_prompt=True)
+    assert (count_of(found.get("prompt_tokens")), count_of(found["completion_tokens"]), found["total_tokens"]) == both
+    assert found.get("x") == second.get("x")
+    parts = added({**first, "completion_tokens_details": None}, {**second, "completion_tokens_details": {"y": 1}}, same_prompt=True)
+    assert parts["completion_tokens_details"] == {"y": 1}
+    assert added(parts, {"completion_tokens_details": None}, same_prompt=True)["completion_tokens_details"] == {"y": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "one"),
+    [
+        ({"timings": {"predicted_n": 3}, "usage": {"completion_tokens": 3}}, True),
+        ({"timings": {"predicted_n": 3}, "usage": {"completion_tokens": 8}}, False),  # they are counted together
+        ({"timings": {"predicted_n": 3}, "usage": {}}, False),
+        ({"timings": {}, "usage": {}}, False),
+        ({"usage": {"prompt_tokens": 9}}, False),
+        ({"timings": None, "usage": None}, False),
+    ],
+)
+def test_a_report_is_of_one_choice_only_if_its_server_says_how_long_that_took(answer: Json, *, one: bool) -> None:
+    """A report without a count of the output is of nobody in particular."""
+    assert of_one_choice(answer) is one

@@ -38,11 +38,13 @@ def of_its_prompt(report: Tree) -> Tree:
 
 
 def joined(one: object, other: object, how: Callable[[int, int], int]) -> object:
-    """Return two counts, or all counts of two objects, as one; of what is no count the later."""
+    """Return two counts, or all counts of two objects, as one; of what is no count the later, if there is one."""
     if is_tree(one) and is_tree(other):
         return {**one, **{name: joined(one.get(name), value, how) for name, value in other.items()}}
     before, now = count_of(one), count_of(other)
-    return other if before is None or now is None else how(before, now)
+    if before is None:
+        return one if other is None else other
+    return before if now is None else how(before, now)
 
 
 def plus(one: int, other: int) -> int:

@@ -14,6 +14,10 @@ from aisa.testing.aws_frames import frame
 from aisa.usage import COUNTED, ESTIMATED, REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import Door
+from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.responses_door import RESPONSES_DOOR
 from rig import HEAD, OPENING, body, chunk, event
 
 Json = dict[str, Any]
@@ -210,3 +214,63 @@ def test_so_it_does_where_events_that_are_all_alike_are_read_together(write: Wri
     end = {"candidates": [{"finishReason": "STOP", "index": 0}]}
     told = b"".join(map(event, [answer, answer, odd, end]))
     assert read("gemini", told, streamed=True) == usual("gemini")
+
+
+# What clients of a vendor's own protocol see, to whom its answers pass
+
+
+def door_of(dialect: str, *, streamed: bool) -> tuple[Door, bytes]:
+    """The door that speaks a dialect, and a request at it."""
+    said = [{"role": "user", "content": "Hi."}]
+    if dialect == "anthropic":
+        return MESSAGES_DOOR, json.dumps({"model": "m", "max_tokens": 4_000, "stream": streamed, "messages": said}).encode()
+    if dialect == "responses":
+        return RESPONSES_DOOR, json.dumps({"model": "m", "stream": streamed, "input": "Hi."}).encode()
+    return GeminiDoor("m", stream=streamed), json.dumps({"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}).encode()
+
+
+def shown(dialect: str, answer: bytes, *, streamed: bool) -> Json:
+    """The last report in what such a client gets."""
+    door, asked = door_of(dialect, streamed=streamed)
+    request = door.read(asked)
+    decoder = DIALECTS[dialect].decoder(request, Target("acme", "m-1", dialect), call_id="c", created=1, protocol=door.protocol)
+    encoder = door.encoder(request, call_id="c", created=1)
+    encoder.write(list(decoder.feed(answer)))
+    if not decoder.done:
+        encoder.write(list(decoder.end()))
+    assert decoder.failure is None
+    last = encoder.closing(decoder.closing("0.5"))
+    trees = [json.loads(line.removeprefix(b"data: ")) for line in last.split(b"\n") if line.startswith((b"data: {", b"{"))]
+    found = [tree.get("response", tree) for tree in trees]
+    return next(told[name] for told in reversed(found) for name in ("usage", "usageMetadata") if name in told)
+
+
+PASSING = ["anthropic", "responses", "gemini"]
+ODD: dict[str, tuple[Write, ...]] = {
+    "text": (str,),
+    "decimals": (float,),
+    "nothing": (),
+    **{name: (write,) for name, write in NOTHING.items()},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("dialect", PASSING)
+def test_who_is_passed_an_answer_sees_the_tokens_that_are_billed(dialect: str, odd: str) -> None:
+    """[fault M4] In numbers: a report that was none, or in text, was passed on beside a bill of what was counted."""
+    usage = report(dialect, *ODD[odd]) if ODD[odd] else {}
+    billed = read(dialect, document(dialect, usage), streamed=False)
+    for streamed in (True, False):
+        seen = shown(dialect, stream(dialect, usage) if streamed else document(dialect, usage), streamed=streamed)
+        taken, made = (seen[name] for name in SUMS[dialect][:2])
+        beside = (seen.get("cache_read_input_tokens") or 0, 0) if dialect == "anthropic" else (0, seen.get("thoughtsTokenCount", 0))
+        assert (type(taken), type(made)) == (int, int)
+        assert (taken + beside[0], made + beside[1]) == (billed.input_tokens, billed.output_tokens)
+
+
+@pytest.mark.parametrize("odd", NOTHING)
+@pytest.mark.parametrize("dialect", PASSING)
+def test_who_is_passed_a_stream_sees_the_good_report_of_two(dialect: str, odd: str) -> None:
+    """[fault M4] Zeros at the end were shown beside a bill of the report before them."""
+    told = shown(dialect, stream(dialect, report(dialect), report(dialect, NOTHING[odd])), streamed=True)
+    assert [told[name] for name in SUMS[dialect][:2]] == list(PARTS[dialect][:2])

@@ -13,7 +13,7 @@ from aisa.providers.anthropic_events import Asker
 from aisa.providers.anthropic_pass import reason_shown
 from aisa.providers.anthropic_plain import PlainMessage, plain_message
 from aisa.providers.anthropic_stream import MessageReader, StreamDecoder, events_of
-from aisa.providers.anthropic_usage import OUTPUT, taken_apart
+from aisa.providers.anthropic_usage import OUTPUT, in_place_of, written
 from aisa.providers.blame import blame_for, unreadable
 from aisa.providers.event_objects import document_in
 from aisa.providers.shape import Target
@@ -117,15 +117,16 @@ class AnswerDecoder(MessageReader):
         calls = any(block.get("type") == "tool_use" for block in trees_in(message.get("content")))
         if (reason := reason_shown(message.get("stop_reason"), calls=calls)) != message.get("stop_reason"):
             changed["stop_reason"] = reason
-        counts: Tree = {}
-        if usage.source != REPORTED or count_of(as_tree(message.get("usage")).get(OUTPUT)) is None:
+        given = as_tree(message.get("usage"))
+        counts: Tree = {} if (told := written(given)) is given else told
+        if usage.source != REPORTED or count_of(given.get(OUTPUT)) is None:
             counts[OUTPUT] = usage.output_tokens
         if usage.input_source != REPORTED:
-            counts |= taken_apart(usage)
+            counts |= in_place_of(given, usage)
         if cost_usd is not None:
             counts["cost"] = Raw(cost_usd.encode())
         if counts:
-            changed["usage"] = {**as_tree(message.get("usage")), **counts}
+            changed["usage"] = given | counts
         return msgspec.json.encode({**FIELDS.decode(self._body), **changed}) if changed else bytes(self._body)
 
 

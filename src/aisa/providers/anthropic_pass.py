@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from aisa.answer import Piece
 from aisa.providers.anthropic_events import GROWN, Asker
-from aisa.providers.anthropic_usage import OUTPUT, taken_apart
+from aisa.providers.anthropic_usage import INPUT, OUTPUT, in_place_of, written
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.finish import CONTENT_FILTER, LENGTH, TOOL_CALLS, spoken, verdict_on
@@ -79,11 +79,12 @@ class Passing:
 
     def closing(self, told: Tree, usage: Usage, cost_usd: str | None) -> bytes:
         """Return the end of a complete message. `told` is all that the vendor has reported, `usage` what counts."""
-        counts = {OUTPUT: told.get(OUTPUT), **self._usage}
+        lost = [name for name in (INPUT, OUTPUT) if name in self._usage and not count_of(self._usage[name])]  # which it had told before
+        counts = written({OUTPUT: told.get(OUTPUT), **self._usage, **{name: told.get(name) for name in lost}})
         if usage.source != REPORTED or count_of(counts[OUTPUT]) is None:
             counts[OUTPUT] = usage.output_tokens
         if usage.input_source != REPORTED:
-            counts |= taken_apart(usage)
+            counts |= in_place_of(counts, usage)
         if cost_usd is not None:
             counts["cost"] = Raw(cost_usd.encode())
         delta: Tree = {"stop_reason": None, "stop_sequence": None, **self._delta}
@@ -133,7 +134,8 @@ class Passing:
     def _whole(self, tree: Tree, data: bytes) -> tuple[Tree, bytes]:
         """Return the event that opens a message, with all that clients look for in it, and the model's name here."""
         message = as_tree(tree.get("message"))
-        usage = as_tree(message.get("usage"))
+        given = as_tree(message.get("usage"))
+        usage = written(given)
         counts: Tree = {name: 0 for name in ("input_tokens", OUTPUT) if count_of(usage.get(name)) is None}
         whole: Tree = {
             **message,
@@ -146,7 +148,7 @@ class Passing:
             "stop_sequence": None,
             "usage": {**usage, **counts},
         }
-        return (tree, data) if whole == message else ({**tree, "message": whole}, b"")
+        return (tree, data) if whole == message and usage is given else ({**tree, "message": whole}, b"")
 
 
 def reason_shown(reason: object, *, calls: bool) -> object:

@@ -78,6 +78,16 @@ def restated(known: Tree, later: Tree) -> Tree:
     return both
 
 
+def written(fields: Tree) -> Tree:
+    """Return a report with its counts as clients read them: numbers, where the vendor writes text or decimals. The same if they all are."""
+    changed: Tree = {}
+    for name, value in fields.items():
+        told = written(value) if is_tree(value) else count_of(value) if isinstance(value, str | float) else None
+        if told is not None and told is not value:
+            changed[name] = told
+    return fields | changed if changed else fields
+
+
 def summed(fields: Tree) -> Tree:
     """Return a report whose input is the whole of it, as all other vendors have it.
 
@@ -117,6 +127,11 @@ def advice_of(entry: Tree) -> Usage:
         return Usage()
     kept = {LIFETIMES[lifetime]: count for lifetime, count in lifetimes(entry).items() if count and lifetime in LIFETIMES}
     return Usage(taken, made, read, written, source=REPORTED, input_source=REPORTED, breakdown=Breakdown(**kept) if kept else None)
+
+
+def in_place_of(fields: Tree, usage: Usage) -> Tree:
+    """Return what stands in place of an input that a report does not tell: what was counted, of which none was cached."""
+    return {name: 0 for name in (READ, WRITTEN) if fields.get(name) is not None} | taken_apart(usage)
 
 
 def taken_apart(usage: Usage) -> Tree:

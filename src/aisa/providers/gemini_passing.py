@@ -6,17 +6,22 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aisa.answer import Part, Piece
+from aisa.answer import Part, Piece, Report
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import document_in
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import Reader, TypedDocument, TypedStream
+from aisa.usage import REPORTED, Usage
+from aisa.wire.gemini_events import metadata_of
 from aisa.wire.lenient_json import encode
 from aisa.wire.sse import data_event
 from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.usage_report import count_of
 
-MODEL = "modelVersion"
+MODEL, USED = "modelVersion", "usageMetadata"
+SIDES = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
+BESIDE = ("totalTokenCount", "cachedContentTokenCount", "toolUsePromptTokenCount")
 
 
 class PassingStream(TypedStream):
@@ -25,13 +30,15 @@ class PassingStream(TypedStream):
     def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._pieces: list[Piece] = []
-        self._held: list[bytes] = []  # the end
+        self._held: list[Tree] = []  # the end
         self._outlet = Outlet(passes=True)
         self._counted = 0
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
-        """Return the end."""
-        return [Piece(b"".join(self._held), 0)]
+        """Return the end, with a report that clients read and that says what was billed."""
+        if self._held and (metadata := as_billed(self._held[-1].get(USED), self._builder.usage())) is not None:
+            self._held[-1][USED] = metadata
+        return [Piece(b"".join([data_event(encode(event)) for event in self._held]), 0)]
 
     def _tell(self, event: Tree) -> None:
         super()._tell(event)
@@ -51,7 +58,7 @@ class PassingStream(TypedStream):
             first = {name: value for name, value in event.items() if name != "usageMetadata"}
             self._pieces.append(Piece(data_event(encode({**first, "candidates": said})), tokens, carries=True))
             event["candidates"] = [without_parts(candidate) for candidate in finished]
-        self._held.append(data_event(encode(event)))
+        self._held.append(event)
 
     def _taken(self) -> list[Part]:
         pieces, self._pieces = self._pieces, []
@@ -72,8 +79,26 @@ class PassingDocument(TypedDocument):
         if document is None:
             return [Piece(body, 0)]
         tree, whole = document
-        shown = self._builder.name_shown(tree[MODEL]) if MODEL in tree else None
-        return [Piece(whole if shown == tree.get(MODEL) else msgspec.json.encode({**tree, MODEL: shown}), 0)]
+        shown: Tree = {MODEL: self._builder.name_shown(tree[MODEL])} if MODEL in tree else {}
+        if (metadata := as_billed(tree.get(USED), self._builder.usage())) is not None:
+            shown[USED] = metadata
+        same = USED not in shown and shown.get(MODEL) == tree.get(MODEL)
+        return [Piece(whole if same else msgspec.json.encode(tree | shown), 0)]
+
+
+def as_billed(metadata: object, usage: Usage) -> Tree | None:
+    """Return what stands in a vendor's report, where there is one: None if it is as clients read it, and there is no side that it lacks.
+
+    A count that is none, or zero of what there is, was no report, and what was counted was billed.
+    """
+    if not is_tree(metadata):
+        return None
+    counts = [metadata[name] for name in SIDES + BESIDE if name in metadata]
+    taken, made = (any(map(count_of, (metadata.get(name) for name in names))) for names in (SIDES[:1], SIDES[1:]))
+    told = (taken or not usage.input_tokens) and (made or not usage.output_tokens) and usage.source == usage.input_source == REPORTED
+    if told and all(type(count) is int for count in counts):
+        return None
+    return {name: value for name, value in metadata.items() if name not in SIDES + BESIDE} | metadata_of(Report(usage, None))
 
 
 def says(candidates: list[Tree]) -> bool:

@@ -274,3 +274,33 @@ def test_who_is_passed_a_stream_sees_the_good_report_of_two(dialect: str, odd: s
     """[fault M4] Zeros at the end were shown beside a bill of the report before them."""
     told = shown(dialect, stream(dialect, report(dialect), report(dialect, NOTHING[odd])), streamed=True)
     assert [told[name] for name in SUMS[dialect][:2]] == list(PARTS[dialect][:2])
+
+
+BEHIND = {
+    "an error": event({"error": {"code": 429, "message": "Rate limit reached", "status": "RESOURCE_EXHAUSTED"}}),
+    "an error as a body": b'{"error":{"code":429,"message":"Rate limit reached"}}',
+    "what cannot be read": b"data: <html>\n\n",
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("dialect", [name for name in SUMS if name != "bedrock"])  # whose streams are frames
+def test_what_fails_behind_a_finish_and_its_report_takes_no_answer_back(dialect: str, behind: str) -> None:
+    """[fault W2] It means that the vendor will say no more. Gemini's complete answers were errors then, to every client."""
+    whole = stream(dialect, report(dialect)) + BEHIND[behind]
+    assert read(dialect, whole, streamed=True) == usual(dialect)
+    if dialect in PASSING:
+        told = shown(dialect, whole, streamed=True)
+        assert [told[name] for name in SUMS[dialect][:2]] == list(PARTS[dialect][:2])
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_what_fails_behind_a_finish_without_a_report_is_a_failure(behind: str) -> None:
+    """Nobody has said what the answer cost, and more may have been to come."""
+    answer = json.loads(document("gemini", {}))
+    del answer["usageMetadata"]
+    chat, target = parse_chat(body(stream=True)), Target("acme", "m-1", "gemini")
+    decoder = DIALECTS["gemini"].decoder(chat, target, call_id="c", created=1, protocol=CHAT_DOOR.protocol)
+    decoder.feed(event(answer) + BEHIND[behind])
+    decoder.end()
+    assert decoder.failure is not None

@@ -9,11 +9,10 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aisa.answer import Part, Piece
-from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import NOT_JSON
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import TypedDocument, TypedStream
+from aisa.providers.typed_stream import ReportedStream, TypedDocument
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.choice import flatten
 from aisa.wire.choice_reports import added, of_its_prompt, of_one_choice
@@ -136,23 +135,12 @@ def content_of(message: object) -> str:
     return flatten(as_tree(message).get("content"))[0]
 
 
-class CompletionsStream(TypedStream):
+class CompletionsStream(ReportedStream):
     """Reads a stream, which says `[DONE]` at its end."""
-
-    def __init__(self, builder: AnswerBuilder, reader: CompletionsReader, target: Target) -> None:
-        super().__init__(builder, reader, target)
-        self._completions = reader
-
-    def _fail(self, failure: UpstreamFailed) -> None:
-        """The vendor failed; behind its report of a finished answer, that only means that it will say no more."""
-        if self._completions.reported:
-            self._completions.end()
-        else:
-            super()._fail(failure)
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
         if data.startswith(b"[DONE]") and self._builder.begun:
-            self._completions.end()
+            self._reporting.end()
         else:
             super()._take_event(data, last=last)
 

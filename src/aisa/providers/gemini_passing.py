@@ -11,7 +11,7 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import document_in
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import Reader, TypedDocument, TypedStream
+from aisa.providers.typed_stream import ReportedStream, ReportingReader, TypedDocument
 from aisa.usage import REPORTED, Usage
 from aisa.wire.gemini_events import metadata_of
 from aisa.wire.lenient_json import encode
@@ -24,10 +24,10 @@ SIDES = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
 BESIDE = ("totalTokenCount", "cachedContentTokenCount", "toolUsePromptTokenCount")
 
 
-class PassingStream(TypedStream):
+class PassingStream(ReportedStream):
     """Reads a stream. An event that says something and ends it, or one of its candidates, is sent as two."""
 
-    def __init__(self, builder: AnswerBuilder, reader: Reader, target: Target) -> None:
+    def __init__(self, builder: AnswerBuilder, reader: ReportingReader, target: Target) -> None:
         super().__init__(builder, reader, target)
         self._pieces: list[Piece] = []
         self._held: list[Tree] = []  # the end
@@ -44,7 +44,7 @@ class PassingStream(TypedStream):
         super()._tell(event)
         self._builder.take()
         tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
-        if self.failure is not None:
+        if self.failure is not None or self._reader.ended:
             return
         if MODEL in event:
             event[MODEL] = self._builder.name_shown(event[MODEL])

@@ -27,13 +27,12 @@ OF_ANSWERS = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "
 
 
 class GeminiReader:
-    """Reads one answer; implements `typed_stream.Reader`."""
-
-    ended = False  # its streams just end
+    """Reads one answer; implements `typed_stream.ReportingReader`. Its streams just end."""
 
     def __init__(self, builder: AnswerBuilder, target: Target, continuation: Continuation | None) -> None:
         """`continuation` is None where the client itself asks for the rest of an answer that comes in several parts."""
         self.continuation = continuation
+        self.ended = self.reported = False
         self._before = 0  # characters of the parts of the answer that have ended
         self._builder = builder
         self._model = target.model
@@ -64,11 +63,16 @@ class GeminiReader:
         finally:  # whatever is wrong with it, what it reports is of all that was shown
             if is_tree(metadata):
                 self._builder.catch_up(said and visible_in(metadata), ended=finished)
+                self.reported = self._builder.complete
         feedback = event.get("promptFeedback")
         reason = feedback.get("blockReason") if is_tree(feedback) else None
         if is_tree(feedback) and reason and not candidates:
             message = text_or_none(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}."
             raise VendorError({"code": "content_policy_violation", "message": message})
+
+    def end(self) -> None:
+        """There is no more."""
+        self.ended = True
 
     def take_plain(self, events: Sequence[Event], at: int) -> int:
         """Tell what events say from a place on, up to one that is not of the kind that streams are made of; return how many these are."""

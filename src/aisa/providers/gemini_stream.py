@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.gemini_reader import GeminiReader
 from aisa.providers.shape import Target
-from aisa.providers.typed_stream import TypedStream
+from aisa.providers.typed_stream import ReportedStream
 from aisa.wire.sse import Event
 
 
-class GeminiStream(TypedStream):
+class GeminiStream(ReportedStream):
     """Reads a stream. Events of text and the tokens by now, as nearly all are, are read by their one shape."""
 
     def __init__(self, builder: AnswerBuilder, reader: GeminiReader, target: Target) -> None:

@@ -273,6 +273,30 @@ class TypedStream(TypedDecoder):
                 self._tell(event)
 
 
+class ReportingReader(Reader, Protocol):
+    """A reader of streams that just end, or have an end that may be missing."""
+
+    reported: bool  # behind the last finish, or with it
+
+    def end(self) -> None:
+        """There is no more."""
+        ...
+
+
+class ReportedStream(TypedStream):
+    """Reads a stream of which a failure behind the report of a finished answer only means that its vendor will say no more."""
+
+    def __init__(self, builder: AnswerBuilder, reader: ReportingReader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._reporting = reader
+
+    def _fail(self, failure: UpstreamFailed) -> None:
+        if self._reporting.reported:
+            self._reporting.end()
+        else:
+            super()._fail(failure)
+
+
 class TypedDocument(TypedDecoder):
     """Reads one document."""
 

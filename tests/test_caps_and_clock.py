@@ -98,7 +98,7 @@ class TimedLedger:
 
     async def spent(self, span: Span, without: Callable[[], Sequence[str]]) -> int:
         """Say what the ledger has."""
-        assert span.key_id == "key_1"
+        assert span.whose == "key_1"
         self.reads.append(span)
         if self.read_gate is not None:
             await self.read_gate.wait()

@@ -126,7 +126,7 @@ steps = st.lists(
 spans = st.tuples(moments, moments, st.integers(-2, 2)).map(
     lambda ends: Span(min(ends[:2]), max(max(ends[:2]) + ends[2], min(ends[:2]) + 1))
 )
-whose = st.sampled_from([{}, {"key_id": "key_1"}, {"account": "acme"}])
+whose = st.sampled_from([{}, {"whose": "key_1"}, {"account": "acme"}])
 
 
 def expected(rows: list[CallRow], by: str, span: Span) -> dict[str, Used]:
@@ -182,7 +182,7 @@ def test_sums_say_what_the_rows_said(database: Database, drawn: list[tuple[str, 
         else:
             assert UsageStore(database).used(by, cut) == expected(written, by, cut)
         assert (
-            store.spent_in(whole._replace(key_id="key_2", account=None))
+            store.spent_in(whole._replace(whose="key_2", account=None))
             == sum(each.cost for each in written if whole.has(each) and each.key_id == "key_2")
             or ours
         ), "of one key"

@@ -49,7 +49,7 @@ class TeamLedger(TimedLedger):
     async def spent(self, span: Span, without: Callable[[], Sequence[str]]) -> int:
         """Say what the ledger has of a key, or of all keys of the team."""
         self.reads.append(span)
-        whose = list(self.keys) if span.key_id == TEAM.id else [span.key_id]
+        whose = list(self.keys) if span.whose == TEAM.id else [span.whose]
         inside = [row for row in self.rows if span.start_ms <= row.ended_ms < span.end_ms and row.key_id in whose]
         if self.read_gate is not None:
             await self.read_gate.wait()
@@ -110,7 +110,7 @@ def test_a_teams_cap_that_is_made_later_counts_what_all_of_its_keys_have_spent()
         assert (await ledger.by("key_1")).startswith("overloaded")
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert [span.key_id for span in ledger.reads] == [TEAM.id]
+        assert [span.whose for span in ledger.reads] == [TEAM.id]
         assert ledger.ledger.caps[TEAM.id].spent_at(ledger.now) == 3 * COST
         assert await ledger.by("key_2") == "ok"
         for key in ledger.keys.values():
@@ -204,7 +204,7 @@ def test_processes_see_what_a_team_has_spent_through_any_of_its_keys() -> None:
             treasury.know(key, NOW)
         span = treasury.unread(team.id, NOW)
         assert span is not None
-        assert span.key_id == team.id
+        assert span.whose == team.id
         treasury.learn(span, 10, NOW)
         one, other = [SharedCap(memory, team) for memory in workers]
         one.take(40, NOW)
@@ -369,7 +369,7 @@ def test_servers_share_what_a_team_may_spend(postgres: Postgres) -> None:
     insert_rows(opened, [priced(3, key_id=ids[1], cost=250)])
     assert asked("b", wanted._replace(need=900, most=900)) == (350, 0)
     with opened.reading() as connection:
-        assert connection.execute(select(cap_spent.c.spent).where(cap_spent.c.key_id == team.id)).scalar_one() == 350
+        assert connection.execute(select(cap_spent.c.spent).where(cap_spent.c.whose == team.id)).scalar_one() == 350
 
     async def main() -> None:
         money = StoredMoney(opened, "c", wall_clock=lambda: NOON / 1000, report=print)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import event
 
 from aisa.edge.admin import Admin, Records
 from aisa.edge.key_usings import KeyUsings
@@ -145,6 +147,25 @@ def test_teams_are_listed_as_they_stand(rig: TeamRig) -> None:
     assert rig.ask("GET", "/teams?account=nobody") == (200, {"data": [], "has_more": False})
     page = rig.ask("GET", f"/teams?limit=1&after={day['id']}")[1]
     assert ([each["id"] for each in page["data"]], page["has_more"]) == ([week["id"]], True)
+
+
+def test_a_list_of_teams_asks_the_ledger_as_often_for_many_accounts_as_for_one(rig: TeamRig) -> None:
+    """[issue 13] Once for each account and kind of window it was: 300 accounts had 900 questions."""
+    asked = Counter[str]()
+    event.listen(rig.database._engine, "before_cursor_execute", lambda *said: asked.update([said[2].split()[0]]))
+
+    def questions() -> int:
+        asked.clear()
+        assert rig.ask("GET", "/teams")[0] == 200
+        return asked.total()
+
+    for number in range(3):
+        rig.made("/teams", account="one", name=f"team {number}", spend_cap=f"1/{('day', 'week', 'month')[number]}")
+    few = questions()
+    assert few < 200
+    for number in range(30):
+        rig.made("/teams", account=f"account {number}", name="bots", spend_cap=f"1/{('day', 'week', 'month')[number % 3]}")
+    assert questions() == few
 
 
 @pytest.mark.parametrize(

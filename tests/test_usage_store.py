@@ -21,25 +21,30 @@ from aisa.errors import ApiError
 from aisa.ledger.find import ended_lines
 from aisa.ledger.pieces import HOUR_MS, HOURS
 from aisa.ledger.port_calls import Wanted
-from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, Span, Used
+from aisa.ledger.port_usage import DAY, DAY_MS, KEY, MODEL, TEAM, Span, Used
 from aisa.ledger.row import CallRow
 from aisa.ledger.sums import add_rows, has_more, made_between
 from aisa.ledger.usage import IDS_MAX, UsageStore, sums_of
 from aisa.ledger.writer import Writer, insert_rows
 from aisa.storage.engine import Database
-from aisa.storage.tables import accounts
+from aisa.storage.tables import accounts, keys
 from aisa.storage.tables import calls as table
 from postgres_rig import postgres_only, sqlite_only
 from repeats import repeats
 from rows import NOON, priced, renumbered, rows
 
 EVER = Span(0, 2**46)
+TEAM_ID = "team_1"
+TEAMS = {"key_1": TEAM_ID}
 
 
 @pytest.fixture
 def database(opened: Database) -> Database:
-    """A database with the accounts that the rows name."""
+    """A database with the accounts that the rows name, and the keys, of which one is in a team."""
     with opened.transaction() as connection:
+        for id_, team in (("key_1", TEAM_ID), ("key_2", None)):
+            key = {"id": id_, "label": id_, "digest": id_.encode(), "hint": "", "state": "active", "created_at": 1, "account": "acme"}
+            connection.execute(insert(keys).values(**key, team=team))
         connection.execute(insert(accounts).values(name="acme", balance=None, charged=0, spent=0, calls=0, created_at=1))
     return opened
 
@@ -50,10 +55,13 @@ def summed(found: list[CallRow], by: str, span: Span) -> dict[str, Counter[str]]
     for row in found:
         if not span.start_ms <= row.ended_ms < span.end_ms:
             continue
-        if (span.key_id is not None and row.key_id != span.key_id) or (span.account is not None and row.account != span.account):
+        team = TEAMS.get(row.key_id)
+        if by == TEAM and team is None:
+            continue
+        if (span.whose is not None and span.whose not in (row.key_id, team)) or (span.account is not None and row.account != span.account):
             continue
         day = datetime.fromtimestamp(row.ended_ms / 1000, UTC).strftime("%Y-%m-%d")
-        sums = groups.setdefault({"key": row.key_id, "model": row.model, "day": day}[by], Counter())
+        sums = groups.setdefault({"key": row.key_id, "model": row.model, "day": day, "team": str(team)}[by], Counter())
         sums.update(requests=1, failed=row.outcome == "failed", cost=row.cost, charged=row.cost * row.prepaid)
         sums.update(input_tokens=row.billed.input_tokens, output_tokens=row.billed.output_tokens)
         sums.update(broken=row.outcome in ("cut", "crashed", "shut_down"))
@@ -65,7 +73,7 @@ def summed(found: list[CallRow], by: str, span: Span) -> dict[str, Counter[str]]
 spans = st.builds(
     lambda ends, key, account: Span(min(ends), max(ends) + 1, key, account if key is None else None),
     st.tuples(st.integers(0, 2**45), st.integers(0, 2**45)),
-    st.none() | st.just("key_1"),
+    st.none() | st.sampled_from(["key_1", TEAM_ID]),
     st.none() | st.just("acme"),
 )
 
@@ -77,10 +85,15 @@ def test_no_text_that_a_caller_asks_for_as_an_id_is_a_failure_of_the_database(da
     assert (store.call(odd), store.refused(odd)) == (None, None)
 
 
-@given(st.lists(st.tuples(rows, st.booleans(), st.booleans()), max_size=20), st.sampled_from([KEY, MODEL, DAY]), spans | st.just(EVER))
+@given(
+    st.lists(st.tuples(rows, st.booleans(), st.booleans()), max_size=20), st.sampled_from([KEY, MODEL, DAY, TEAM]), spans | st.just(EVER)
+)
 @settings(max_examples=repeats(100), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_every_call_counts_once_wherever_it_is(database: Database, drawn: list[tuple[CallRow, bool, bool]], by: str, span: Span) -> None:
-    """Rows that wait, rows in the database and rows that are in both are the same to the sums, for every group, time and owner."""
+    """Rows that wait, rows in the database and rows that are in both are the same to the sums, for every group, time and owner.
+
+    [issue 13] Those that wait were in no team's sums.
+    """
     calls = [(renumbered(row, number), stored, waiting) for number, (row, stored, waiting) in enumerate(drawn)]
     with database.transaction() as connection:
         connection.execute(delete(table))
@@ -151,13 +164,14 @@ def test_a_database_that_cannot_be_read_is_told_as_the_api_tells_it(database: Da
 
 
 @sqlite_only
-@pytest.mark.parametrize("owner", [{"key_id": "key_1"}, {"account": "acme"}, {}])
-def test_sums_of_a_short_time_do_not_read_the_whole_table(database: Database, owner: dict[str, Any]) -> None:
+@pytest.mark.parametrize("by", [DAY, TEAM])
+@pytest.mark.parametrize("owner", [{"whose": "key_1"}, {"whose": TEAM_ID}, {"account": "acme"}, {}])
+def test_sums_of_a_short_time_do_not_read_the_whole_table(database: Database, owner: dict[str, Any], by: str) -> None:
     """A question about a day costs what that day has, however old the ledger is: an index serves it."""
     asked: list[tuple[str, Any]] = []
     with database.reading() as connection:
         event.listen(connection, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
-        list(sums_of(connection, DAY, Span(NOON, NOON + DAY_MS, **owner)))
+        list(sums_of(connection, by, Span(NOON, NOON + DAY_MS, **owner)))
         statement, parameters = asked[-1]
         plan = " ".join(str(line[-1]) for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
     assert "ended_ms>? AND ended_ms<?" in plan

@@ -91,7 +91,7 @@ class Accounts:
     async def usage(self, key: Key, query: str) -> Document:
         """Return what was used. Raises ApiError invalid_request; overloaded if the database does not answer."""
         start, end, scope = window_of(query, self._wall_clock())
-        whose = {"key_id": key.id} if scope == "key" else {"account": key.account}
+        whose = {"whose": key.id} if scope == "key" else {"account": key.account}
         by_day = await self._ask(lambda: self._statement.used(DAY, Span(start * 1000, end * 1000, **whose)))
         total = Used()
         for used in by_day.values():
@@ -129,9 +129,7 @@ class Accounts:
         used = None if cap is None else cap.spent_at(now)  # a cap knows it
         if used is None:
             known = self._spent.since(whose.id, began, now=now)
-            by_day = await self._ask(
-                lambda: self._statement.used(DAY, Span(known.until * 1000, end_of_second(now) * 1000, key_id=whose.id))
-            )
+            by_day = await self._ask(lambda: self._statement.used(DAY, Span(known.until * 1000, end_of_second(now) * 1000, whose=whose.id)))
             used = self._spent.add(whose.id, known, by_day, now=now)
         left = None if whose.spend_cap is None else max(0, whose.spend_cap - used)
         return Standing(used, left, 0 if cap is None else cap.held, window, began)

@@ -129,8 +129,8 @@ class KeyWanted(TypedDict):
 class Usings(Protocol):
     """What is known of a key's use. Both may wait for the database."""
 
-    def spent_since(self, key_id: str, began: int) -> Nanos:
-        """Return what a key's calls have cost that ended since a UNIX second."""
+    def spent_since(self, whose: str, began: int) -> Nanos:
+        """Return what the calls of a key or team have cost that ended since a UNIX second, by its id."""
         ...
 
     def last_use(self, key_id: str) -> tuple[int, str | None] | None:

@@ -15,6 +15,7 @@ month), and what is left of the cap, null without one. `account` only says which
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ from aisa.edge.admin_route import Answering, Asked, Listed, Note, Result, Steps,
 from aisa.edge.routes import Route
 from aisa.facts import AccountChanged, TeamChanged
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import DEFAULT_ACCOUNT, MONTH, REVOKED, SpendCap, Team, check_account, window_start
+from aisa.keys.rules import DAY_SECONDS, DEFAULT_ACCOUNT, MONTH, REVOKED, SpendCap, Team, check_account, window_start
 from aisa.keys.terms import parse_spend_cap
 from aisa.money import Nanos
 
@@ -66,37 +67,15 @@ class TeamList(Listed[TeamStanding], frozen=True):
 
 
 class TeamUsings(Protocol):
-    """What is known of the use of an account's keys."""
+    """What is known of the use of teams. Both may wait for the database."""
 
-    def spent_by_key(self, account: str, began: int) -> dict[str, Nanos]:
-        """Return what each key's calls have cost that ended since a UNIX second, by key id. May wait for the database."""
+    def spent_since(self, whose: str, began: int) -> Nanos:
+        """Return what the calls of a key or team have cost that ended since a UNIX second, by its id."""
         ...
 
-
-class Standings:
-    """How teams stand at one moment, in UNIX seconds: an account's keys are added up once for all of its teams."""
-
-    def __init__(self, keys: KeyRing, usings: TeamUsings, now: float) -> None:
-        self._usings = usings
-        self._now = now
-        self._members: dict[str, list[str]] = {}
-        self._live: dict[str, int] = {}
-        self._sums: dict[tuple[str, int], dict[str, Nanos]] = {}
-        for key in keys.list():
-            if key.team is not None:
-                self._members.setdefault(key.team.id, []).append(key.id)
-                self._live[key.team.id] = self._live.get(key.team.id, 0) + (key.state != REVOKED)
-
-    def of(self, team: Team) -> TeamStanding:
-        """Return a team with its keys and what they have spent."""
-        began = window_start(team.spend_window or MONTH, self._now)
-        at = (team.account, began)
-        if at not in self._sums:
-            self._sums[at] = self._usings.spent_by_key(*at)
-        spent = sum([self._sums[at].get(key_id, 0) for key_id in self._members.get(team.id, ())])
-        left = None if team.spend_cap is None else max(0, team.spend_cap - spent)
-        keys = self._live.get(team.id, 0)
-        return TeamStanding(**msgspec.structs.asdict(team), keys=keys, spent_since=began, spent=spent, left=left)
+    def spent_by_team(self, start: int, end: int, *, account: str | None) -> dict[str, Nanos]:
+        """Return what each team's calls have cost that ended in [start, end), by its id: of an account's teams, or of all."""
+        ...
 
 
 class TeamRoutes:
@@ -118,17 +97,24 @@ class TeamRoutes:
         )
 
     def _list(self, asked: Asked) -> Steps:
-        account, shown = asked.query.get("account"), list[TeamStanding]()
-        standings = Standings(self._keys, self._usings, self._wall_clock())
-        for team in self._keys.teams.list():
-            if account in (None, team.account):
-                shown.append(standings.of(team))
-                yield
+        """Answer with the teams. However many there are, each day is one question to the ledger, and a step: windows begin at midnight."""
+        account, now = asked.query.get("account"), self._wall_clock()
+        end = int(now) + 1
+        teams = [team for team in self._keys.teams.list() if account in (None, team.account)]
+        began, spent = {team.id: began_of(team, now) for team in teams}, Counter[str]()
+        for day in range(min(began.values(), default=end), end, DAY_SECONDS):
+            in_day = self._usings.spent_by_team(day, min(day + DAY_SECONDS, end), account=account)
+            spent.update({id_: cost for id_, cost in in_day.items() if began.get(id_, end) <= day})
+            yield
+        counts = Counter(key.team.id for key in self._keys.list() if key.team is not None and key.state != REVOKED)
+        shown = [standing(team, counts[team.id], began=began[team.id], spent=spent[team.id]) for team in teams]
         return 200, TeamList(data=shown)
 
     def _show(self, asked: Asked) -> Result:
         team = self._keys.teams.find(asked.name, asked.query.get("account"))
-        return 200, Standings(self._keys, self._usings, self._wall_clock()).of(team)
+        began = began_of(team, self._wall_clock())
+        count = sum(key.team is not None and key.team.id == team.id and key.state != REVOKED for key in self._keys.list())
+        return 200, standing(team, count, began=began, spent=self._usings.spent_since(team.id, began))
 
     def _create(self, asked: Asked) -> Result:
         wanted = read(asked.body, TeamAsked)
@@ -149,6 +135,17 @@ class TeamRoutes:
         team = self._keys.teams.update(before.id, name=name, spend=spend)
         self._note(TeamChanged("updated", team.id, team.name, team.account), before, team)
         return 200, team
+
+
+def began_of(team: Team, now: float) -> int:
+    """Return when the window of a team's cap began, else this month, as a UNIX second."""
+    return window_start(team.spend_window or MONTH, now)
+
+
+def standing(team: Team, keys: int, *, began: int, spent: Nanos) -> TeamStanding:
+    """Return a team as it stands."""
+    left = None if team.spend_cap is None else max(0, team.spend_cap - spent)
+    return TeamStanding(**msgspec.structs.asdict(team), keys=keys, spent_since=began, spent=spent, left=left)
 
 
 def cap_of(team: Team) -> SpendCap | None:

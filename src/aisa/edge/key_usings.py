@@ -6,7 +6,7 @@ from aisa.clock import WallClock
 from aisa.edge.admin_calls import lines_waiting
 from aisa.edge.statement import Statement
 from aisa.ledger.port_calls import CallIndex, Wanted, newest_first
-from aisa.ledger.port_usage import DAY, KEY, Span
+from aisa.ledger.port_usage import DAY, TEAM, Span
 from aisa.money import Nanos
 
 
@@ -18,15 +18,15 @@ class KeyUsings:
         self._index = index
         self._wall_clock = wall_clock
 
-    def spent_since(self, key_id: str, began: int) -> Nanos:
-        """Return what a key's calls have cost that ended since a UNIX second."""
-        span = Span(began * 1000, int(self._wall_clock() * 1000) + 1000, key_id=key_id)
+    def spent_since(self, whose: str, began: int) -> Nanos:
+        """Return what the calls of a key or team have cost that ended since a UNIX second."""
+        span = Span(began * 1000, int(self._wall_clock() * 1000) + 1000, whose)
         return sum(used.cost for used in self._statement.used(DAY, span).values())
 
-    def spent_by_key(self, account: str, began: int) -> dict[str, Nanos]:
-        """Return what each key's calls of an account have cost that ended since a UNIX second."""
-        span = Span(began * 1000, int(self._wall_clock() * 1000) + 1000, account=account)
-        return {key_id: used.cost for key_id, used in self._statement.used(KEY, span).items()}
+    def spent_by_team(self, start: int, end: int, *, account: str | None) -> dict[str, Nanos]:
+        """Return what each team's calls have cost that ended in [start, end), UNIX seconds: of an account's teams, or of all."""
+        span = Span(start * 1000, end * 1000, account=account)
+        return {team_id: used.cost for team_id, used in self._statement.used(TEAM, span).items()}
 
     def last_use(self, key_id: str) -> tuple[int, str | None] | None:
         """Return when a key's last call ended or was refused, and from where, unless its row is removed; None if there is none."""

@@ -35,7 +35,7 @@ class Booked(Protocol):
 
 
 class CapShown(Protocol):
-    """A key's cap."""
+    """A key's or team's cap."""
 
     @property
     def held(self) -> Nanos:
@@ -71,7 +71,7 @@ class LedgerShown(Protocol):
 
     @property
     def caps(self) -> Mapping[str, CapShown]:
-        """Keys' caps by key id; a key that has not been used may be missing."""
+        """Caps by the id of the key or team; that of one that has not been used may be missing."""
         ...
 
     def wallet(self, account: str) -> Purse:

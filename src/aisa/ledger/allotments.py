@@ -27,7 +27,8 @@ NOW = cast(func.extract("epoch", func.now()), BigInteger)  # the database's own 
 class Wanted(NamedTuple):
     """What a server wants of a purse: `held` whatever there is, `need` if it is free, and up to `most` of what is plenty.
 
-    Of a wallet `account` is given; of a cap its key, the cap and the window that it is now, in UNIX seconds.
+    Of a wallet `account` is given; of a cap by the id of `whose` it is, key or team, the cap and the window that
+    it is now, in UNIX seconds.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Wanted(NamedTuple):
     need: Nanos
     most: Nanos
     account: str | None = None
-    key_id: str = ""
+    whose: str = ""
     cap: Nanos = 0
     began: int = 0
     ends: int = 0
@@ -96,13 +97,13 @@ def note_seen(connection: Connection, server: str) -> None:
 
 def spent_of(connection: Connection, wanted: Wanted) -> Nanos:
     """Return what a cap's window has spent; the first time the calls are added up, and from then on each that is written is added."""
-    known = select(cap_spent.c.spent).where(cap_spent.c.key_id == wanted.key_id, cap_spent.c.began == wanted.began)
+    known = select(cap_spent.c.spent).where(cap_spent.c.whose == wanted.whose, cap_spent.c.began == wanted.began)
     found = connection.execute(known.where(cap_spent.c.ends == wanted.ends)).scalar_one_or_none()
     if found is not None:
         return int(found)
-    spent = spent_in(connection, Span(wanted.began * 1000, wanted.ends * 1000, wanted.key_id))
-    connection.execute(delete(cap_spent).where(cap_spent.c.key_id == wanted.key_id))
-    connection.execute(insert(cap_spent).values(key_id=wanted.key_id, began=wanted.began, ends=wanted.ends, spent=spent))
+    spent = spent_in(connection, Span(wanted.began * 1000, wanted.ends * 1000, wanted.whose))
+    connection.execute(delete(cap_spent).where(cap_spent.c.whose == wanted.whose))
+    connection.execute(insert(cap_spent).values(whose=wanted.whose, began=wanted.began, ends=wanted.ends, spent=spent))
     return spent
 
 

@@ -34,9 +34,9 @@ def add_to_caps(connection: Connection, rows: Sequence[CallRow]) -> None:
     for row in rows:
         costs.setdefault(row.key_id, []).append((row.ended_ms // 1000, row.cost))
     ours = cap_spent.c
-    of_these = ours.key_id.in_(costs) | ours.key_id.startswith(TEAM_ID_PREFIX, autoescape=True)
-    asked = connection.execute(select(ours.key_id, ours.began, ours.ends).where(of_these).order_by(ours.key_id, ours.began)).all()
-    if any(row.key_id.startswith(TEAM_ID_PREFIX) for row in asked):
+    of_these = ours.whose.in_(costs) | ours.whose.startswith(TEAM_ID_PREFIX, autoescape=True)
+    asked = connection.execute(select(ours.whose, ours.began, ours.ends).where(of_these).order_by(ours.whose, ours.began)).all()
+    if any(row.whose.startswith(TEAM_ID_PREFIX) for row in asked):
         for key_id, team in connection.execute(
             select(keys.c.id, keys.c.team).where(keys.c.id.in_(list(costs)), keys.c.team.is_not(None))
         ).all():
@@ -44,4 +44,4 @@ def add_to_caps(connection: Connection, rows: Sequence[CallRow]) -> None:
     for whose, began, ends in asked:
         spent = sum(cost for ended, cost in costs.get(whose, ()) if began <= ended < ends)
         if spent:
-            connection.execute(update(cap_spent).where(ours.key_id == whose, ours.began == began).values(spent=ours.spent + spent))
+            connection.execute(update(cap_spent).where(ours.whose == whose, ours.began == began).values(spent=ours.spent + spent))

@@ -5,8 +5,9 @@ Money is in nano-dollars. Everything here may wait for the database.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -19,6 +20,9 @@ from aisa.money import Nanos
 #: By what calls are summed up: the id of their key, their account, model or vendor, or the day in which they ended (UTC, `2026-12-31`).
 KEY, ACCOUNT, MODEL, VENDOR, DAY = "key", "account", "model", "vendor", "day"
 GROUPINGS = (KEY, ACCOUNT, MODEL, VENDOR, DAY)
+#: The same by the id of the team that their key is in; calls of keys that are in none are left out.
+TEAM = "team"
+NO_TEAMS: Mapping[str, str] = MappingProxyType({})
 DAY_MS = 86_400_000
 BROKEN = (CUT, CRASHED, SHUT_DOWN)  # outcomes of answers that broke off, and no caller broke them off
 
@@ -71,16 +75,16 @@ class Used(msgspec.Struct):
 
 
 class Span(NamedTuple):
-    """The calls that ended in [start, end), UNIX milliseconds: of a key, else of an account, else all."""
+    """The calls that ended in [start, end), UNIX milliseconds: of a key or team by the id of `whose`, else of an account, else all."""
 
     start_ms: int
     end_ms: int
-    key_id: str | None = None
+    whose: str | None = None
     account: str | None = None
 
-    def has(self, row: CallRow) -> bool:
-        """Say whether a call is one of them."""
-        ours = row.key_id == self.key_id if self.key_id is not None else self.account in (None, row.account)
+    def has(self, row: CallRow, teams: Mapping[str, str] = NO_TEAMS) -> bool:
+        """Say whether a call is one of them; `teams` are those that keys are in, by the keys' ids."""
+        ours = self.whose in (row.key_id, teams.get(row.key_id)) if self.whose is not None else self.account in (None, row.account)
         return ours and self.start_ms <= row.ended_ms < self.end_ms
 
 
@@ -107,7 +111,7 @@ class EndedCalls(Protocol):
         ...
 
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
-        """Return the sums by one of GROUPINGS, in ascending order.
+        """Return the sums by TEAM or one of GROUPINGS, in ascending order.
 
         `waiting` are rows that the database may not have yet, as they were before this was called; each call is counted once. Raises
         ApiError invalid_request for a span that begins or ends within an hour whose calls may be removed.

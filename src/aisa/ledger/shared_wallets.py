@@ -252,15 +252,15 @@ class Treasury:
 
     def learn(self, span: Span, spent: Nanos | None, now: float) -> None:
         """Take what was read, the late calls left out, None if it could not be."""
-        assert span.key_id is not None, "as `unread` gave it"
-        cap = self.caps.get(span.key_id)
+        assert span.whose is not None, "as `unread` gave it"
+        cap = self.caps.get(span.whose)
         if cap is not None:  # it was not taken away meanwhile
             cap.learn(span.start_ms // 1000, spent)
-            self._publish(span.key_id, cap, now)
+            self._publish(span.whose, cap, now)
 
     def late(self, span: Span) -> Sequence[str]:
         """Return the calls that were told since a span is being read. In any thread."""
-        cap = self.caps.get(span.key_id or "")
+        cap = self.caps.get(span.whose or "")
         return () if cap is None else cap.late(span.start_ms // 1000)
 
     def forget_worker(self, worker: int) -> None:

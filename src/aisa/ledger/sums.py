@@ -210,17 +210,17 @@ def add_made(connection: Connection, found: Iterable[MadeOf]) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=more), values)
 
 
-def of_key(key_id: str, column: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return the condition that calls are a key's, or with the id of a team those of its keys. They are in it for good."""
-    return column.in_(select(keys.c.id).where(keys.c.team == key_id)) if key_id.startswith(TEAM_ID_PREFIX) else column == key_id
+def made_by(whose: str, column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that calls are those of the key with an id, or of the keys of the team with it. They are in it for good."""
+    return column.in_(select(keys.c.id).where(keys.c.team == whose)) if whose.startswith(TEAM_ID_PREFIX) else column == whose
 
 
-def last_ms_of(connection: Connection, key_id: str) -> int:
+def last_ms_of(connection: Connection, whose: str) -> int:
     """Return when the last call of a key or team ended, 0 if there is none: by the rows and the sums, as the newest row may be gone."""
     found = (
-        connection.execute(select(func.max(calls.c.ended_ms)).where(of_key(key_id, calls.c.key_id))).scalar(),
+        connection.execute(select(func.max(calls.c.ended_ms)).where(made_by(whose, calls.c.key_id))).scalar(),
         connection.execute(
-            select(func.max(usage_sums.c.last_ms)).where(of_key(key_id, usage_sums.c.key_id), usage_sums.c.hours == DAYS)
+            select(func.max(usage_sums.c.last_ms)).where(made_by(whose, usage_sums.c.key_id), usage_sums.c.hours == DAYS)
         ).scalar(),
     )
     return max(moment or 0 for moment in found)

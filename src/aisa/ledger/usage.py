@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Label, Table, and_, func, select, true, type_coerce
 
 from aisa.errors import ApiError
+from aisa.keys.rules import TEAM_ID_PREFIX
 from aisa.ledger.pieces import ROWS, file_of, pieces_of
-from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, VENDOR, Removal, Span, Used, day_of
+from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, NO_TEAMS, TEAM, VENDOR, Removal, Span, Used, day_of
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
-from aisa.ledger.sums import SUMMED, TOTALS, OfAnyAccount, known_of, of_key
+from aisa.ledger.sums import SUMMED, TOTALS, OfAnyAccount, known_of, made_by
 from aisa.money import Nanos
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import calls, refused_calls, removed_files, usage_sums
+from aisa.storage.tables import calls, keys, refused_calls, removed_files, usage_sums
 
 NUL = "\0"  # in no id; PostgreSQL takes it in no question
 IDS_MAX = 500  # in one question to the database: every database takes so many parameters
@@ -56,16 +57,18 @@ class UsageStore:
             return Removal(known.removed_ms, connection.execute(named).scalar())
 
     def used(self, by: str, span: Span, waiting: Collection[CallRow] = ()) -> dict[str, Used]:
-        """Return the sums by one of GROUPINGS, in ascending order; of `waiting` rows, those are added that the database does not have."""
-        wanted = [row for row in waiting if span.has(row)]
+        """Return the sums by TEAM or one of GROUPINGS, in ascending order; with those `waiting` rows that the database does not have."""
         with self._reading() as connection:  # all of it sees one state: a row is either in the sums or not known
             sums: dict[str, Used] = {}
             for group, used in sums_of(connection, by, span):
                 sums.setdefault(group, Used()).merge(used)
+            of_teams = by == TEAM or (span.whose is not None and span.whose.startswith(TEAM_ID_PREFIX))
+            teams = teams_of(connection, {row.key_id for row in waiting}) if of_teams else NO_TEAMS
+            wanted = [row for row in waiting if span.has(row, teams) and (by != TEAM or row.key_id in teams)]
             known = known_ids(connection, [row.id for row in wanted])
         for row in wanted:
             if row.id not in known:
-                sums.setdefault(group_of(by, row), Used()).add(row)
+                sums.setdefault(teams[row.key_id] if by == TEAM else group_of(by, row), Used()).add(row)
         return dict(sorted(sums.items()))
 
     @contextmanager
@@ -91,7 +94,10 @@ def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, 
             moment, width = usage_sums.c.start_ms, usage_sums.c.hours == piece.source
         inside = and_(width, moment.between(piece.start_ms, piece.end_ms - 1))
         group: Label[Any] = group_in(table, by).label("label")
-        for name, *counts in connection.execute(select(group, *totals).where(whose(table, span), inside).group_by(group)):
+        asked = select(group, *totals).where(whose(table, span), inside).group_by(group)
+        if by == TEAM:
+            asked = asked.where(keys.c.id == table.c.key_id, keys.c.team.is_not(None))
+        for name, *counts in connection.execute(asked):
             group_name = day_of(name * DAY_MS) if by == DAY else vendor_of(name) if by == VENDOR else name
             yield group_name, Used(*map(int, counts))  # PostgreSQL's sums are decimals
 
@@ -105,24 +111,38 @@ def group_in(table: Table, by: str) -> ColumnElement[str] | ColumnElement[int]:
     """Return by what rows or sums are grouped; days as their number since 1970."""
     if by == DAY:
         return type_coerce(table.c["ended_ms" if table is calls else "start_ms"] // DAY_MS, Integer)
+    if by == TEAM:
+        return keys.c.team
     return table.c[{KEY: "key_id", ACCOUNT: "account", VENDOR: "target", MODEL: "model"}[by]]
 
 
 def whose(table: Table, span: Span) -> ColumnElement[bool]:
     """Return the condition on whose calls they are, such that an index that goes on with the time serves it."""
-    if span.key_id is not None:
-        return of_key(span.key_id, table.c.key_id)
+    if span.whose is not None:
+        return made_by(span.whose, table.c.key_id)
     if span.account is not None:
         return table.c.account == span.account
     return OfAnyAccount() if table is calls else true()
 
 
-def known_ids(connection: Connection, ids: list[str]) -> set[str]:
+def teams_of(connection: Connection, key_ids: Collection[str]) -> Mapping[str, str]:
+    """Return the teams that some of these keys are in, by the keys' ids."""
+    found: dict[str, str] = {}
+    for some in batched(key_ids):
+        known = connection.execute(select(keys.c.id, keys.c.team).where(keys.c.id.in_(some)))
+        found |= {key_id: team for key_id, team in known if team is not None}
+    return found
+
+
+def known_ids(connection: Connection, ids: Collection[str]) -> set[str]:
     """Return which of these calls the database has."""
-    known: set[str] = set()
-    for start in range(0, len(ids), IDS_MAX):
-        known.update(connection.execute(select(calls.c.id).where(calls.c.id.in_(ids[start : start + IDS_MAX]))).scalars())
-    return known
+    return {id_ for some in batched(ids) for id_ in connection.execute(select(calls.c.id).where(calls.c.id.in_(some))).scalars()}
+
+
+def batched(ids: Collection[str]) -> Iterable[list[str]]:
+    """Yield ids, as many at a time as one question may have."""
+    every = list(ids)
+    return (every[start : start + IDS_MAX] for start in range(0, len(every), IDS_MAX))
 
 
 def group_of(by: str, row: CallRow) -> str:

@@ -258,7 +258,7 @@ idempotency_uses = Table(
 cap_spent = Table(
     "cap_spent",
     metadata,
-    Column("key_id", String(32), primary_key=True),
+    Column("key_id", String(32), primary_key=True, key="whose"),  # of a key's cap its id, of a team's that
     Column("began", BigInteger, primary_key=True),
     Column("ends", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),

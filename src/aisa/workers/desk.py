@@ -176,8 +176,8 @@ class SharedMoney:
 
     async def _have_read(self, span: Span, _without: Callable[[], Sequence[str]]) -> Nanos:
         """Have the office read what a key or team has spent by the time that it is now: it is in shared memory then."""
-        assert span.key_id is not None, "a cap is a key's or a team's"
-        await self._link.ask(CAP, span.key_id.encode())
+        assert span.whose is not None, "a cap is a key's or a team's"
+        await self._link.ask(CAP, span.whose.encode())
         return 0
 
 

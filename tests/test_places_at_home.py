@@ -219,6 +219,84 @@ def test_a_vendor_that_counts_messages_as_we_do_is_heard_about_the_clients_own()
     assert refused("anthropic", "anthropic", told(), own)["message"] == own["message"]
 
 
+CALLED = [
+    {"role": "user", "content": "Hi."},
+    {"role": "assistant", "content": "Yes."},
+    {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"},
+    {"type": "custom_tool_call", "call_id": "c2", "name": "note", "input": "a"},
+    {"role": "assistant", "content": "And more."},
+    {"type": "function_call_output", "call_id": "c1", "output": [TEXT, {"type": "input_image", "image_url": "https://x.example/a"}]},
+    {"type": "custom_tool_call_output", "call_id": "c2", "output": "b"},
+    {"role": "user", "content": [TEXT, TEXT]},
+]
+LOOK: Json = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+OFFERED = [{"type": "web_search"}, {"type": "namespace", "name": "crew", "tools": [{**LOOK, "name": "call"}]}, LOOK]
+USES = [{"type": "text", "text": "Yes."}, {"type": "tool_use", "id": "t1", "name": "look", "input": {}}]
+RESULTS = [{"type": "text", "text": "So:"}, {"type": "tool_result", "tool_use_id": "t1", "content": "a"}]
+TURNS = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": USES}, {"role": "user", "content": RESULTS}]
+
+
+@pytest.mark.parametrize(
+    ("door", "asked", "places"),
+    [
+        (
+            "responses",
+            {"model": "fast", "input": CALLED, "tools": OFFERED},
+            {
+                "messages[0].content": "input[0]",
+                "messages[1]": "input[1]",
+                "messages[1].tool_calls[0].function.arguments": "input[2]",
+                "messages[1].tool_calls[1].custom.input": "input[3]",
+                "messages[2].content": "input[5]",
+                "messages[2].tool_call_id": "input[5].call_id",
+                "messages[3].tool_call_id": "input[6].call_id",
+                "messages[4].content[0].image_url.url": "input[5].output[1]",
+                "messages[4]": "input",
+                "messages[5].content[1]": "input[7].content[1]",
+                "messages[9].content[9]": "input",
+                "messages[99]": "input",
+                "tools[0].function.parameters": "tools[1].tools[0]",
+                "tools[1].function.name": "tools[2].name",
+                "tools[7].function": "tools",
+            },
+        ),
+        (
+            "responses",
+            {"model": "fast", "instructions": "Be kind.", "input": "Hi."},
+            {"messages[0]": "instructions", "messages[1]": "input"},
+        ),
+        ("responses", shown(), {"messages[0].content": "input", "messages[1]": "input[1]"}),
+        (
+            "anthropic",
+            {**told(), "messages": TURNS, "tools": [{"type": "web_search_1", "name": "w"}, {**FUNCTION, "name": "look"}]},
+            {
+                "messages[0]": "system",
+                "messages[2].tool_calls[0].id": "messages[1]",
+                "messages[3].tool_call_id": "messages[2].content[1].tool_use_id",
+                "messages[4].content[0].text": "messages[2].content[0]",
+                "tools[0].function.name": "tools[1].name",
+            },
+        ),
+        (
+            "gemini",
+            spoken({"inlineData": {"mimeType": "image/png", "data": "AA=="}}, tools=[{}, {"functionDeclarations": [{"name": "look"}]}]),
+            {
+                "messages[0]": "systemInstruction",
+                "messages[1].content[1].image_url": "contents[0].parts[1]",
+                "messages[1].role": "contents[0]",
+                "tools[0].function.name": "tools[1].functionDeclarations[0].name",
+            },
+        ),
+        ("completions", {"model": "fast", "prompt": "Hi."}, {"messages[0].content": "prompt"}),
+    ],
+)
+def test_every_place_of_a_chat_completion_is_one_of_the_clients(door: str, asked: Json, places: dict[str, str]) -> None:
+    """[fault P1] Or the whole in which it is, where the client has no such place: pictures that a tool gave, in a message of their own."""
+    for place, own in places.items():
+        error = refused(door, "openai", asked, {"message": f"Bad '{place}'.", "param": place, "code": "bad"})
+        assert (place, error["message"], error.get("param", own)) == (place, f"Bad '{own}'.", own)
+
+
 @pytest.mark.parametrize(
     ("dialect", "words", "shown"),
     [

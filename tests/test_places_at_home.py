@@ -232,6 +232,11 @@ CALLED = [
 LOOK: Json = {"type": "function", "name": "look", "parameters": {"type": "object"}}
 OFFERED = [{"type": "web_search"}, {"type": "namespace", "name": "crew", "tools": [{**LOOK, "name": "call"}]}, LOOK]
 USES = [{"type": "text", "text": "Yes."}, {"type": "tool_use", "id": "t1", "name": "look", "input": {}}]
+PARTS: list[Json] = [
+    {"role": "user", "parts": [{"text": "Hi."}]},
+    {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}}}]},
+    {"role": "user", "parts": [{"text": "So:"}, {"functionResponse": {"name": "look", "response": {"output": "a"}}}]},
+]
 RESULTS = [{"type": "text", "text": "So:"}, {"type": "tool_result", "tool_use_id": "t1", "content": "a"}]
 TURNS = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": USES}, {"role": "user", "content": RESULTS}]
 
@@ -286,6 +291,19 @@ TURNS = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": US
                 "messages[1].role": "contents[0]",
                 "tools[0].function.name": "tools[1].functionDeclarations[0].name",
             },
+        ),
+        (
+            "gemini",
+            {"contents": [*PARTS[:1], *PARTS]},
+            {"messages[2].tool_calls[0].id": "contents[2]", "messages[3].tool_call_id": "contents[3].parts[1].functionResponse"},
+        ),
+        (
+            "responses",
+            {
+                "model": "fast",
+                "input": [{"role": "user", "content": "Hi."}, {"type": "additional_tools", "role": "developer", "tools": [LOOK]}],
+            },
+            {"tools[0].function.parameters": "input[1].tools[0]"},
         ),
         ("completions", {"model": "fast", "prompt": "Hi."}, {"messages[0].content": "prompt"}),
     ],

@@ -13,7 +13,7 @@ from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
 from aisa.wire.chat import CHOICES_MAX, FIELDS_DECODER, ChatRequest, StreamOptions, Text, TokenLimit
 from aisa.wire.content import Content
-from aisa.wire.losses import Losses, Traced
+from aisa.wire.losses import Traced
 from aisa.wire.members import Shape
 from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.origins import Translated
@@ -155,17 +155,17 @@ class CompletionsRequest(Translated):
 
     @cached_property
     def _chat(self) -> ChatRequest:
-        return self.chat_from(self._members(Losses()))
+        return self.chat_from(self._members)
 
     def traced(self) -> tuple[Tree, Traced]:
-        """Return the members of the conversation, and where they came from."""
-        traced = Traced()
-        return self._members(traced), traced
+        """Return the members of the conversation, of whose one message `own_names` has all that there is to say."""
+        return self._members, Traced()
 
-    def _members(self, losses: Losses) -> Tree:
+    @property
+    def _members(self) -> Tree:
         known = self.known
         text = "\n".join([prompt for prompt in self.prompts if isinstance(prompt, str)])
-        tree: Tree = {"model": known.model, "messages": losses.came([{"role": "user", "content": text}], "prompt")}
+        tree: Tree = {"model": known.model, "messages": [{"role": "user", "content": text}]}
         tree |= {name: self._tree[name] for name in SAME if self._tree.get(name) is not None}
         if self.stream:
             tree["stream"] = True

@@ -41,7 +41,7 @@ GEMINI: Mapping[str, str] = {
     "tool_choice": "toolConfig.functionCallingConfig",
     "file_data": "inlineData",
     ".function.name": "name",
-    ".tool_call_id": "functionResponse.id",
+    ".tool_call_id": "functionResponse",
 }
 
 

@@ -154,6 +154,26 @@ def test_a_rest_that_does_not_come_is_a_failure_behind_what_came(rest: Script) -
     assert vendor.open == 0
 
 
+def test_the_same_token_is_not_asked_with_twice() -> None:
+    """It would be the same part again, and billed with its input each time."""
+    vendor = ScriptedUpstream(*[script(part("x", "CONTINUATION", "t1")) for _ in range(5)])
+    _, row = made(vendor)
+    assert (len(vendor.requests), row.outcome) == (2, "cut")
+
+
+@pytest.mark.parametrize("told", [(True, True), (True, False), (False, True)], ids=str)
+def test_what_parts_have_used_of_a_kind_adds_up_where_either_says_so(told: tuple[bool, bool]) -> None:
+    """[fault M12] Sound among the input, which stands in lists that not every part has."""
+    events = [part("one ", "CONTINUATION", "t1"), part("two", made=3)]
+    sound = {"promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 6}, {"modality": "TEXT", "tokenCount": 4}]}
+    given = [
+        with_usage(event, json.loads(event.removeprefix(b"data: "))["usageMetadata"] | (sound if says else {}))
+        for event, says in zip(events, told, strict=True)
+    ]
+    _, row = made(ScriptedUpstream(*map(script, given)))
+    assert (row.billed.input_tokens, row.billed.input_audio_tokens) == (20, 6 * sum(told))
+
+
 def test_a_vendor_is_not_asked_for_ever() -> None:
     """An answer has so many parts at most, whatever the vendor says."""
     vendor = ScriptedUpstream(*[script(part("x", "CONTINUATION", f"t{number}")) for number in range(CONTINUATIONS_MAX + 5)])

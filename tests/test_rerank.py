@@ -114,6 +114,30 @@ def test_cohere_charges_by_the_search_and_its_tokens_cost_nothing() -> None:
     assert row.billed.breakdown.uncharged_input_tokens == 700
 
 
+def test_who_is_charged_by_the_search_and_by_the_token_pays_both() -> None:
+    """Where the units that are billed name both; only a search alone makes the tokens free."""
+    given = {
+        "id": "x",
+        "results": [{"index": 0, "relevance_score": 0.9}],
+        "meta": {"billed_units": {"search_units": 1, "input_tokens": 700}},
+    }
+    _, client, row = called(asked(["a"]), script(given), dialect="cohere")
+    assert row is not None
+    assert row.billed.breakdown is not None
+    assert (row.cost, row.billed.input_tokens, row.billed.breakdown.uncharged_input_tokens) == (700 * 1_000 + 2_000_000, 700, 0)
+    assert told(client)["usage"]["prompt_tokens"] == 700
+
+
+@pytest.mark.parametrize(
+    ("setting", "named", "shown"), [("own", "m-2", "fast"), ("vendor", "m-2", "m-2"), ("vendor", "/srv/m.gguf", "fast")]
+)
+def test_a_ranking_names_the_model_as_every_answer_does(setting: str, named: str, shown: str) -> None:
+    """The public name where the operator gave one, else the vendor's, and no path of its machine; the row has what the vendor said."""
+    given = {**answer(0.5, 0.25), "model": named}
+    _, client, row = called(asked(), script(given), name_in_answers=setting)
+    assert (told(client)["model"], row and row.answered_model) == (shown, named)
+
+
 def test_searches_without_a_price_are_free_and_the_row_says_so() -> None:
     """The operator sees it; nobody is charged at a guess."""
     given = {"id": "x", "results": [{"index": 0, "relevance_score": 0.9}], "meta": {"billed_units": {"search_units": 1}}}

@@ -11,6 +11,7 @@ import pytest
 from aisa.call import Call
 from aisa.config.schema import Config, Prices
 from aisa.edge.retries import ANSWER_BYTES_MAX, ANSWER_EXTRA_BYTES, KEPT_SECONDS, Kept, Retries, is_retry, relay_retried
+from aisa.facts import CallEnded
 from aisa.ledger.wallets import Wallet
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat_door import CHAT_DOOR
@@ -303,6 +304,33 @@ def test_a_count_is_a_number_above_zero() -> None:
         False,
         False,
     ]
+
+
+def test_what_arrived_is_not_kept_where_calls_are_free() -> None:
+    """A call without a price costs nothing either, and its client has its answer."""
+
+    async def main() -> None:
+        home = Home(plain(document()), plain(document("Another.")), prices=Prices(input=0, output=0))
+        await home.ask(body())
+        again = await home.ask(body(), "1")
+        assert (home.asked, json.loads(again.body)["choices"][0]["message"]["content"]) == (2, "Another.")
+        assert [(outcome, cost) for outcome, cost in home.costs] == [("completed", 0), ("completed", 0)]
+
+    run_virtual(main())
+
+
+def test_both_tries_are_told_of_as_all_calls_are_and_leave_no_connection() -> None:
+    """The log and the metrics have them; what was lost and what was replayed let their vendor go."""
+
+    async def main() -> None:
+        home = Home(plain(document()))
+        await home.ask(**LOST)
+        await home.ask(body(), "1")
+        ended = [(fact.request_id, fact.outcome) for fact in home.rig.facts if isinstance(fact, CallEnded)]
+        assert ended == [("req_1", "client_gone"), ("req_2", "completed")]
+        assert home.vendor.open == 0
+
+    run_virtual(main())
 
 
 def test_the_default_asks_anew() -> None:

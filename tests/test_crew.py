@@ -82,6 +82,47 @@ def test_a_worker_that_stands_still_is_told_and_killed_after_a_minute(tmp_path: 
     ]
 
 
+def test_workers_that_all_stand_still_are_replaced_one_after_another(tmp_path: Path) -> None:
+    """[issue 13] After a minute in which the disk stood all were killed at once, with every stream. The next one waits for a successor."""
+
+    async def main() -> None:
+        memory = SharedMemory(new_memory(tmp_path, random.Random(1)), SharedLock(tmp_path / LOCK_NAME))
+        crew, ends = Crew(Config(), Descriptors(0, 0), memory, office=NoBooks(), report=ignore), socket.socketpair()
+        crew._count = 3
+
+        async def begun(number: int) -> Worker:
+            process = await asyncio.create_subprocess_exec("sleep", "600")
+            worker = crew.workers[number] = Worker(number, process, ends[0])
+            return worker
+
+        def looks(number: int = 3 * STILL_LOOKS_MAX) -> list[int]:
+            """Look so often, and return who is given up."""
+            for _ in range(number):
+                crew.look()
+            return [number for number, worker in crew.workers.items() if worker.given_up]
+
+        for number in (1, 2, 3):
+            (await begun(number)).ready.set_result(True)
+        assert looks() == [1]
+        assert await crew.workers.pop(1).process.wait() == -signal.SIGKILL
+        assert looks() == [], "its successor has not begun"
+        successor = await begun(4)
+        assert looks() == [], "it is not ready: perhaps none can be"
+        memory.words[2 * WORKER_WORDS + BEATS] += 1  # one of the others goes on after all
+        assert looks(1) == []
+        successor.ready.set_result(True)
+        assert looks(1) == [3], "which has stood for more than a minute"
+        assert await crew.workers.pop(3).process.wait() == -signal.SIGKILL
+        assert [worker.process.returncode for worker in crew.workers.values()] == [None, None]
+        crew.kill()
+        for worker in crew.workers.values():
+            await worker.process.wait()
+        for end in ends:
+            end.close()
+
+    asyncio.run(main())
+
+
 def test_no_new_connection_waits_for_a_worker_that_stands_still(tmp_path: Path) -> None:
     """[issue 13] Half of them did, for as long as it stood, and whoever looked at the server waited five seconds for its answer."""
     with serving(tmp_path, "metrics: {listen: '127.0.0.1:0'}\n", workers=2) as server:

@@ -25,7 +25,9 @@ LOOK_SECONDS = (
     1.0  # between two looks at whether a worker's loop turns. Looks are counted, as time goes on for whoever is stopped as a whole
 )
 STILL_LOOKS = 3  # that find it standing, after which new connections go to the others
-STILL_LOOKS_MAX = 60  # after which it is killed, and another begins: what it had open stands as long
+#: After which it is killed, and another begins: what it had open stands as long. One after another: where all stand it may be the machine
+#: or its disk, and the others go on when that does. That workers can be made at all is seen by the next one that is ready.
+STILL_LOOKS_MAX = 60
 STILL_ANSWER_SECONDS = 0.1  # for an answer of one that stands: it gets the question all the same
 START_SECONDS_MAX = 60.0  # for a worker to be ready; a start takes a second, on a busy machine several
 RESTART_PAUSE_SECONDS = 1.0  # before another is started for one that lived for less than this
@@ -45,7 +47,8 @@ class Descriptors(NamedTuple):
 class Worker:
     """One worker process. `passed` counts the connections that it was ever passed; `unwritten` are ids of its rows that wait here.
 
-    `claims` are its calls with an Idempotency-Key by their marks. `still` is how many looks have found that it stands, at the same `beats`.
+    `claims` are its calls with an Idempotency-Key by their marks. `still` is how many looks have found that it stands, at the same `beats`;
+    `given_up` says that it was killed for that.
     """
 
     link: Link
@@ -57,6 +60,7 @@ class Worker:
         self.channel = channel
         self.passed = 0
         self.beats = self.still = 0
+        self.given_up = False
         self.ready: asyncio.Future[bool] = loop.create_future()
         self.silent: asyncio.Future[None] = loop.create_future()  # done when nothing more comes from it
         self.began = loop.time()
@@ -104,12 +108,14 @@ class Crew:
         self._memory = memory
         self._office = office
         self._report = report
+        self._count = 0  # of workers that there are to be
         self._free = set(range(1, WORKERS_MAX))  # 0 is the office's own
         self._stopping = False
         self._watches: set[asyncio.Task[None]] = set()
 
     async def start(self, count: int) -> bool:
         """Start so many, and return whether all of them are ready."""
+        self._count = count
         workers = [await self._hire() for _ in range(count)]
         self.look()
         with suppress(TimeoutError):
@@ -193,7 +199,8 @@ class Crew:
         beats = self._memory.words[worker.number * WORKER_WORDS + BEATS]
         worker.still = worker.still + 1 if beats == worker.beats else 0
         worker.beats = beats
-        if worker.still >= STILL_LOOKS_MAX:
+        if worker.still >= STILL_LOOKS_MAX and (self._stopping or self._is_whole()):
+            worker.given_up = True
             kill(worker.process)
         elif self._stopping or worker.stands == stood:
             pass  # who leaves may wait for its last words with a loop that has ended
@@ -202,6 +209,11 @@ class Crew:
         else:
             ends = f"is killed if it does not go on within {STILL_LOOKS_MAX * LOOK_SECONDS:g} s"
             self._report(ServerWarning(f"{who} stands still: new connections go to the others, what it has open waits, and it {ends}"))
+
+    def _is_whole(self) -> bool:
+        """Say whether all workers are there and ready, so that one may be given up: the others may come back before its successor does."""
+        there = self.workers.values()
+        return len(there) >= self._count and all(worker.ready.done() and not worker.given_up for worker in there)
 
     def _load(self, worker: Worker) -> tuple[bool, int]:
         words, at = self._memory.words, worker.number * WORKER_WORDS

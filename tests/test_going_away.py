@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ import pytest
 from aisa.stopping import STOP_SECONDS_MAX
 from limits_rig import limits_store
 from postgres_rig import Postgres, needs_postgres, postgres_server
-from server import SECONDS_MAX, Server, serving
+from server import SECONDS_MAX, Server, environment, read_banner, serving
 from test_reload import Streaming, until
 from test_workers import workers_of
 from valkey_rig import FOUND, needs_server
@@ -180,6 +182,41 @@ def test_a_database_that_hangs_keeps_no_server_from_leaving(tmp_path: Path, work
                     os.kill(pid, signal.SIGCONT)
         with serving(tmp_path, slow, variables=variables, label="again") as server:
             assert "calls 1" in server.aisa("ledger", "audit")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_end_that_hangs_is_given_up_as_a_whole(tmp_path: Path, workers: int) -> None:
+    """[issue 13] Its bound was a sum of bounds, which nothing held: a thread that somebody waits for kept the process for ever."""
+    script = tmp_path / "hangs.py"
+    script.write_text(HANGS, encoding="utf-8")
+    (tmp_path / "aisa.yaml").write_text("server: {drain_seconds: 1}\n", encoding="utf-8")
+    command = [sys.executable, script, "serve", "--port", "0", "--data-dir", tmp_path / "data", "--workers", str(workers)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True)
+    with process:
+        try:
+            assert "Stop with" in read_banner(process)
+            process.terminate()
+            assert process.wait(SECONDS_MAX) == 1
+            said = (tmp_path / "log").read_text(encoding="utf-8")
+            assert said.index("stopped") < said.index("the end took too long")
+        finally:
+            process.kill()
+
+
+#: A server with a thread that never ends, whose end has another second than it usually has.
+HANGS = """\
+import concurrent.futures, functools, threading
+from aisa import stopping
+from aisa.cli import main
+from aisa.workers import serving
+
+if __name__ == "__main__":
+    for module in (stopping, serving):
+        module.end_within = functools.partial(module.end_within, seconds_max=1.0)
+    concurrent.futures.ThreadPoolExecutor().submit(threading.Event().wait)
+    main()
+"""
 
 
 @pytest.mark.parametrize("workers", [1, 2])

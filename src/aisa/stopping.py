@@ -1,10 +1,11 @@
-"""How a server stops: who wants it, how long clients are still taken, how long calls may go on. Knows nothing of what they are."""
+"""How a server stops: who wants it, how long clients are taken, calls may go on, and all of it may take. Knows nothing of what they are."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
 
 from aisa.config.schema import Server as ServerSettings
@@ -12,9 +13,12 @@ from aisa.facts import Draining, Fact, NotReady
 from aisa.http.server import HttpServer
 
 EXIT_IMPATIENT = 1
+EXIT_LATE = 1
 #: Beyond both drains: what the end of a server takes at most, with calls that do not end, a database that hangs and a collector that is
-#: dead. Whoever stops it waits for longer (`deploy/`), or kills it in the middle of its last rows.
+#: dead. Whoever stops it waits for longer (`deploy/`), or kills it in the middle of its last rows. Each wait of the end has a bound, and
+#: these come to less; `end_within` holds the whole to it, whatever else it may wait for.
 STOP_SECONDS_MAX = 45.0
+LATE = b"aisa: the end took too long and was given up. What the database does not have is in the journal: the next start settles it.\n"
 
 
 class Stopping:
@@ -41,6 +45,26 @@ class Stopping:
         self._asked.set()
 
 
+def end_within(
+    settings: ServerSettings, *, grace: bool, last: Callable[[], None] | None = None, seconds_max: float = STOP_SECONDS_MAX
+) -> None:
+    """Have this process end after both drains and so many seconds, if it has not by then. `last` ends first what it would leave behind.
+
+    A thread does it: the end of a process waits for threads that no loop sees. It ends with the process.
+    """
+
+    def leave() -> None:
+        os.write(2, LATE)
+        if last is not None:
+            last()
+        os._exit(EXIT_LATE)
+
+    drains = settings.drain_seconds + (settings.drain_grace_seconds if grace else 0)
+    timer = threading.Timer(drains + seconds_max, leave)
+    timer.daemon = True
+    timer.start()
+
+
 def nothing() -> None:
     """Nobody lets calls wait."""
 
@@ -50,8 +74,9 @@ async def go_away(
 ) -> None:
     """Let the calls in flight end. With `grace`, whoever sends us clients has time to notice that we are not ready any more.
 
-    `drain` is called first: whoever lets calls wait lets no more.
+    `drain` is called first: whoever lets calls wait lets no more. From here on the process ends in time, whatever happens.
     """
+    end_within(settings, grace=grace)
     drain()
     if grace and settings.drain_grace_seconds:
         report(NotReady(settings.drain_grace_seconds))

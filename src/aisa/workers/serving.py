@@ -40,7 +40,7 @@ from aisa.process import WRITE_SECONDS_MAX, Start, ignore, listen_to_process, op
 from aisa.providers.measure import Answer
 from aisa.reload import Prepared, Reload
 from aisa.shutdowns import tell_until
-from aisa.stopping import Stopping
+from aisa.stopping import Stopping, end_within
 from aisa.storage.engine import Database
 from aisa.storage.lock import FolderLock
 from aisa.storage.shared_memory import LOCK_NAME, WORKERS_MAX, SharedLock, SharedMemory, new_memory
@@ -213,9 +213,10 @@ def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:
 async def go_away(crew: Crew, stop_accepting: Callable[[], None], config: Config, *, report: Callable[[Fact], None], grace: bool) -> bool:
     """Let the calls in flight end; False if the database did not take the rows of all.
 
-    With `grace`, whoever sends us clients has time to notice that we are not ready any more.
+    With `grace`, whoever sends us clients has time to notice that we are not ready any more. From here on this process ends in time.
     """
     settings = config.server
+    end_within(settings, grace=grace, last=crew.kill)
     crew.drain()
     if grace and settings.drain_grace_seconds:
         report(NotReady(settings.drain_grace_seconds))

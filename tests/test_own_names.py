@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.prices.lacking import unpriced_kind
 from aisa.providers import anthropic, cohere, mistral
+from aisa.providers.shape import Target
+from aisa.providers.tasks import DIALECTS
 from aisa.testing.clock import run_virtual
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.origins import at_home
 from aisa.wire.own_names import GEMINI, MESSAGES, RESPONSES, in_own_names
 from aisa.wire.responses_door import RESPONSES_DOOR
 from rig import MemoryClient, Rig, Script, ScriptedUpstream
@@ -79,3 +82,24 @@ def test_what_is_refused_before_anybody_is_asked_is_told_so_too(names: dict[str,
     assert (told.param, f"`{own}` asks for" in told.message) == (own, True)
     told = in_own_names(ApiError("unsupported_parameter", "No target of the model 'fast' takes sound.", param="messages"), names)
     assert (told.param, told.message) == (own, "No target of the model 'fast' takes sound.")
+
+
+MUCH = 99_999_999
+
+
+@pytest.mark.parametrize(
+    ("door", "dialect", "asked", "name"),
+    [
+        (MESSAGES_DOOR, "bedrock", {**TOLD, "max_tokens": MUCH}, "max_tokens"),
+        (RESPONSES_DOOR, "anthropic", {**WRITTEN, "max_output_tokens": MUCH}, "max_output_tokens"),
+        (GEMINI_DOOR, "anthropic", {**SPOKEN, "generationConfig": {"maxOutputTokens": MUCH}}, "generationConfig.maxOutputTokens"),
+    ],
+)
+def test_a_bound_that_is_too_high_begins_with_the_clients_own_name(door: Any, dialect: str, asked: dict[str, Any], name: str) -> None:
+    """[fault P1] Claude Code reads `max_tokens: 9 > 8` and lowers its bound: at Bedrock it was told `max_completion_tokens`."""
+    request = door.read(json.dumps(asked).encode())
+    model = "anthropic.claude-opus-4-5-v1:0" if dialect == "bedrock" else "claude-opus-4-5"
+    with pytest.raises(UpstreamFailed) as refused:
+        DIALECTS[dialect].to_upstream(request, Target("v", model, dialect))
+    told = at_home(refused.value, request, dialect, ours=True).error
+    assert (told.message.startswith(f"{name}: {MUCH} > 64000, "), told.param) == (True, name)

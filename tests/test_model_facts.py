@@ -39,6 +39,7 @@ from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.efforts import BUDGETS, EFFORTS, effort_of, nearest
 from aisa.wire.gemini_chat import chat_tree as chat_of_gemini
+from aisa.wire.losses import Losses
 from aisa.wire.messages_chat import effort_in
 from rig import MemoryClient, Rig, Script, ScriptedUpstream, whole_stream
 
@@ -409,7 +410,7 @@ def test_a_budget_of_thinking_is_an_effort_at_every_door(budget: int, word: str)
     assert effort_of(budget) == word
     assert effort_in({"type": "enabled", "budget_tokens": budget}) == word
     body = {"contents": [{"parts": [{"text": "Hi."}]}], "generationConfig": {"thinkingConfig": {"thinkingBudget": budget}}}
-    assert chat_of_gemini(body, "m", [], stream=False)["reasoning_effort"] == word
+    assert chat_of_gemini(body, "m", Losses(), stream=False)["reasoning_effort"] == word
 
 
 def test_words_for_effort_have_one_order() -> None:

@@ -13,6 +13,7 @@ from aisa.providers import anthropic, cohere, mistral
 from aisa.providers.shape import Target
 from aisa.providers.tasks import DIALECTS
 from aisa.testing.clock import run_virtual
+from aisa.wire.completions_door import COMPLETIONS_DOOR
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.origins import at_home
@@ -103,3 +104,30 @@ def test_a_bound_that_is_too_high_begins_with_the_clients_own_name(door: Any, di
         DIALECTS[dialect].to_upstream(request, Target("v", model, dialect))
     told = at_home(refused.value, request, dialect, ours=True).error
     assert (told.message.startswith(f"{name}: {MUCH} > 64000, "), told.param) == (True, name)
+
+
+@pytest.mark.parametrize(
+    ("door", "asked", "dropped", "changed"),
+    [
+        (GEMINI_DOOR, {**SPOKEN, "generationConfig": {"seed": 3, "temperature": 1.5}}, ["seed"], ["temperature=1"]),
+        (RESPONSES_DOOR, {**WRITTEN, "text": {"verbosity": "low"}, "temperature": 1.5}, ["text.verbosity"], ["temperature=1"]),
+        (
+            COMPLETIONS_DOOR,
+            {"model": "fast", "prompt": "Hi.", "seed": 3, "logprobs": 2, "max_tokens": 0},
+            ["logprobs", "seed"],
+            ["max_tokens=1"],
+        ),
+    ],
+)
+def test_what_was_left_out_or_moved_is_named_so_too(door: Any, asked: dict[str, Any], dropped: list[str], changed: list[str]) -> None:
+    """[fault P1] In the answer's headers."""
+    content = [{"type": "text", "text": "Hello."}]
+    answer = {"id": "m", "type": "message", "role": "assistant", "model": "x", "content": content, "stop_reason": "end_turn"}
+    script = Script([json.dumps({**answer, "usage": {"input_tokens": 1, "output_tokens": 1}}).encode()], headers={})
+    rig = Rig(ScriptedUpstream(script), vendor={"dialect": "anthropic"}, unsupported="drop")
+    client = MemoryClient()
+    run_virtual(rig.call(client, json.dumps(asked).encode(), door=door))
+    own = "generationConfig." if door is GEMINI_DOOR else ""
+    assert client.status == 200
+    assert sorted(client.headers["x-aisa-dropped-params"].split(", ")) == [own + name for name in dropped]
+    assert client.headers["x-aisa-changed-params"].split(", ") == [own + name for name in changed]

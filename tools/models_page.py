@@ -17,7 +17,8 @@ OPENING = """\
 What is known here of models, and what becomes of a request that asks of one what it does not take. What is not known its vendor judges.
 
 - A parameter that the model does not have is `422 unsupported_parameter`, which names it and the class of models, after the other targets
-  were asked. With `unsupported: drop` in the model's entry it is left out, and `x-aisa-dropped-params` in the answer names it.
+  were asked. With `unsupported: drop` in the model's entry it is left out, and `x-aisa-dropped-params` in the answer names it, as
+  its client calls it.
 - A parameter whose value the model cannot take is moved to the nearest that it takes, and `x-aisa-changed-params` says so:
   `temperature=1, reasoning_effort=low`. With `unsupported: refuse_values` that is 422, too.
 - `max_tokens` and `max_completion_tokens` are exchanged where a model knows one of them, `developer` becomes `system` where a vendor is not

@@ -43,6 +43,7 @@ from aisa.timers import Timers
 from aisa.traffic import TargetTry
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder, Request
+from aisa.wire.origins import named
 from aisa.wire.port import Client, HeaderList
 
 ANSWER_PER_IDLE = 10  # a document shows no tokens while it is made; ten times the timeouts for one token, 600 s by default
@@ -189,9 +190,9 @@ class CallContext:
         if self.served is not None:
             headers += (("x-aisa-served-by", self.served.shown), ("x-aisa-attempts", str(self.life.attempts)))
         if self.dropped:
-            headers.append(("x-aisa-dropped-params", ", ".join(self.dropped)))
+            headers.append(("x-aisa-dropped-params", named(self.dropped, self.request)))
         if self.changed:
-            headers.append(("x-aisa-changed-params", ", ".join(self.changed)))
+            headers.append(("x-aisa-changed-params", named(self.changed, self.request)))
         if self._choices > 1 and self.choices_missing:
             headers.append(("x-aisa-missing-choices", str(self.choices_missing)))
         return headers

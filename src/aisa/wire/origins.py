@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from aisa.errors import ApiError, UpstreamFailed
@@ -95,6 +95,13 @@ def at_home(failed: UpstreamFailed, request: object, dialect: str, *, ours: bool
             error = asked.told_at_home(error) if ours else in_own_names(asked.placed(error), asked.own_names)
     failed.error = error if asked is None else asked.as_sent(error)
     return failed
+
+
+def named(members: Sequence[str], request: object) -> str:
+    """Return a list of members of a chat completion, some with their values, by the names that the client of the request knows them by."""
+    names: Mapping[str, str] = request.own_names if isinstance(request, Translated) else {}
+    parted = [member.partition("=") for member in members]
+    return ", ".join(dict.fromkeys([f"{names.get(name, name)}{equals}{value}" for name, equals, value in parted]))
 
 
 def with_places(error: ApiError, pattern: re.Pattern[str], place: Callable[[re.Match[str]], str]) -> ApiError:

@@ -206,9 +206,9 @@ def test_a_call_that_a_second_target_saved_is_to_be_looked_at() -> None:
     ("fact", "said"),
     [
         (Draining(30.0, 0), "draining: 0 calls in flight, 30 s at most"),
-        (Draining(30.0, 1), "draining: 1 call in flight, 30 s at most; a second Ctrl-C or SIGTERM cuts it"),
-        (Draining(30.0, 2), "draining: 2 calls in flight, 30 s at most; a second Ctrl-C or SIGTERM cuts them"),
-        (Draining(30.0), "draining: no new calls, 30 s at most; a second Ctrl-C or SIGTERM cuts them"),
+        (Draining(30.0, 1), "draining: 1 call in flight, 30 s at most; a second Ctrl-C or SIGTERM leaves at once, as a crash does"),
+        (Draining(30.0, 2), "draining: 2 calls in flight, 30 s at most; a second Ctrl-C or SIGTERM leaves at once, as a crash does"),
+        (Draining(30.0), "draining: no new calls, 30 s at most; a second Ctrl-C or SIGTERM leaves at once, as a crash does"),
         (CrashSettled(1, 1, 0), "1 call that a crash had cut is settled: 1 output token, 0 US dollars"),
         (CrashSettled(2, 3, 0), "2 calls that a crash had cut are settled: 3 output tokens, 0 US dollars"),
         (Stopped(1), "stopped; 1 call stays in the journal until the database takes it"),

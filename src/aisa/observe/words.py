@@ -150,7 +150,7 @@ def server_in_words(fact: LifeOfServer) -> str:
             return f"not ready any more: connections are accepted for {fact.seconds:g} s more, for one answer each"
         case Draining():
             calls = "no new calls" if fact.calls is None else f"{fact.calls} call{'' if fact.calls == 1 else 's'} in flight"
-            cut = "" if fact.calls == 0 else f"; a second Ctrl-C or SIGTERM cuts {'it' if fact.calls == 1 else 'them'}"
+            cut = "" if fact.calls == 0 else "; a second Ctrl-C or SIGTERM leaves at once, as a crash does"
             return f"draining: {calls}, {fact.seconds:g} s at most{cut}"
         case Stopped():
             left = fact.calls_in_journal

@@ -174,6 +174,16 @@ def test_what_parts_have_used_of_a_kind_adds_up_where_either_says_so(told: tuple
     assert (row.billed.input_tokens, row.billed.input_audio_tokens) == (20, 6 * sum(told))
 
 
+def test_what_a_later_part_rests_on_stands_in_the_whole_text() -> None:
+    """Offsets begin anew in each part, and Google leaves one out that is zero: it was the beginning of the whole answer then."""
+    cited = json.loads(part("two").removeprefix(b"data: "))
+    cited["candidates"][0]["citationMetadata"] = {"citations": [{"endIndex": 3, "uri": "https://a.example"}]}
+    client, _ = made(ScriptedUpstream(script(part("one ", "CONTINUATION", "t1")), script(b"data: " + json.dumps(cited).encode() + b"\n\n")))
+    deltas = [choice["delta"] for told in events_of(client.body) if isinstance(told, dict) for choice in told["choices"]]
+    [note] = [note for delta in deltas for note in delta.get("annotations", [])]
+    assert (note["url_citation"]["start_index"], note["url_citation"]["end_index"]) == (4, 7)
+
+
 def test_a_vendor_is_not_asked_for_ever() -> None:
     """An answer has so many parts at most, whatever the vendor says."""
     vendor = ScriptedUpstream(*[script(part("x", "CONTINUATION", f"t{number}")) for number in range(CONTINUATIONS_MAX + 5)])

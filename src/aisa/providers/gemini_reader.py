@@ -264,7 +264,7 @@ class GeminiReader:
 
     def _citation(self, source: Tree, begin: object, end: object) -> Tree:
         """Write a citation as chat completions do."""
-        begin, end = (self._before + value if type(value) is int else 0 for value in (begin, end))
+        begin, end = (self._before + (value if type(value) is int else 0) for value in (begin, end))
         title = text_or_none(source.get("title")) or ""
         return {"url": source.get("uri"), "title": title, "start_index": begin, "end_index": end}
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from aisa.admission.rules import VendorLimit
-from aisa.config.limits import Limits, Tier, known_tiers
+from aisa.config.limits import AccountRates, Limits, known_tiers
 from aisa.edge.admin_route import Answering, Asked, Listed, Result, look, number
 from aisa.edge.model_view import ModelShown, model_shown, models_shown
 from aisa.edge.routes import Route
@@ -72,8 +72,13 @@ class ModelList(Listed[ModelShown], frozen=True, kw_only=True):
     free_vendors: tuple[str, ...]
 
 
-class TierShown(Tier, frozen=True, kw_only=True):
+class TierShown(msgspec.Struct, frozen=True):
     """How much each key of an account in a tier may ask, and the account in all; null is as much as it likes."""
+
+    rpm: int | None
+    tpm: int | None
+    concurrency: int | None
+    account: AccountRates
 
 
 class LimitsShown(msgspec.Struct, frozen=True):
@@ -134,7 +139,7 @@ class ViewRoutes:
 
     def _shown_limits(self, _asked: Asked) -> Result:
         limits = self._limits()
-        tiers = {name: TierShown(**msgspec.structs.asdict(tier)) for name, tier in known_tiers(limits).items()}
+        tiers = {name: msgspec.convert(tier, TierShown, from_attributes=True) for name, tier in known_tiers(limits).items()}
         return 200, LimitsShown(limits.default_tier, tiers, dict(self._tiers))
 
     def _shown_changes(self, asked: Asked) -> Result:

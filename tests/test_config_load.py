@@ -66,6 +66,19 @@ def test_command_line_wins_over_environment_over_file(tmp_path: Path) -> None:
     assert result.origins["server.data_dir"] == "command line"
 
 
+@pytest.mark.parametrize(("environment", "flags"), [({}, {"server__port": 8000}), ({"PORT": "8000"}, {})])
+def test_what_is_wrong_in_the_file_is_told_though_something_else_counts(
+    tmp_path: Path, environment: dict[str, str], flags: dict[str, int]
+) -> None:
+    """[issue 13] It passed a start and a reload, and stopped the next start that was told less."""
+    with pytest.raises(ConfigErrors) as refused:
+        loaded(tmp_path, "server:\n  port: eighty\n", environment, **flags)
+    [problem] = refused.value.problems
+    assert problem.where.startswith("server.port (")
+    assert problem.where.endswith("line 2)")
+    assert loaded(tmp_path, "server:\n  port: 80\n", environment, **flags).config.server.port == 8000
+
+
 def test_every_kind_of_value_is_taken(tmp_path: Path) -> None:
     """One configuration that sets something of each type comes out as written."""
     text = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -78,6 +78,8 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
             document.report((), f"There is a file {OTHER_PATH} here, but the name that is looked for is {DEFAULT_PATH}.", remedy)
         else:
             notes.append(Problem(OTHER_PATH, f"It is not read, as {DEFAULT_PATH} stands beside it.", "Keep one of the two."))
+    told = {setting for variable, setting in VARIABLES.items() if environment.get(variable)}
+    wrong = _wrong_beneath(document, {*told, *(setting for setting, value in overrides.items() if value is not None)})
     for variable, setting in VARIABLES.items():
         if environment.get(variable):
             _override(document, setting, environment[variable], origin=f"{variable} in the environment")
@@ -85,6 +87,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     for setting, value in overrides.items():
         if value is not None:
             _override(document, setting, value, origin="command line")
+    document.origins |= wrong
     config = cast("Config", _Builder(document).section(Config, document.values, Place((), "")))  # never UNSET: it requires nothing
     vendors = known_vendors(config, document, environment, nearby=nearby)
     config = _complete(msgspec.structs.replace(config, vendors=vendors), document, notes=notes)
@@ -105,6 +108,22 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     if document.found:
         raise document.errors(config)
     return Loaded(config, {".".join(way): origin for way, origin in document.origins.items()}, named, tuple(notes))
+
+
+def _wrong_beneath(document: Document, settings: Collection[str]) -> dict[Way, str]:
+    """Report what is wrong in a file with settings that something else is told for, and return where that is.
+
+    It counts for nothing now, and for the next start that is told less: a file with such a setting is no good one.
+    """
+    wrong: dict[Way, str] = {}
+    for section, name in sorted((section, name) for section, _, name in (setting.partition(".") for setting in settings)):
+        values = document.values.get(section)
+        if isinstance(values, dict) and name in values:
+            found, inner = len(document.found), Place((), "").field(section).field(name)
+            _Builder(document).build(hints(hints(Config)[section])[name], cast("dict[str, object]", values)[name], inner)
+            if len(document.found) > found:
+                wrong[section, name] = document.origins[section, name]
+    return wrong
 
 
 def _override(document: Document, setting: str, value: object, *, origin: str) -> None:

@@ -28,6 +28,12 @@ DOORS: Rows = {
             "messages_content:that_a_tool_failed_reaches_models_whose_dialect_says_so"
         ),
         "what only Anthropic can be asked": ("messages_content:what_only_anthropic_can_be_asked_is_refused_to_others_and_never_left_out"),
+        "tools, choices and texts that cannot be read": (
+            "messages_content:a_clients_own_tool_that_cannot_be_read_is_refused_and_never_left_out "
+            "messages_content:a_tool_written_for_another_api_is_told_whose_form_it_is "
+            "messages_content:whatever_version_of_a_tool_anthropic_runs_is_left_out "
+            "messages_content:what_says_how_to_answer_and_cannot_be_read_is_refused_by_its_place"
+        ),
         "signatures come back unchanged": (
             "messages_door:a_seal_of_this_accounts_is_the_thinking_that_it_stands_for_to_anthropic "
             "messages_door:thinking_that_is_not_this_accounts_is_left_out_for_anthropic "

@@ -182,6 +182,88 @@ def test_what_only_anthropic_can_be_asked_is_refused_to_others_and_never_left_ou
     assert MESSAGES_DOOR.content(asked).text_bytes >= 0
 
 
+UNREAD_TOOLS: list[tuple[Json, str]] = [
+    ({}, "input_schema"),
+    ({"name": "look"}, "input_schema"),
+    ({"name": "look", "type": "custom", "input_schema": None}, "input_schema"),
+    ({"name": "look", "input_schema": "object"}, "input_schema"),
+    ({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}, "input_schema"),
+    ({"type": "function", "name": "look", "parameters": {"type": "object"}}, "input_schema"),
+    ({"functionDeclarations": [{"name": "look"}]}, "input_schema"),
+    ({"type": "gadget", "name": "look"}, "type"),
+    ({"type": 3, "name": "look"}, "type"),
+    ({**LOOK, "description": ["Looks."]}, "description"),
+    ({**LOOK, "strict": "yes"}, "strict"),
+]
+
+
+@pytest.mark.parametrize(("tool", "member"), UNREAD_TOOLS)
+@pytest.mark.parametrize("beside", [[], [{**LOOK, "name": "see"}], [SEARCH]])
+def test_a_clients_own_tool_that_cannot_be_read_is_refused_and_never_left_out(tool: Json, member: str, beside: list[Json]) -> None:
+    """[fault S21] It was dropped without a word, and the client waited for calls. Anthropic gets it as it is, and judges."""
+    asked = request(tools=[*beside, tool])
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(asked, OTHER)
+    error = failed.value.error
+    assert (error.status, error.code, error.param) == (422, "unsupported_parameter", f"tools[{len(beside)}].{member}")
+    assert member not in ("input_schema", "type") or "wants `name` and `input_schema`" in error.message
+    assert json.loads(anthropic.to_upstream(asked, OWN).body)["tools"] == [*beside, tool]
+
+
+def test_a_tool_written_for_another_api_is_told_whose_form_it_is() -> None:
+    """[fault S21] Who has moved here from chat completions sees what to change."""
+    for tool, words in ((UNREAD_TOOLS[4][0], "chat completions"), (UNREAD_TOOLS[5][0], "Responses"), (UNREAD_TOOLS[6][0], "Gemini")):
+        with pytest.raises(UpstreamFailed, match=words):
+            openai.to_upstream(request(tools=[tool]), OTHER)
+
+
+@pytest.mark.parametrize("kind", ["web_search_20250305", "web_fetch_20250910", "tool_search_tool_bm25", "mcp_toolset", "advisor_20260301"])
+def test_whatever_version_of_a_tool_anthropic_runs_is_left_out(kind: str) -> None:
+    """Those that are not known here yet, too."""
+    assert "tools" not in sent(request(tools=[{"type": kind, "name": "x"}]))
+
+
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"tool_choice": "x"}, "tool_choice"),
+        ({"tool_choice": "any"}, "tool_choice"),
+        ({"tool_choice": ["any"]}, "tool_choice"),
+        ({"tool_choice": {"type": "required"}}, "tool_choice.type"),
+        ({"tool_choice": {"type": ["any"]}}, "tool_choice.type"),
+        ({"tool_choice": {}}, "tool_choice.type"),
+        ({"tool_choice": {"type": "auto", "disable_parallel_tool_use": "yes"}}, "tool_choice.disable_parallel_tool_use"),
+        ({"thinking": "x"}, "thinking"),
+        ({"thinking": True}, "thinking"),
+        ({"thinking": {"type": "on"}}, "thinking.type"),
+        ({"thinking": {"budget_tokens": 2_000}}, "thinking.type"),
+        ({"thinking": {"type": "enabled", "budget_tokens": "many"}}, "thinking.budget_tokens"),
+        ({"output_config": {"effort": 3}}, "output_config.effort"),
+        ({"output_config": {"format": "json"}}, "output_config.format"),
+        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format"),
+        ({"output_format": {"type": "json_schema", "schema": "x"}}, "output_format"),
+        ({"system": [{}]}, "system[0].text"),
+        ({"system": [{"type": "text", "text": "Be brief."}, {"type": "text", "text": 3}]}, "system[1].text"),
+        ({"system": [{"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}]}, "system[0].type"),
+        ({"messages": [{"role": "system", "content": [{}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "assistant", "content": [{"type": "text", "text": None}]}]}, "messages[0].content[0].text"),
+        (
+            {"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "look", "input": "{}"}]}]},
+            "messages[0].content[0].input",
+        ),
+    ],
+)
+def test_what_says_how_to_answer_and_cannot_be_read_is_refused_by_its_place(members: Json, param: str) -> None:
+    """[fault S21] It was ignored, and the answer was another than was asked for. Anthropic gets it as it is."""
+    asked = request(**{"tools": [LOOK], **members})
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(asked, OTHER)
+    assert (failed.value.error.status, failed.value.error.param) == (422, param)
+    passed = json.loads(anthropic.to_upstream(asked, OWN).body)
+    assert {name: passed[name] for name in members} == members
+
+
 @pytest.mark.parametrize(
     "block",
     [

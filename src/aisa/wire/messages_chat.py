@@ -6,12 +6,15 @@ and is told as a loss.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import msgspec
 
 from aisa.errors import ApiError
 from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.losses import SHOWN_BELOW, Loss, Losses
-from aisa.wire.messages_content import blocks_in, is_summary, parts_in, parts_of, texts_in
+from aisa.wire.messages_content import SHOWN_CHARACTERS_MAX, blocks_in, is_summary, no_text, parts_in, parts_of, texts_in, unread_texts
 from aisa.wire.messages_marks import MARK, mark_in, mark_of_texts, marked_texts, put_mark
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
@@ -24,6 +27,17 @@ REMOVAL = "tool_removal"
 CHANGES = ("tool_addition", REMOVAL)  # blocks that change which tools are offered from there on
 #: How the types of tools begin that only Anthropic's models know and the client runs: without them it waits for calls that never come.
 CLIENTS_OWN = ("bash_", "text_editor_", "computer_", "browser_", "memory_")
+#: The types of tools that Anthropic runs, which are left out: they have a version behind them, but for those of tools that are
+#: found or connected.
+OF_ANTHROPIC = re.compile(r".+_[0-9]+|mcp_toolset|tool_search_tool_\w+")
+TOOL = 'The Messages API wants `name` and `input_schema` beside each other: {"name": "...", "input_schema": {"type": "object"}}.'
+#: What other APIs have in the place of an `input_schema`.
+OF_OTHERS = {"function": "chat completions", "parameters": "the Responses API", "functionDeclarations": "Gemini's API"}
+MANNERS = ("enabled", "disabled", "adaptive")  # of thinking
+YES_OR_NO = "true or false"
+TOOL_CHOICE = 'It is an object whose `type` is auto, any, tool or none, as {"type": "any"}.'
+THINKING = 'It is an object whose `type` is enabled, disabled or adaptive, as {"type": "enabled", "budget_tokens": 2048}.'
+FORMAT = 'It is {"type": "json_schema", "schema": {...}}.'
 
 
 def as_chat_fields(request: Tree, losses: Losses, *, marked: bool = False) -> Tree:
@@ -40,6 +54,7 @@ def as_chat_fields(request: Tree, losses: Losses, *, marked: bool = False) -> Tr
         chat["max_completion_tokens"] = bound
     if chat.get("service_tier") == "standard_only":
         chat["service_tier"] = "default"
+    losses += unread_texts(request.get("system"), "system")
     messages = losses.came(instructions(request.get("system"), BILLING, marked=marked), "system")
     said = trees_in(request.get("messages"))
     for place in range(last_summary(said), len(said)):
@@ -52,6 +67,7 @@ def as_chat_fields(request: Tree, losses: Losses, *, marked: bool = False) -> Tr
     if is_list(stops) and stops:
         chat["stop"] = stops
     chat |= tools_of(request, losses, marked=marked)
+    losses += unread(request)
     config = as_tree(request.get("output_config"))
     effort = text_or_none(config.get("effort")) or effort_in(as_tree(request.get("thinking")))
     if effort is not None:
@@ -60,6 +76,30 @@ def as_chat_fields(request: Tree, losses: Losses, *, marked: bool = False) -> Tr
     if is_tree(schema):
         chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     return chat
+
+
+def unread(request: Tree) -> Iterator[Loss]:
+    """Yield what is lost of the members that say how to think, to choose a tool and to answer, as nobody can read it."""
+    thinking, choice, config = [as_tree(request.get(name)) for name in ("thinking", "tool_choice", "output_config")]
+    for name, known, right in (("thinking", MANNERS, THINKING), ("tool_choice", (*CHOICES, "tool"), TOOL_CHOICE)):
+        given = request.get(name)
+        if given is not None and as_tree(given).get("type") not in known:
+            param = f"{name}.type" if is_tree(given) else name
+            yield Loss(param, f"'{param}' says nothing that is known here. {right}")
+    for param, form in (("output_config.format", config.get("format")), ("output_format", request.get("output_format"))):
+        if form is not None and not is_tree(as_tree(form).get("schema")):
+            yield Loss(param, f"'{param}' has no schema. {FORMAT}")
+    members: tuple[tuple[str, object, type[object], str], ...] = (
+        ("thinking.budget_tokens", thinking.get("budget_tokens"), int, "a whole number of tokens"),
+        ("tool_choice.disable_parallel_tool_use", choice.get("disable_parallel_tool_use"), bool, YES_OR_NO),
+        ("output_config.effort", config.get("effort"), str, 'a word, such as "low"'),
+    )
+    yield from [Loss(param, f"'{param}' must be {right}.") for param, value, kind, right in members if not is_of(value, kind)]
+
+
+def is_of(value: object, kind: type[object]) -> bool:
+    """Tell whether a value is absent or of a type."""
+    return value is None or (isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool))
 
 
 def instructions(content: object, left_out: str = "", *, marked: bool) -> list[Tree]:
@@ -92,12 +132,10 @@ def tools_of(request: Tree, losses: Losses, *, marked: bool) -> Tree:
     """Return the tools that the client runs, and how one of them is to be chosen; those that Anthropic runs are left out."""
     functions: list[Tree] = []
     for param, tool in offered_in(request):
-        kind = str(tool.get("type") or "")
         if is_tree(tool.get("input_schema")):
-            functions += losses.came([function_of(tool)], param)
-        elif kind.startswith(CLIENTS_OWN):
-            what = f"The tool '{kind[:64]}' is known to Anthropic's models alone. Offer it with a name and an `input_schema` of its own."
-            losses.append(Loss(f"{param}.type", what))
+            functions += losses.came([function_of(tool, param, losses)], param)
+        elif (loss := lost_with(tool, param)) is not None:
+            losses.append(loss)
         if marked:
             put_mark(functions, tool)
     choice = as_tree(request.get("tool_choice"))
@@ -144,13 +182,37 @@ def name_in(tool: Tree, param: str) -> str | None:
     raise ApiError("invalid_parameter_type", f"'{param}.name' must be a string.", param=f"{param}.name")
 
 
-def function_of(tool: Tree) -> Tree:
+def lost_with(tool: Tree, param: str) -> Loss | None:
+    """Return what is lost without a tool that has no schema: nothing if Anthropic runs it, else a tool that the client has offered."""
+    kind = tool.get("type")
+    if isinstance(kind, str):
+        if kind.startswith(CLIENTS_OWN):
+            what = f"The tool '{kind[:64]}' is known to Anthropic's models alone. Offer it with a name and an `input_schema` of its own."
+            return Loss(f"{param}.type", what)
+        if OF_ANTHROPIC.fullmatch(kind):
+            return None
+    place = f"{param}.input_schema"
+    if tool.get("input_schema") is not None:
+        return Loss(place, f"'{place}' must be an object, the JSON Schema of what the tool takes. {TOOL}")
+    others = next((api for name, api in OF_OTHERS.items() if name in tool), None)
+    if others is not None:
+        return Loss(place, f"The tool at '{param}' is written as in {others}. {TOOL}")
+    if kind is None or kind == "custom":
+        return Loss(place, f"The tool at '{param}' has no `input_schema`. {TOOL}")
+    what = f"The tool at '{param}' has no `input_schema`, and '{str(kind)[:SHOWN_CHARACTERS_MAX]}' is no type that is known here."
+    return Loss(f"{param}.type", f"{what} {TOOL}")
+
+
+def function_of(tool: Tree, param: str, losses: Losses) -> Tree:
     """Write a tool of the client's."""
     function: Tree = {"name": tool.get("name"), "parameters": tool.get("input_schema")}
     if isinstance(tool.get("description"), str):
         function["description"] = tool["description"]
     if tool.get("strict") is True:
         function["strict"] = True
+    for name, kind, right in (("description", str, "a text"), ("strict", bool, YES_OR_NO)):
+        if not is_of(tool.get(name), kind):
+            losses.append(Loss(f"{param}.{name}", f"'{param}.{name}' must be {right}."))
     return {"type": "function", "function": function}
 
 
@@ -171,8 +233,10 @@ def said_in(message: Tree, param: str, losses: Losses, *, marked: bool) -> list[
     """Return the messages that one is: results of tools each for itself, before what is said beside them."""
     role, content = message.get("role"), message.get("content")
     if role == "assistant":
+        losses += unread_calls(content, param)
         return spoken(content, marked=marked)
     if role != "user":
+        losses += unread_texts(content, param)
         return instructions(content, marked=marked)
     if isinstance(content, str):
         return [{"role": "user", "content": content}]
@@ -218,6 +282,16 @@ def spoken(content: object, *, marked: bool) -> list[Tree]:
     if seals:
         said[MEMBER] = [detail(seal, index) for index, seal in enumerate(seals)]
     return [said] if texts or calls else []
+
+
+def unread_calls(content: object, param: str) -> Iterator[Loss]:
+    """Yield what is lost of what the model said: texts that are none, and calls with an input that nobody can read."""
+    for place, block in enumerate(trees_in(content)):
+        at, given = f"{param}[{place}]", block.get("input")
+        if block.get("type") in (None, "text"):
+            yield from no_text(block, at)
+        elif block.get("type") == "tool_use" and given not in (None, "") and not is_tree(given):
+            yield Loss(f"{at}.input", f"'{at}.input' must be an object, what the tool was called with.")
 
 
 def encoded(value: object) -> str:

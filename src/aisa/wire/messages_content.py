@@ -5,7 +5,7 @@ Blocks that only tell what Anthropic's own tools did are left out. What the mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from aisa.wire.addresses import is_web_address
 from aisa.wire.losses import Loss, Losses
@@ -22,6 +22,8 @@ SHOWN_BY_ANTHROPIC = {
 TOLD_ANYWAY = frozenset("thinking redacted_thinking tool_addition tool_removal fallback mcp_tool_listing".split())
 #: How the names of blocks end that tell what tools did which Anthropic runs.
 OF_SERVERS = ("server_tool_use", "mcp_tool_use", "_tool_result")
+SHOWN = ("image", "document", "search_result")
+TEXT_BLOCK = 'Send {"type": "text", "text": "..."}.'
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
 
 
@@ -32,6 +34,21 @@ def texts_in(content: object) -> list[str]:
     return [
         text for block in trees_in(content) if (text := text_or_none(block.get("content" if is_summary(block) else "text"))) is not None
     ]
+
+
+def unread_texts(content: object, param: str) -> Iterator[Loss]:
+    """Yield what is lost of a content that only has texts, as what a system says: texts that are none, and what is shown."""
+    for place, block in enumerate(trees_in(content)):
+        kind, at = block.get("type"), f"{param}[{place}]"
+        if kind in SHOWN:
+            yield Loss(f"{at}.type", f"The block '{kind}' at '{at}' can be shown in a message with the role 'user' alone.")
+        elif kind in (None, "text"):
+            yield from no_text(block, at)
+
+
+def no_text(block: Tree, param: str) -> list[Loss]:
+    """Return what is lost of a block that was to have a text: nothing if it does."""
+    return [] if isinstance(block.get("text"), str) else [Loss(f"{param}.text", f"The block at '{param}' has no text. {TEXT_BLOCK}")]
 
 
 def is_summary(block: Tree) -> bool:
@@ -64,6 +81,7 @@ def parts_in(block: Tree, param: str, losses: Losses) -> list[Tree]:
     """Return the parts that one block comes to; none for what chat completions have no part for."""
     match block.get("type"):
         case "text":
+            losses += no_text(block, param)
             return texts([block.get("text")])
         case "image":
             return picture(block, param, losses)

@@ -304,3 +304,15 @@ def test_what_fails_behind_a_finish_without_a_report_is_a_failure(behind: str) -
     decoder.feed(event(answer) + BEHIND[behind])
     decoder.end()
     assert decoder.failure is not None
+
+
+@pytest.mark.parametrize("protocol", [CHAT_DOOR.protocol, "gemini"])
+def test_a_finish_that_nobody_knows_and_a_report_without_an_answer_are_a_failure_once(protocol: str) -> None:
+    """[fault W3] Its end was taken for one that had told everything: the call was neither done nor failed, and its vendor asked again."""
+    nothing = {"candidates": [{"finishReason": "WEARY", "index": 0}], "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5}}
+    chat, target = parse_chat(body(stream=True)), Target("acme", "m-1", "gemini")
+    decoder = DIALECTS["gemini"].decoder(chat, target, call_id="c", created=1, protocol=protocol)
+    decoder.feed(event(nothing))
+    decoder.end()
+    assert decoder.failure is not None
+    assert not decoder.done

@@ -134,7 +134,7 @@ class TypedDecoder:
         try:
             parts = self._closed()
         except VendorError as error:
-            self._fail(blame_for(error, self._target))
+            self.failure = blame_for(error, self._target)  # whatever was reported of it: this is no answer
             return []
         self.done = True
         self._learn()

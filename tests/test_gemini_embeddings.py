@@ -96,10 +96,17 @@ def test_what_a_vector_is_for_goes_to_who_knows_the_word(written: Json) -> None:
         ({"requests": [request("a")], "Requests": []}, "requests"),
         ({"requests": [request("a", OutputDimensionality=2)]}, "requests[0].outputDimensionality"),
         ({"requests": [request("a", taskType="x", task_type="y")]}, "requests.taskType"),
+        ({"requests": 3}, "requests"),
+        ({"requests": [request("a"), "b"]}, "requests[1]"),
+        ({"requests": [{"content": "a"}]}, "requests[0].content"),
+        ({"requests": [{"content": {"parts": [{"text": "a"}, "b"]}}]}, "requests[0].content.parts"),
+        ({"requests": [request("a", embedContentConfig="x")]}, "requests[0].embedContentConfig"),
+        ({"requests": [request("a", taskType=3)]}, "requests[0].taskType"),
+        ({"requests": [request("a", outputDimensionality="x")]}, "requests[0].outputDimensionality"),
     ],
 )
 def test_what_cannot_be_embedded_says_which_of_the_batch_it_is(asked: Json, param: str) -> None:
-    """Before anybody is asked."""
+    """Before anybody is asked. [fault S21] What was no request, or no part, was left out: the vectors were fewer, or of less."""
     with pytest.raises(ApiError) as refusal:
         GeminiEmbeddingsDoor("fast", batch=True).read(json.dumps(asked).encode())
     assert refusal.value.param == param

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.wire import gemini_types
 from aisa.wire.chat import ChatRequest
 from aisa.wire.gemini_chat import chat_tree
 from aisa.wire.gemini_names import check_names, list_at, member, tree_in, trees_at
+from aisa.wire.gemini_types import check_types
 from aisa.wire.losses import Losses, Traced, refuse_any
 from aisa.wire.members import Shape
 from aisa.wire.origins import Translated
@@ -132,4 +134,5 @@ def parse_gemini(body: bytes, model: str, *, stream: bool) -> GeminiRequest:
     """Return the request in a body. Raises ApiError as `parse_chat` does."""
     tree = parse_object(body)
     check_names(tree, REQUEST)
+    check_types(tree, gemini_types.REQUEST)
     return GeminiRequest(tree, body, model, stream=stream)

@@ -17,6 +17,7 @@ from aisa.errors import ApiError
 from aisa.wire.addresses import is_web_address
 from aisa.wire.gemini_config import answer_as, json_schema
 from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
+from aisa.wire.gemini_types import PART, check_types
 from aisa.wire.losses import Loss, Losses
 from aisa.wire.reasoning_details import BETWEEN_SEALS, MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
@@ -34,6 +35,11 @@ OF_GOOGLE = re.compile(r"gs://|https://generativelanguage\.googleapis\.com/[^?]*
 ASKING = (None, "user", "function", "tool")
 #: Tools of Google's whose calls a client runs, or without which a model does not see what it is to answer by.
 NEEDED = ("computerUse", "fileSearch", "retrieval")
+#: All others that are known.
+DISPENSABLE = ("googleSearch", "googleSearchRetrieval", "googleMaps", "codeExecution", "urlContext", "enterpriseWebSearch", "mcpServers")
+DECLARED = 'A function goes into `functionDeclarations`: {"functionDeclarations": [{"name": "...", "parameters": {"type": "object"}}]}.'
+MODES = ("", "MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED")
+MODE = "toolConfig.functionCallingConfig.mode"
 
 
 def messages_of(tree: Tree, losses: Losses) -> list[Tree]:
@@ -45,7 +51,7 @@ def messages_of(tree: Tree, losses: Losses) -> list[Tree]:
         contents = [{"role": "user", "parts": [{"text": contents}]}]
     if not (is_list(contents) or is_tree(contents)):
         raise ApiError("invalid_parameter_type", "Invalid type for 'contents': expected an array of contents.", param="contents")
-    messages = losses.came(list(instructions(member(tree, "systemInstruction"))), "systemInstruction")
+    messages = losses.came(list(instructions(member(tree, "systemInstruction"), losses)), "systemInstruction")
     pending: list[tuple[str, str]] = []  # calls that have no result yet, as id and name
     shows = False
     for place, content in enumerate(contents if is_list(contents) else [contents]):
@@ -77,15 +83,22 @@ def parts_in(content: Tree, param: str) -> list[Tree]:
     parts = given if is_list(given) else [] if given is None else [given]
     if not all(is_tree(part) for part in parts):
         raise ApiError("invalid_parameter_type", f"Invalid type for '{param}': each part is an object, as {{'text': ...}}.", param=param)
-    return [part for part in parts if is_tree(part)]
+    found = [part for part in parts if is_tree(part)]
+    for place, part in enumerate(found):
+        check_types(part, PART, f"{param}[{place}].")
+    return found
 
 
-def instructions(given: object) -> Iterator[Tree]:
-    """Yield the system's message, if there is one. Raises ApiError invalid_parameter_type."""
+def instructions(given: object, losses: Losses) -> Iterator[Tree]:
+    """Yield the system's message, if there is one; what is no text in it is added to `losses`. Raises ApiError invalid_parameter_type."""
     if not (given is None or isinstance(given, str) or (is_tree(given) and "parts" in given)):
         message = "Invalid type for 'systemInstruction': expected a content, an object with 'parts'."
         raise ApiError("invalid_parameter_type", message, param="systemInstruction")
-    parts = [{"text": given}] if isinstance(given, str) else trees_at(as_tree(given), "parts")
+    parts: list[Tree] = [{"text": given}] if isinstance(given, str) else parts_in(as_tree(given), "systemInstruction.parts")
+    for place, part in enumerate(parts):
+        if part.get("text") is None:
+            param = f"systemInstruction.parts[{place}]"
+            losses.append(Loss(param, f"The part at {param} has no text, and only Gemini may know what it says."))
     text = "\n".join([text for part in parts if (text := text_or_none(part.get("text")))])
     if text:
         yield {"role": "system", "content": text}
@@ -186,6 +199,8 @@ def tools_of(tree: Tree, losses: Losses) -> list[Tree]:
     for place, tool in enumerate(trees_at(tree, "tools")):
         needed = [name for name in NEEDED if member(tool, name) is not None]
         losses += [Loss(f"tools[{place}].{name}", f"The tool '{name}' is Gemini's alone. Leave it out, or ask Gemini.") for name in needed]
+        if tool and all(member(tool, name) is None for name in (*NEEDED, *DISPENSABLE, "functionDeclarations")):
+            losses.append(Loss(f"tools[{place}]", f"'tools[{place}]' is no tool that is known here. {DECLARED}"))
         for order, declared in enumerate(trees_at(tool, "functionDeclarations")):
             schema = member(declared, "parametersJsonSchema")
             if schema is None and member(declared, "parameters") is not None:
@@ -197,10 +212,19 @@ def tools_of(tree: Tree, losses: Losses) -> list[Tree]:
     return tools
 
 
+def calling(tree: Tree) -> Tree:
+    """Return what a request says of how functions are to be called."""
+    return tree_in(tree_in(tree, "toolConfig"), "functionCallingConfig")
+
+
+def mode_of(tree: Tree) -> str:
+    """Return the word for that, nothing if there is none."""
+    return str(member(calling(tree), "mode") or "").upper()
+
+
 def choice_of(tree: Tree) -> object:
     """Return how functions are to be called; None if nothing is said."""
-    config = tree_in(tree_in(tree, "toolConfig"), "functionCallingConfig")
-    mode = str(member(config, "mode") or "").upper()
+    config, mode = calling(tree), mode_of(tree)
     names = [name for name in list_at(config, "allowedFunctionNames") if isinstance(name, str)]
     if mode == "NONE":
         return "none"
@@ -219,6 +243,11 @@ def chat_tree(tree: Tree, model: str, losses: Losses, *, stream: bool) -> Tree:
             losses.append(Loss(name, f"'{name}' stands for {what} of Google's, which is not whom this is sent to."))
     chat: Tree = {"model": model, "messages": messages_of(tree, losses), "stream": stream}
     tools = tools_of(tree, losses)
+    mode = mode_of(tree)
+    if mode not in MODES:
+        losses.append(Loss(MODE, f"'{MODE}' is none that is known here. It is AUTO, ANY, NONE or VALIDATED."))
+    elif mode == "ANY" and not tools:
+        losses.append(Loss(MODE, f"'{MODE}' asks for a call, and there is no function in `tools`."))
     if tools:
         chat["tools"] = tools
         if (choice := choice_of(tree)) is not None:

@@ -30,6 +30,7 @@ SAME: dict[str, tuple[str, Kind]] = {
 }
 WORDS: dict[Kind, str] = {int: "a whole number", int | float: "a number", list: "an array", bool: "true or false"}
 JSON, ONE_OF = "application/json", "text/x.enum"
+CONFIG, THINKING = "generationConfig.", "generationConfig.thinkingConfig."  # where members stand
 DEPTH_MAX = 64  # of a schema; no JSON that we take is nested deeper
 
 
@@ -40,7 +41,7 @@ def answer_as(config: Tree, losses: Losses) -> Tree:
         chat.pop("top_logprobs", None)
     chat |= form_of(config, losses)
     thinking = tree_in(config, "thinkingConfig")
-    level, budget = member(thinking, "thinkingLevel"), member(thinking, "thinkingBudget")
+    level, budget = member(thinking, "thinkingLevel"), taken(thinking, "thinkingBudget", int, path=THINKING)
     if isinstance(level, str) and "UNSPECIFIED" not in level.upper():
         chat["reasoning_effort"] = level.lower()
     elif isinstance(budget, int) and budget >= 0:  # -1 leaves it to the model
@@ -52,8 +53,11 @@ def answer_as(config: Tree, losses: Losses) -> Tree:
     return chat
 
 
-def taken(config: Tree, name: str, kind: Kind) -> object:
-    """Return a member's value, None if it is absent. Numbers may be texts, and whole ones may have a point, as in all of Google's JSON."""
+def taken(config: Tree, name: str, kind: Kind, *, path: str = CONFIG) -> object:
+    """Return a member's value, None if it is absent; `path` leads to it.
+
+    Numbers may be texts, and whole ones may have a point, as in all of Google's JSON. Raises ApiError invalid_parameter_type.
+    """
     value = member(config, name)
     if isinstance(value, str) and kind not in (list, bool):
         value = number_in(value)
@@ -62,7 +66,7 @@ def taken(config: Tree, name: str, kind: Kind) -> object:
     if value is None and member(config, name) is None:
         return None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        param = f"generationConfig.{name}"
+        param = f"{path}{name}"
         raise ApiError("invalid_parameter_type", f"Invalid type for '{param}': expected {WORDS[kind]}.", param=param)
     return value
 

@@ -14,17 +14,21 @@ from aisa.wire.door import Encoder, Request
 from aisa.wire.embeddings import FLOAT, EmbeddingsRequest
 from aisa.wire.embeddings_door import own
 from aisa.wire.gemini import CONTENT
+from aisa.wire.gemini_chat import parts_in
+from aisa.wire.gemini_config import taken
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.gemini_events import error_tree
 from aisa.wire.gemini_names import check_names, member, tree_in, trees_at
+from aisa.wire.gemini_types import OBJECT, OBJECTS, Typed, check_types, texts
 from aisa.wire.lenient_json import encode
 from aisa.wire.members import Shape
 from aisa.wire.strict_json import parse_object
-from aisa.wire.trees import Tree, trees_in
+from aisa.wire.trees import Tree
 
 SETTINGS = "taskType task_type title outputDimensionality output_dimensionality autoTruncate auto_truncate"
 CONFIG = Shape(SETTINGS)
 REQUEST = Shape(f"model {SETTINGS}", content=CONTENT, embedContentConfig=CONFIG, embed_content_config=CONFIG)
+ASKED = {"content": Typed(OBJECT), "embedContentConfig": Typed(OBJECT, texts("taskType title")), **texts("taskType title")}
 BATCH = Shape("model", requests=REQUEST)
 
 
@@ -95,11 +99,12 @@ class GeminiEmbeddingsDoor(GeminiDoor):
         """Return the request in a body. Raises ApiError."""
         tree = parse_object(body)
         check_names(tree, BATCH if self._batch else REQUEST)
+        check_types(tree, {"requests": Typed(OBJECTS, ASKED)} if self._batch else ASKED)
         asked = trees_at(tree, "requests") if self._batch else [tree]
         if not asked:
             raise ApiError("missing_parameter", "'requests' needs at least one request.", param="requests")
-        settings = settings_of(asked[0])
-        if any(settings_of(each) != settings for each in asked):
+        settings, *others = [settings_of(each, f"requests[{place}]." if self._batch else "") for place, each in enumerate(asked)]
+        if any(each != settings for each in others):
             words = "All requests of a batch are made with one 'taskType' and one 'outputDimensionality'. Send those that differ apart."
             raise ApiError("invalid_request", words, param="requests")
         texts = [text_of(each, f"requests[{place}].content" if self._batch else "content") for place, each in enumerate(asked)]
@@ -117,17 +122,21 @@ class GeminiEmbeddingsDoor(GeminiDoor):
         return VectorsEncoder(batch=self._batch)
 
 
-def settings_of(asked: Tree) -> Tree:
-    """Return what one request says of its vector, in the words of our own embeddings. Newer clients say it in a member of its own."""
-    config = tree_in(asked, "embedContentConfig")
-    named = {"dimensions": "outputDimensionality", "input_type": "taskType"}
-    found = {name: value if (value := member(config, theirs)) is not None else member(asked, theirs) for name, theirs in named.items()}
-    return {name: value for name, value in found.items() if value is not None}
+def settings_of(asked: Tree, path: str) -> Tree:
+    """Return what one request says of its vector, in the words of our own embeddings. Newer clients say it in a member of its own.
+
+    `path` leads to the request. Raises ApiError invalid_parameter_type.
+    """
+    found: Tree = {}
+    for said, at in ((asked, path), (tree_in(asked, "embedContentConfig"), f"{path}embedContentConfig.")):
+        named = {"dimensions": taken(said, "outputDimensionality", int, path=at), "input_type": member(said, "taskType")}
+        found |= {name: value for name, value in named.items() if value is not None}
+    return found
 
 
 def text_of(asked: Tree, param: str) -> str:
     """Return the text of one request. Raises ApiError for what holds something else, or nothing."""
-    parts = trees_in(member(tree_in(asked, "content"), "parts"))
+    parts = parts_in(tree_in(asked, "content"), f"{param}.parts")
     texts = [text for part in parts if isinstance(text := part.get("text"), str)]
     if not texts or len(texts) != len(parts):
         raise ApiError(

@@ -19,10 +19,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from aisa.console.clients import CLIENTS
-from aisa.console.figures import changed_value, cost, dollars, duration, near, price, share, short_count, short_id
+from aisa.console.figures import changed_value, cost, dollars, duration, near, plotted, price, share, short_count, short_id
 from aisa.console.key_pages import terms
 from aisa.console.page import cookie_of
 from aisa.console.sessions import LINK_SECONDS, SESSION_SECONDS, SESSIONS_MAX, Sessions
+from aisa.console.usage_pages import BY
 from aisa.edge.admin import OPERATOR
 from aisa.edge.admin_gate import WRONG_KEYS_MAX
 from aisa.keys.rules import READ, WRITE, AdminKey
@@ -475,6 +476,20 @@ def test_calls_that_run_are_followed_and_ended(tmp_path: Path, workers: int) -> 
 # The words on the pages
 
 
+def test_small_money_is_seen_on_every_page(at: Consoled, writer: Visitor) -> None:
+    """A billionth of a dollar is not nothing; no figure of a table is one of a machine's, such as `8.4e-05` or `13.1429`."""
+    at.server.aisa("accounts", "create", "small")
+    at.server.aisa("wallet", "top-up", "small", "0.000000001")
+    usage = [f"/usage/plots?by={by}" for by in BY]
+    for path in ("/accounts", "/accounts/small", "/accounts/acme", "/teams", "/vendors/sums", "/sums", *usage):
+        cells = re.findall(r"<(?:td|dd)[^>]*>(?:<[^>]*>)*([^<]+)", writer.ask(path).text)
+        odd = [cell for cell in cells if re.search(r"[0-9]e-|[0-9]{4,}\.|^[0-9]+\.[0-9]{3,}|\$0\.0{4}$", cell)]
+        assert cells
+        assert odd == [], path
+    assert writer.ask("/accounts").text.count("&lt;$0.000001") == 1
+    assert "&lt;$0.000001" in writer.ask("/accounts/small").text
+
+
 def test_figures_are_written_for_people() -> None:
     """With the digits that matter, and nothing as nothing."""
     assert [changed_value(*each) for each in ((400_000, "spend_cap"), (["a", "b"], "models"), (60, "rpm"), (0, "created_at"))] == [
@@ -486,9 +501,30 @@ def test_figures_are_written_for_people() -> None:
     assert [dollars(each) for each in (None, 0, 1_234_567_890_000, 12_345_678, 12_345, -2_000_000_000)] == [
         *("–", "$0.00", "$1,234.57", "$0.0123", "$0.000012", "−$2.00")
     ]
+    assert [each(amount) for each in (dollars, cost) for amount in (1, 499, -1, 302_000)] == [
+        *("<$0.000001", "<$0.000001", "−<$0.000001", "$0.000302"),
+        *("<$0.000001", "<$0.000001", "−<$0.000001", "$0.000302"),
+    ]
     assert [cost(1_500_000), cost(999_999_500), price(150_000_000), price(2_500_000_000), price(None)] == [
         *("$0.001500", "$1.000000", "$0.15", "$2.50", "–")
     ]
+    assert [price(0), price(1), price(1_234_567_890_123)] == ["$0.00", "$0.000000001", "$1,234.567890123"]
+    values = (
+        (8.4e-05, "$"),
+        (1e-09, "$"),
+        (12.5, "$"),
+        (13.1429, "%"),
+        (1.66667, "%"),
+        (0.25, "%"),
+        (0, "%"),
+        (484.298, "ms"),
+        (1e6, "tokens"),
+        (7, ""),
+    )
+    assert [plotted(*each) for each in values] == [
+        *("$0.000084", "<$0.000001", "$12.500000", "13.1 %", "1.7 %", "0.25 %", "0 %", "484 ms", "1,000,000", "7")
+    ]
+    assert [plotted(None, unit) for unit in ("$", "ms", "%", "tokens")] == ["–"] * 4
     assert [share(0, 0), share(0, 5), share(1, 3), share(1, 1_000), share(5, 5)] == ["–", "0 %", "33.3 %", "0.10 %", "100 %"]
     assert [duration(None), duration(80), duration(1_234), duration(240_000)] == ["–", "80 ms", "1.23 s", "4.0 min"]
     assert [short_count(9_999), short_count(12_345), short_count(4_560_000)] == ["9,999", "12.3k", "4.56M"]

@@ -26,7 +26,7 @@ from aisa.facts import (
     TargetHealth,
     VendorFailed,
 )
-from aisa.observe.columns import LOUD_SECONDS, TextLines
+from aisa.observe.columns import COST_WIDTH, LOUD_SECONDS, TextLines, cost_text
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
 from aisa.observe.log import JsonLines, json_line
 from aisa.observe.words import in_words
@@ -71,6 +71,19 @@ def test_a_call_is_one_line_with_its_cost_however_wide_the_terminal(width: int) 
     for said in (" 200 ", "laptop", "gpt-4.1", "1,234→340", "$0.005188", "2.41s", "01M8J6DZFBH9D"):
         assert said in line
     assert ("0.41s" in line) == (width >= 112)
+
+
+@pytest.mark.parametrize(
+    ("nanos", "said"),
+    [
+        *((1, "<$.000001"), (499, "<$.000001"), (500, "$0.000001"), (170_499, "$0.000170"), (170_500, "$0.000171")),
+        *((9_999_999_999, "$10.00000"), (12_345_678_000, "$12.34568"), (99_999_999_999, "$100.0000"), (1_234_567_890_000, "$1234.568")),
+    ],
+)
+def test_a_cost_has_as_many_decimals_as_there_is_room_for(nanos: int, said: str) -> None:
+    """[fault P13] Rounded as on every other page, halves up; what is too little for six decimals is not nothing."""
+    assert cost_text(nanos) == said
+    assert len(said) <= COST_WIDTH
 
 
 @pytest.mark.parametrize("width", [80, 140])

@@ -48,6 +48,18 @@ def divide_half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
+def rounded_dollars(nanos: Nanos, places: int, mark: str = "$") -> str:
+    """Write the size of an amount for people, with so many decimals, halves up: `$1,234.50`.
+
+    What would round to nothing and is something is less than the last decimal: `<$0.01`.
+    """
+    unit = 10**places
+    parts = divide_half_up(abs(nanos) * unit, NANOS_PER_DOLLAR)
+    less = "<" if nanos and not parts else ""
+    whole, rest = divmod(parts or len(less), unit)
+    return f"{less}{mark}{whole:,}.{rest:0{places}d}"
+
+
 def dollars_text(nanos: Nanos) -> str:
     """Write an amount as a JSON number in US dollars with no superfluous digits: 1250 -> `0.00000125`."""
     if 0 < nanos < NANOS_PER_DOLLAR:  # as what a call costs

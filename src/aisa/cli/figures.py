@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import click
 
 from aisa.cli.terminal import table
-from aisa.money import NANOS_PER_DOLLAR, Nanos
+from aisa.money import Nanos, rounded_dollars
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 NAMED_MAX = 4  # names in a sentence
@@ -45,10 +45,8 @@ def shows(text: str) -> bool:
 
 
 def dollars(amount: Nanos) -> str:
-    """Write an amount in US dollars with DECIMALS places, rounded half up: for tables. `money.dollars_text` is exact."""
-    unit = 10**DECIMALS
-    parts = (2 * abs(amount) * unit + NANOS_PER_DOLLAR) // (2 * NANOS_PER_DOLLAR)
-    return f"{'-' if amount < 0 else ''}{parts // unit:,}.{parts % unit:0{DECIMALS}d}"
+    """Write an amount in US dollars with DECIMALS places, as `money.rounded_dollars`: for tables. `money.dollars_text` is exact."""
+    return f"{'-' if amount < 0 else ''}{rounded_dollars(amount, DECIMALS, mark='')}"
 
 
 def count(number: int) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from aisa.edge.bill_view import iso
 from aisa.errors import OF_VENDORS
-from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text
+from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text, rounded_dollars
 from aisa.wire.trees import is_list, is_tree
 
 AMOUNTS = frozenset({"spend_cap", "amount", "balance"})  # members that are amounts, in nano-dollars
@@ -18,18 +18,12 @@ def dollars(amount: Nanos | None) -> str:
     if amount is None:
         return "–"
     size = abs(amount) / NANOS_PER_DOLLAR
-    places = 2 if size >= 1 or amount == 0 else 4 if size >= 0.01 else 6
-    return f"{'−' if amount < 0 else ''}${size:,.{places}f}"
+    return fixed(amount, 2 if size >= 1 or amount == 0 else 4 if size >= 0.01 else 6)
 
 
 def cost(amount: Nanos | None) -> str:
-    """Write what one call costs, with six decimals, so that a column of them is aligned."""
+    """Write what a call costs, or calls do, with six decimals, so that a column of them is aligned, and has what calls cost in it."""
     return fixed(amount, 6)
-
-
-def total(amount: Nanos | None) -> str:
-    """Write a sum, with four decimals, so that a column of them is aligned."""
-    return fixed(amount, 4)
 
 
 def exact(amount: Nanos | None) -> str:
@@ -38,21 +32,16 @@ def exact(amount: Nanos | None) -> str:
 
 
 def fixed(amount: Nanos | None, places: int) -> str:
-    """Write an amount with so many decimals, halves up."""
-    if amount is None:
-        return "–"
-    unit = 10**places
-    parts = (2 * abs(amount) * unit + NANOS_PER_DOLLAR) // (2 * NANOS_PER_DOLLAR)
-    return f"{'−' if amount < 0 else ''}${parts // unit:,}.{parts % unit:0{places}d}"
+    """Write an amount with so many decimals, as `money.rounded_dollars`."""
+    return "–" if amount is None else f"{'−' if amount < 0 else ''}{rounded_dollars(amount, places)}"
 
 
 def price(amount: Nanos | None) -> str:
-    """Write nano-dollars for a million tokens as US dollars for them."""
+    """Write nano-dollars for a million tokens as US dollars for them, with all the decimals that they have, two at least."""
     if amount is None:
         return "–"
-    text = f"{amount / NANOS_PER_DOLLAR:,.6f}".rstrip("0")
-    whole, _, decimals = text.partition(".")
-    return f"${whole}.{decimals.ljust(2, '0')}"
+    whole, _, decimals = exact(amount).partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def plain_dollars(amount: Nanos | None) -> str:
@@ -82,6 +71,15 @@ def short_count(number: int) -> str:
 def share(part: float, whole: float) -> str:
     """Write a share in per cent, `–` of nothing."""
     return "–" if not whole else f"{100 * part / whole:.{0 if part in (0, whole) else 2 if part / whole < 0.01 else 1}f} %"
+
+
+def plotted(value: float | None, unit: str) -> str:
+    """Write a value of a plot, in the unit that it has there, as the tables of the other pages do."""
+    if value is None:
+        return "–"
+    if unit == "$":
+        return cost(round(value * NANOS_PER_DOLLAR))
+    return duration(value) if unit == "ms" else share(value, 100) if unit == "%" else count(round(value))
 
 
 def duration(milliseconds: float | None) -> str:
@@ -132,9 +130,9 @@ FILTERS = {
     "plain_dollars": plain_dollars,
     "short_id": short_id,
     "cost": cost,
-    "total": total,
     "exact": exact,
     "price": price,
+    "plotted": plotted,
     "count": count,
     "short_count": short_count,
     "duration": duration,

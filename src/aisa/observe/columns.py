@@ -12,7 +12,7 @@ from datetime import datetime
 from aisa.errors import OPERATOR
 from aisa.facts import BugFound, CallEnded, Fact, Refused, Replayed, VendorFailed
 from aisa.ledger.rules import COMPLETED, FAILED
-from aisa.money import NANOS_PER_DOLLAR, Nanos
+from aisa.money import Nanos, rounded_dollars
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
 from aisa.observe.log import LINE_CHARACTERS_MAX, middle_cut
 from aisa.observe.words import in_words, noted, printable
@@ -241,13 +241,12 @@ def cost_text(nanos: Nanos | None) -> str:
     """Write what a call costs in at most nine characters, as exactly as there is room; `aisa explain` is exact."""
     if nanos is None:
         return "no price"
-    if 0 < nanos < NANOS_PER_DOLLAR // 10**COST_PLACES:
-        return "<$.000001"
     if nanos == 0:
         return "$0"
-    whole, rest = divmod(nanos, NANOS_PER_DOLLAR)
-    places = max(2, COST_PLACES - len(str(whole)) + 1)
-    return f"${whole}.{rest * 10**places // NANOS_PER_DOLLAR:0{places}d}"
+    places = COST_PLACES
+    while len(text := rounded_dollars(nanos, places).replace("<$0", "<$").replace(",", "")) > COST_WIDTH and places > 2:
+        places -= 1
+    return text
 
 
 def seconds_text(seconds: float) -> str:

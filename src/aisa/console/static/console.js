@@ -14,7 +14,7 @@ function colour(name) {
 
 function number(value, unit) {
   if (value === null || value === undefined) return "–";
-  if (unit === "$") return "$" + value.toLocaleString("en", { maximumFractionDigits: value >= 10 ? 0 : value >= 0.1 ? 2 : 5 });
+  if (unit === "$") return "$" + value.toLocaleString("en", value && value < 0.1 ? { maximumSignificantDigits: 3 } : { minimumFractionDigits: Number.isInteger(value) ? 0 : 2, maximumFractionDigits: 2 });
   const short = value.toLocaleString("en", { notation: value >= 10000 ? "compact" : "standard", maximumFractionDigits: value < 10 ? 2 : value < 1000 ? 1 : 0 });
   return unit === "%" ? short + " %" : short;
 }

@@ -86,7 +86,7 @@ addEventListener("DOMContentLoaded", () => {
     talk.scrollTop = talk.scrollHeight;
     return item;
   }
-  const money = (dollars) => "$" + dollars.toFixed(dollars >= 1 ? 2 : 6);
+  const money = (dollars) => (dollars > 0 && dollars < 5e-7 ? "<$0.000001" : "$" + dollars.toFixed(dollars >= 1 ? 2 : 6)); // as `money.rounded_dollars`
   function meter({ input, output, cost, first, rate, id }) {
     if (input !== undefined) by("m-in").textContent = input.toLocaleString("en");
     if (output !== undefined) by("m-out").textContent = output.toLocaleString("en");

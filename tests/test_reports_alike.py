@@ -316,3 +316,20 @@ def test_a_finish_that_nobody_knows_and_a_report_without_an_answer_are_a_failure
     decoder.end()
     assert decoder.failure is not None
     assert not decoder.done
+
+
+def test_a_responses_streams_end_says_what_it_took_whatever_was_guessed_before() -> None:
+    """[fault M4] An estimate with which it began was billed where it was larger."""
+    guessed = {"input_tokens": 900, "output_tokens": 1, "total_tokens": 901}
+    assert read("responses", stream("responses", guessed, report("responses")), streamed=True) == usual("responses")
+
+
+@pytest.mark.parametrize("odd", [{"output_tokens": 0}, {"total_tokens": "210"}, {"total_tokens": None}])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_responses_client_is_told_what_is_billed_though_it_sent_pictures(odd: Json, *, streamed: bool) -> None:
+    """[fault M4] Tokens of pictures in the input were taken for those of a tool that draws, which stand beside a report."""
+    usage = report("responses") | {"input_tokens_details": {"image_tokens": 40}} | odd
+    answer = stream("responses", usage) if streamed else document("responses", usage)
+    told, billed = shown("responses", answer, streamed=streamed), read("responses", answer, streamed=streamed)
+    assert (told["input_tokens"], told["output_tokens"]) == (billed.input_tokens, billed.output_tokens)
+    assert told["total_tokens"] == billed.input_tokens + billed.output_tokens

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 from aisa.background_reads import BackgroundReads
-from aisa.edge.spent_so_far import KEYS_MAX, SETTLED_SECONDS, Kept, SpentSoFar
+from aisa.edge.spent_so_far import SETTLED_SECONDS, SUMS_MAX, Kept, SpentSoFar
 from aisa.keys.rules import MONTH, window_start
 from aisa.ledger.port_usage import Used, day_of
 from aisa.long_counts import LongCounts
@@ -52,7 +52,7 @@ def test_sums_are_kept_of_so_many_keys_and_of_one_window_each() -> None:
     spent = SpentSoFar()
     now = JANUARY + 3 * DAY + 4_000
     by_day = {"2026-01-01": Used(cost=5), "2026-01-03": Used(cost=7), "2026-01-04": Used(cost=9)}
-    for number in range(KEYS_MAX + 1):
+    for number in range(SUMS_MAX + 1):
         assert spent.add(f"key_{number}", Kept(JANUARY, JANUARY, 0), by_day, now=now) == 21
     assert spent.since("key_1", JANUARY, now=now) == Kept(JANUARY, JANUARY + 3 * DAY, 12)
     assert spent.since("key_0", JANUARY, now=now) == Kept(JANUARY, JANUARY, 0)

@@ -10,6 +10,7 @@ from aisa.wire.trees import Tree, is_list, text_or_none
 from aisa.wire.usage_report import count_of, merged
 
 CONTINUATIONS_MAX = 32  # of one answer: each is billed with its whole input, and a part holds thousands of tokens
+TOTAL = "totalTokenCount"  # by which counts are understood: of those of all parts, or it says nothing
 MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -31,6 +32,8 @@ class Continuation:
     def used(self, usage: Tree) -> Tree:
         """Return the usage of the whole answer so far, of which this is what the part that is being read reports now."""
         self._used = merged(self._used, usage)
+        if TOTAL not in usage:
+            self._used.pop(TOTAL, None)  # it was of less
         return summed(self._spent, usage) if self._spent else usage
 
     def lacking(self, usage: Tree) -> None:
@@ -66,4 +69,6 @@ def summed(spent: Tree, usage: Tree) -> Tree:
             whole[name] = [*known, *value]
         elif value is not None and before is None:
             whole[name] = value
+    if spent and not (TOTAL in spent and TOTAL in usage):
+        whole.pop(TOTAL, None)
     return whole

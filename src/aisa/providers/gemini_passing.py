@@ -9,10 +9,12 @@ import msgspec
 from aisa.answer import Part, Piece, Report
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import document_in
+from aisa.providers.gemini_reader import says
+from aisa.providers.gemini_usage import report_of
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import ReportedStream, ReportingReader, TypedDocument
-from aisa.usage import REPORTED, Usage
+from aisa.usage import Usage
 from aisa.wire.gemini_events import metadata_of
 from aisa.wire.lenient_json import encode
 from aisa.wire.sse import data_event
@@ -20,8 +22,10 @@ from aisa.wire.trees import Tree, is_tree, trees_in
 from aisa.wire.usage_report import count_of
 
 MODEL, USED = "modelVersion", "usageMetadata"
-SIDES = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
-BESIDE = ("totalTokenCount", "cachedContentTokenCount", "toolUsePromptTokenCount")
+COUNTS = (
+    *("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount"),
+    *("totalTokenCount", "cachedContentTokenCount", "toolUsePromptTokenCount"),
+)
 
 
 class PassingStream(ReportedStream):
@@ -87,23 +91,14 @@ class PassingDocument(TypedDocument):
 
 
 def as_billed(metadata: object, usage: Usage) -> Tree | None:
-    """Return what stands in a vendor's report, where there is one: None if it is as clients read it, and there is no side that it lacks.
-
-    A count that is none, or zero of what there is, was no report, and what was counted was billed.
-    """
+    """Return what stands in place of a vendor's last report: None if there is none, or it is as clients read it and says what is billed."""
     if not is_tree(metadata):
         return None
-    counts = [metadata[name] for name in SIDES + BESIDE if name in metadata]
-    taken, made = (any(map(count_of, (metadata.get(name) for name in names))) for names in (SIDES[:1], SIDES[1:]))
-    told = (taken or not usage.input_tokens) and (made or not usage.output_tokens) and usage.source == usage.input_source == REPORTED
-    if told and all(type(count) is int for count in counts):
+    told = report_of(metadata)
+    same = (told.get("prompt_tokens", 0), told.get("completion_tokens", 0)) == (usage.input_tokens, usage.output_tokens)
+    if same and all(type(metadata[name]) is int and count_of(metadata[name]) is not None for name in COUNTS if name in metadata):
         return None
-    return {name: value for name, value in metadata.items() if name not in SIDES + BESIDE} | metadata_of(Report(usage, None))
-
-
-def says(candidates: list[Tree]) -> bool:
-    """Tell whether there is something in what candidates say."""
-    return any(trees_in(content.get("parts")) for candidate in candidates if is_tree(content := candidate.get("content")))
+    return {name: value for name, value in metadata.items() if name not in COUNTS} | metadata_of(Report(usage, None))
 
 
 def without_parts(candidate: Tree) -> Tree:

@@ -20,7 +20,7 @@ from aisa.wire.vendor_error import VendorError, error_in, is_error
 
 #: What official clients need beside the data of sound; nothing is kept here that an id could name.
 SPOKEN: Tree = {"id": "audio_0", "transcript": "", "expires_at": 0}
-UNREAD: Tree = {}  # stands for a running report that is read when it is asked for
+UNREAD: Tree = {"\0": 1}  # stands for a running report that is read when it is asked for; no vendor's says as much
 CONTINUES = "CONTINUATION"  # the finish of an answer that is not at its end
 #: What makes an object one of Gemini's answers, or part of one.
 OF_ANSWERS = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "responseId")
@@ -63,7 +63,8 @@ class GeminiReader:
         finally:  # whatever is wrong with it, what it reports is of all that was shown
             if is_tree(metadata):
                 self._builder.catch_up(said and visible_in(metadata), ended=finished)
-                self.reported = self._builder.complete
+        goes_on = not finished and says(candidates)  # behind a finish that came too early
+        self.reported = not goes_on and self._builder.complete and (self.reported or is_tree(metadata))
         feedback = event.get("promptFeedback")
         reason = feedback.get("blockReason") if is_tree(feedback) else None
         if is_tree(feedback) and reason and not candidates:
@@ -79,7 +80,7 @@ class GeminiReader:
         plain = [] if self._goes_on else plain_events(events, at)
         if not plain:
             return 0
-        builder, last = self._builder, self._plain
+        builder, last, self.reported = self._builder, self._plain, False
         texts: list[str] = []
         visible: list[int] = []
         for event in plain:
@@ -278,6 +279,11 @@ def refuse_failures(event: Tree) -> None:
         report = error_in(event)
         if report is not None:
             raise VendorError(report)
+
+
+def says(candidates: list[Tree]) -> bool:
+    """Tell whether there is something in what candidates say."""
+    return any(trees_in(content.get("parts")) for candidate in candidates if is_tree(content := candidate.get("content")))
 
 
 def characters(text: bytes, offset: object) -> int:

@@ -16,7 +16,7 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ENDS, ResponsesReader, TextDelta
-from aisa.providers.responses_report import SIDES
+from aisa.providers.responses_report import SIDES, with_pictures
 from aisa.providers.responses_required import DONE, RequiredEvents, with_grown
 from aisa.providers.shape import Target
 from aisa.providers.text_stream import TextStream
@@ -253,17 +253,17 @@ def opened(document: Tree) -> list[Tree]:
 def settled(response: Tree, builder: AnswerBuilder, cost_usd: str | None) -> Tree:
     """Return a response as it may leave: with what it costs, under the model's name here, and stored nowhere."""
     told, usage = as_tree(response.get("usage")), builder.usage()
-    written = with_cost(told, cost_usd) if is_as_billed(told, usage) else told | usage_of(usage, cost_usd)
+    written = with_cost(told, cost_usd) if is_as_billed(told, response, usage) else told | usage_of(usage, cost_usd)
     named: Tree = {"model": builder.name_shown(response["model"])} if "model" in response else {}
     return {**response, **named, "store": False, "usage": written}
 
 
-def is_as_billed(told: Tree, usage: Usage) -> bool:
+def is_as_billed(told: Tree, response: Tree, usage: Usage) -> bool:
     """Tell whether a vendor's report is as clients read it, and says what was billed; pictures that a tool made stand beside it."""
     details = [count for name in DETAILS for count in as_tree(told.get(name)).values() if not is_tree(count)]
-    drawn = usage.breakdown is not None and (usage.breakdown.input_image_tokens or usage.breakdown.output_image_tokens)
-    sums = tuple(told.get(name) for name in SIDES)
-    return all(type(count) is int for count in [*sums, *details]) and (sums == (usage.input_tokens, usage.output_tokens) or bool(drawn))
+    whole = with_pictures(told, response)
+    same = tuple(whole.get(name) for name in SIDES) == (usage.input_tokens, usage.output_tokens)
+    return same and all(type(count) is int for count in [*(told.get(name) for name in (*SIDES, "total_tokens")), *details])
 
 
 def event_of(event: Tree) -> bytes:

@@ -19,6 +19,8 @@ def tell_report(response: Tree, builder: AnswerBuilder, *, complete: bool | None
     used, tier = response.get("usage"), tier_named(response.get("service_tier"))
     if is_tree(used) and (complete is not None or any(map(count_of, used.values()))):
         told = {**with_pictures(used, response), **searches_in(response)}
+        if complete is not None and all(count_of(used.get(name)) for name in SIDES):
+            builder.report.replace(None)  # what was told before was an estimate
         builder.reported(told, plain_usage(told) if complete and builder.report.fields is None else None)
     builder.tier = builder.tier if tier is None else tier
     builder.input_changes = changes_in(response) or builder.input_changes

@@ -147,6 +147,7 @@ def continued(decoder: Decoder | None, first: UpstreamRequest) -> UpstreamReques
     """Return what asks for the rest of an answer that goes on, as `Decoder.end` has it. Most dialects have no such answers."""
     continuation: Continuation | None = getattr(decoder, "continuation", None)
     assert continuation is not None, "else it has ended or failed"
+    assert continuation.wanted, "else it has ended or failed: nobody is asked again without end"
     return continuation.request(first)
 
 

@@ -182,7 +182,7 @@ class TypedStream(TypedDecoder):
             complete = self._events.take(data)
         except EventTooLarge:
             self._fail(unreadable(self._target, "an event over the size limit"))
-            return []
+            return self._relay([])  # which ends what had its report
         run = self._fitting(complete)
         return self._take_events(complete) if run is None else run
 

@@ -109,14 +109,33 @@ def test_a_key_sees_its_own_calls_or_those_of_its_account_and_no_others(tmp_path
         ("start_time=5&end_time=5", "invalid_request", "end_time"),
         (f"start_time=5&end_time={5 + 31 * DAY + 61}", "invalid_request", "start_time"),
         ("start_time=5&end_time=6&scope=all", "invalid_request", "scope"),
+        ("bucket_width=5y", "invalid_request", "bucket_width"),
+        ("bucket_width=", "invalid_request", "bucket_width"),
+        ("bucket_width=1d&group_by=planet", "invalid_request", "group_by"),
+        ("startTime=5", "invalid_request", "startTime"),
         ("start_time=5&" + "&".join("abcdefghijklmnopqrstuvwxyz"), "invalid_request", None),
     ],
 )
 def test_a_window_that_cannot_be_is_refused_with_the_name_of_the_field(query: str, code: str, param: str | None, tmp_path: Path) -> None:
-    """Everything wrong with a window is a 400 in our shape, never a guess and never a 500."""
+    """Everything wrong with a window is a 400 in our shape, never a guess and never a 500.
+
+    [fault S22] A field that is none was ignored, and the answer was taken for what it asked.
+    """
 
     async def scenario(made: Bank) -> None:
         assert failure(await made.get(f"/v1/usage?{query}"), 400, code)["param"] == param
+
+    with_bank(scenario, tmp_path)
+
+
+def test_the_one_width_of_buckets_may_be_asked_for_and_others_are_told_it(tmp_path: Path) -> None:
+    """[fault S22] Whoever asks in another way reads what is known."""
+
+    async def scenario(made: Bank) -> None:
+        assert (await made.json("/v1/usage?bucket_width=1d"))["bucket_width"] == "1d"
+        assert "`1d`" in failure(await made.get("/v1/usage?bucket_width=1h"), 400, "invalid_request")["message"]
+        told = failure(await made.get("/v1/usage?limit=5"), 400, "invalid_request")["message"]
+        assert all(name in told for name in ("start_time", "end_time", "scope", "bucket_width"))
 
     with_bank(scenario, tmp_path)
 

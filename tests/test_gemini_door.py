@@ -739,6 +739,19 @@ def test_googles_client_reads_what_is_wrong_wherever_it_asks(front: Front) -> No
         assert refused.value.status == status
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1beta/models/fast:generateContent", "/v1beta/models/a/b:streamGenerateContent", "/v1/models/fast:countTokens"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_is_posted_and_asked_for_with_get_is_told_the_method(front: Front, path: str, method: str) -> None:
+    """[fault S22] It was a model that does not exist. A colon may stand in a model's name all the same."""
+    with httpx2.Client(base_url=front.server.url, headers={"x-goog-api-key": front.server.key}) as client:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
+        assert method == "HEAD" or "POST" in answer.json()["error"]["message"]
+        assert client.get("/v1beta/models/llama:8b").status_code in (200, 404)
+
+
 #: What Gemini CLI 0.61.0 sends, but for its texts.
 OF_THE_CLI: dict[str, Any] = {
     "contents": [{"parts": [{"text": "<context>"}, {"text": "say hi"}], "role": "user"}],

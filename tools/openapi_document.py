@@ -111,6 +111,7 @@ def window_parameters() -> list[Document]:
         {"name": "start_time", "in": "query", "description": "UNIX seconds; by default 7 days before the end.", "schema": second},
         {"name": "end_time", "in": "query", "description": until, "schema": second},
         {"name": "scope", "in": "query", "description": "Whose calls.", "schema": {"enum": ["key", "account"], "default": "key"}},
+        {"name": "bucket_width", "in": "query", "description": "A day of UTC.", "schema": {"enum": ["1d"], "default": "1d"}},
     ]
 
 

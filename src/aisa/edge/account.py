@@ -44,7 +44,10 @@ WINDOW_SECONDS_MAX = 31 * DAY_SECONDS  # the longest month
 CLOCKS_APART_SECONDS_MAX = 60  # "the last 31 days" by a caller's clock may begin a little earlier by ours
 UNIX_SECONDS_MAX = 10**11  # some three thousand years: beyond it they are milliseconds
 UNIX_SECONDS = re.compile(r"[0-9]{1,20}")  # Python refuses to read numbers of thousands of digits
-QUERY_FIELDS_MAX = 20  # of which three are known
+QUERY_FIELDS_MAX = 20  # of which those are known
+FIELDS = ("start_time", "end_time", "scope", "bucket_width")
+BUCKET_WIDTH = "1d"  # the only one there is
+SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
 QUESTIONS_MAX = 4  # to the database at a time; more take turns
 ANSWER_SECONDS_MAX = 10.0  # for a turn and an answer; a month of a very busy account takes a second or two
 NANOS_PER_MICRO = 1_000
@@ -100,7 +103,7 @@ class Accounts:
             {"start_time": max(day, start), "end_time": min(day + DAY_SECONDS, end), **sums(by_day.get(day_of(day * 1000)) or Used())}
             for day in range(start - start % DAY_SECONDS, end, DAY_SECONDS)
         ]
-        head = {"scope": scope, "currency": "USD", "start_time": start, "end_time": end, "bucket_width": "1d"}
+        head = {"scope": scope, "currency": "USD", "start_time": start, "end_time": end, "bucket_width": BUCKET_WIDTH}
         return {**head, "totals": sums(total), "buckets": buckets}
 
     async def balance(self, key: Key) -> Document:
@@ -172,6 +175,12 @@ def window_of(query: str, now: float) -> Window:
         given = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
     except ValueError:
         raise ApiError("invalid_request", f"The query has more than {QUERY_FIELDS_MAX} fields.") from None
+    for name in given:
+        if name not in FIELDS:
+            known, shown = ", ".join(FIELDS), name[:SHOWN_CHARACTERS_MAX]
+            raise ApiError("invalid_request", f"The query's field '{shown}' is none of those here: {known}.", param=shown)
+    if given.get("bucket_width", BUCKET_WIDTH) != BUCKET_WIDTH:
+        raise ApiError("invalid_request", f"The bucket_width is `{BUCKET_WIDTH}`, a day of UTC; there is no other.", param="bucket_width")
     end = unix_seconds("end_time", given["end_time"]) if "end_time" in given else end_of_second(now)
     start = unix_seconds("start_time", given["start_time"]) if "start_time" in given else max(1, end - WINDOW_SECONDS_USUAL)
     if end <= start:

@@ -24,6 +24,7 @@ ANSWER, STREAM, COUNT = "generateContent", "streamGenerateContent", "countTokens
 EMBED, EMBED_ALL = "embedContent", "batchEmbedContents"
 METHODS = [ANSWER, STREAM, COUNT, EMBED, EMBED_ALL]
 MODELS = "models/"
+POST = "POST, OPTIONS"  # what may be asked where a method stands behind a model's name
 KEY_HEADER = "x-goog-api-key"
 
 
@@ -45,6 +46,13 @@ def asked_at(name: str, query: str) -> Asked:
     return Asked(unquote(model), method)
 
 
+def check_is_name(name: str) -> None:
+    """Raise ApiError method_not_allowed for a model's name with a method behind it: who asks with GET wants what a POST does."""
+    _, _, method = name.rpartition(":")
+    if method in METHODS:
+        raise ApiError("method_not_allowed", f"What a model is to do is asked with POST: send `:{method}` so, with a body.", allow=POST)
+
+
 def door_of(asked: Asked) -> Door:
     """Return the door for what an address asks for."""
     if asked.method in (EMBED, EMBED_ALL):
@@ -64,7 +72,8 @@ def gemini_models(routes: Routes, key: Key) -> bytes:
 
 
 def gemini_model(routes: Routes, key: Key, name: str) -> bytes:
-    """Return one model. Raises ApiError unknown_model, model_not_allowed."""
+    """Return one model. Raises ApiError as `check_is_name`, unknown_model, model_not_allowed."""
+    check_is_name(name)
     entry = routes.find(unquote(name))
     routes.allow(key, entry)
     return msgspec.json.encode(described(entry))

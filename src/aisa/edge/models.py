@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from aisa.edge.gemini import check_is_name
 from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
 from aisa.offer import Entry
@@ -77,7 +78,8 @@ def one_model(routes: Routes, key: Key, name: str, *, created: int, now: float |
 
 
 def allowed(routes: Routes, key: Key, name: str) -> Entry:
-    """Return the model of a name in an address, if it is the key's. Raises ApiError unknown_model or model_not_allowed."""
+    """Return the model of a name in an address, if it is the key's. Raises ApiError as these do."""
+    check_is_name(name)
     entry = routes.find(unquote(name))
     routes.allow(key, entry)
     return entry

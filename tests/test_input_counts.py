@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 
 from aisa.config.schema import Config, Model, Vendor
@@ -21,6 +23,7 @@ from aisa.wire.request_content import content_of
 from aisa.wire.tokenized_text import Tokenizer
 from faults_rig import gateway, hang, on_uvloop, post
 from rig import body
+from server import Server
 from test_long_counts import BEGINNING, LONG, WORDS, Words
 
 MESSAGES = [{"role": "user", "content": LONG}]
@@ -78,3 +81,47 @@ def test_the_name_of_a_message_is_part_of_its_text() -> None:
     assert content_of(request.chat) == Content(len("Ada of LondonHi there.look_up1"))
     key = Key("key_1", "test", b"", "sk-…", "active", 0)
     assert run_virtual(InputCounts().tokens(request, routes(words), key)) == len("Ada of LondonHi there.look_up1".split())
+
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+#: Where a client asks ahead -> where it asks then, what it sends, and where the answer says what was read.
+AHEAD: dict[str, tuple[str, dict[str, Any], Callable[[Any], int]]] = {
+    "/v1/messages/count_tokens": (
+        "/v1/messages",
+        {
+            "model": "fast",
+            "max_tokens": 5,
+            "system": "Be brief.",
+            "messages": [{"role": "user", "content": "Hello there!"}],
+            "tools": [{"name": "f", "input_schema": SCHEMA}],
+        },
+        lambda answer: int(answer["usage"]["input_tokens"]),
+    ),
+    "/v1/responses/input_tokens": (
+        "/v1/responses",
+        {"model": "fast", "instructions": "Be brief.", "input": "Hello there!", "max_output_tokens": 16},
+        lambda answer: int(answer["usage"]["input_tokens"]),
+    ),
+    "/v1beta/models/fast:countTokens": (
+        "/v1beta/models/fast:generateContent",
+        {"contents": [{"parts": [{"text": "Hello there!"}]}], "tools": [{"functionDeclarations": [{"name": "f", "parameters": SCHEMA}]}]},
+        lambda answer: int(answer["usageMetadata"]["promptTokenCount"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("path", AHEAD)
+def test_the_built_in_model_counts_ahead_what_it_reports_then(server: Server, path: str) -> None:
+    """[fault S23] It was estimated by its size: 8 for 14."""
+    asked_then, fields, reported = AHEAD[path]
+    with httpx2.Client(base_url=server.url, headers={"authorization": f"Bearer {server.key}"}) as client:
+        ahead = client.post(path, json=fields).raise_for_status().json()
+        answer = client.post(asked_then, json=fields).raise_for_status().json()
+    assert ahead[DOORS[path][1]] == reported(answer) > 0
+
+
+def test_what_the_built_in_model_refuses_is_counted_as_by_others(server: Server) -> None:
+    """Who only counts is not refused what nobody answers."""
+    fields = {"model": "fast", "max_tokens": 5, "top_k": 1, "temperature": 7, "messages": [{"role": "user", "content": "Hello there!"}]}
+    with httpx2.Client(base_url=server.url, headers={"authorization": f"Bearer {server.key}"}) as client:
+        assert client.post("/v1/messages/count_tokens", json=fields).raise_for_status().json()["input_tokens"] > 0

@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 import msgspec
 
 from aisa.clock import Chance, WallClock
-from aisa.embedded.answer import Completion
+from aisa.embedded.answer import Completion, count_prompt
 from aisa.embedded.model import shipped_model
-from aisa.embedded.request import Refusal
+from aisa.embedded.request import Refusal, read_request
 from aisa.embedded.vectors import embeddings, ranking
 from aisa.embedded.vocabulary import Vocabulary
 from aisa.errors import ApiError
@@ -116,6 +116,13 @@ class EmbeddedUpstream:
         self._tokens_per_second = tokens_per_second
         self._wall_clock = wall_clock
         self._chance = chance
+
+    def prompt_tokens(self, request: UpstreamRequest) -> int | None:
+        """Return the tokens that the answer to a chat would report of its prompt; None for what is refused. Takes up to some 50 ms."""
+        try:
+            return count_prompt(read_request(msgspec.json.decode(request.body)), shipped_model())
+        except (msgspec.DecodeError, Refusal):
+            return None
 
     async def ask(self, request: UpstreamRequest) -> EmbeddedAnswer:
         """Answer a POST to one of its paths. Never raises UpstreamFailed; what cannot be done is a status 400."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -75,4 +75,13 @@ class Upstream(Protocol):
 
         Raises UpstreamFailed when it cannot be delivered. Cancelling the task that waits aborts the request at once.
         """
+        ...
+
+
+@runtime_checkable
+class AtHand(Upstream, Protocol):
+    """A way to a model that runs here, and can be asked ahead what it would report."""
+
+    def prompt_tokens(self, request: UpstreamRequest) -> int | None:
+        """Return the tokens of a chat's prompt; None for what it refuses. For a thread."""
         ...

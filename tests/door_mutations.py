@@ -162,7 +162,8 @@ def wrong_with(number: int) -> list[str]:
     bugs = [repr(fact) for fact in seen.rig.facts if isinstance(fact, BugFound)]
     if seen.client.status != 200:
         fine = seen.client.status in (400, 404, 422, 429, 502, 503, 504, 529) and is_json(seen.client.body)
-        return bugs + ([] if fine and (row.outcome, row.cost) == ("failed", 0) else [f"{seen.client.status}, {row.outcome}, {row.cost}"])
+        ended = "refused" if seen.client.status in (400, 404, 422) else "failed"  # by its caller's fault
+        return bugs + ([] if fine and (row.outcome, row.cost) == (ended, 0) else [f"{seen.client.status}, {row.outcome}, {row.cost}"])
     if not seen.stream:
         whole = json.loads(seen.client.body)
         wrong = check_answer(seen.client.body) if seen.door == "chat" else []

@@ -338,7 +338,7 @@ def test_a_vendor_without_embeddings_is_passed_over_and_told_of_if_nobody_is_lef
     """Anthropic makes none, and Vertex is not spoken."""
     _, client, row = called(asked(), script({}), dialect="anthropic")
     told = json.loads(client.body)["error"]
-    assert (client.status, told["code"], told["param"], row and row.outcome) == (422, "unsupported_parameter", "model", "failed")
+    assert (client.status, told["code"], told["param"], row and row.outcome) == (422, "unsupported_parameter", "model", "refused")
     with pytest.raises(Exception, match="Vertex"):
         embeddings_gemini.to_upstream(EmbeddingsRequest(asked()), Target("v", "m", "gemini", host="europe-west4-aiplatform.googleapis.com"))
 

@@ -183,7 +183,7 @@ def test_what_is_no_ranking_of_the_documents_is_a_failure_and_the_next_target_is
 def test_a_vendor_that_ranks_nothing_is_told_of_with_the_model(dialect: str) -> None:
     """422, before anybody is asked."""
     _, client, row = called(asked(), script({}), dialect=dialect)
-    assert (client.status, told(client)["error"]["param"], row and row.outcome) == (422, "model", "failed")
+    assert (client.status, told(client)["error"]["param"], row and row.outcome) == (422, "model", "refused")
 
 
 def test_a_failure_costs_nothing_and_a_wallet_is_asked_before() -> None:

@@ -261,7 +261,7 @@ def test_where_nobody_reports_usage_is_counted_and_total_is_there() -> None:
 def test_what_this_vendor_cannot_be_asked_is_refused_before_it_is() -> None:
     """With 422 and the name of the tool, and no call to anyone."""
     client, row, rig = made(Script(whole_stream("one")), tools=[{"type": "file_search", "vector_store_ids": ["v"]}])
-    assert (client.status, told(client)["param"], billed(row)) == (422, "tools[0].type", ("failed", 0, 0))
+    assert (client.status, told(client)["param"], billed(row)) == (422, "tools[0].type", ("refused", 0, 0))
     [vendor] = rig.dependencies.upstreams.values()
     assert isinstance(vendor, ScriptedUpstream)
     assert vendor.requests == []

@@ -257,7 +257,7 @@ def has_of(seen: Seen, *, found: bool) -> tuple[int, int]:
 def bill_of(seen: Seen, row: CallRow, *, found: bool) -> Tokens:
     """Return what the documentation says that a call is billed for."""
     plan, crashed = seen.plan, found and not seen.settled
-    if row.outcome == "failed":
+    if row.outcome in ("failed", "refused"):
         return NOTHING
     if not plan.stream:
         arrives = seen.taken if found and not seen.gone else seen.delivered
@@ -511,6 +511,7 @@ def ended_so(left: Left, seen: Seen, outcome: str, *, found: bool) -> bool:
     can = {
         "completed": finished(seen) and (whole or found) and b'"error"' not in seen.body,
         "failed": not arrived(seen.body)[0],
+        "refused": not arrived(seen.body)[0] and (seen.gone or b'"error"' in seen.body),
         "cut": seen.status == 200 and (seen.closed or seen.gone),
         "client_gone": seen.gone,
         "client_stalled": seen.gone and seen.plan.manner.stalls_after is not None,

@@ -100,7 +100,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "number": "which of the vendor's credentials, from 1",
         "of": "how many credentials the vendor has",
         "outcome": "`completed`, `failed` (nothing was sent), `cut` (a stream broke off), `client_gone`, `client_stalled`, `shut_down`; "
-        "`refused` by a limit, a cap or a wallet before anything was asked",
+        "`refused` by its caller's own fault before anything of an answer had come: by a limit, a cap, a wallet, a vendor or its dialect",
         "path": "of the HTTP request, its first 128 characters",
         "price_source": "whose price the call cost",
         "problems": "what is wrong, each with the setting that it is about",

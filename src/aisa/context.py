@@ -25,8 +25,8 @@ from aisa.health import Health
 from aisa.keys.port import Keys
 from aisa.large_events import EventShare, LargeEvents
 from aisa.ledger.port import Bill, Charge, Ending, Ledger
-from aisa.ledger.refusal import REFUSED, Refusal, not_kept
-from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, Delivered
+from aisa.ledger.refusal import Refusal, not_kept
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CUT, FAILED, REFUSED, Delivered
 from aisa.long_counts import LongCounts
 from aisa.money import Nanos
 from aisa.notices import Notices
@@ -219,13 +219,11 @@ class CallContext:
             self.watch.end()
         if self.large is not None:
             self.large.release()
-        permit, call = self.permit, self.call
-        if permit is not None:
-            if not settled:  # a bug of ours ended the call
-                self.settle(CUT if self.life.answered else FAILED)
-        elif self.error is not None:
-            self.life.outcome = REFUSED if self.error.status < 500 else FAILED  # a server that cannot keep its books fails
-            self.dependencies.keep_refusal(Refusal(call.id, call.key, self.error, call.asked, call.client_request_id, call.shown_address))
+        permit, call, error = self.permit, self.call, self.error
+        if permit is not None and not settled:  # a bug of ours ended the call
+            self.settle(CUT if self.life.answered else FAILED)
+        if error is not None and (permit is None or self.life.outcome == REFUSED):
+            self.dependencies.keep_refusal(Refusal(call.id, call.key, error, call.asked, call.client_request_id, call.shown_address))
         if self.life.failed is not None:
             without_frames(self.life.failed)
         self.life.step(END)
@@ -267,7 +265,7 @@ class CallContext:
         answer, decoder, delivery, outcome = self.answer, self.decoder, self.delivery, self.life.outcome
         if answer is None:
             return
-        if decoder is None or outcome in (COMPLETED, FAILED):
+        if decoder is None or outcome in (COMPLETED, FAILED, REFUSED):
             answer.close()
             return
         finished, left = decoder.finished, outcome in (CLIENT_GONE, CLIENT_STALLED) and not decoder.done
@@ -284,7 +282,7 @@ class CallContext:
     def _confirm(self, charge: Charge) -> None:
         """Have the charge told what the client really has, as soon as that is known."""
         life = self.life
-        if life.outcome == FAILED:
+        if life.outcome in (FAILED, REFUSED):
             if charge.confirm(Delivered(), whole=True):  # it costs nothing, whoever hears of it
                 self._tell_final(charge)
             return

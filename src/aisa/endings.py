@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aisa.context import CallContext
-from aisa.errors import SHUTTING_DOWN, ApiError, UpstreamFailed, without_frames
+from aisa.errors import CALLER, SHUTTING_DOWN, ApiError, UpstreamFailed, fault_of, without_frames
 from aisa.facts import TargetHealth, VendorFailed
 from aisa.health import subject
-from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, SHUT_DOWN
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, REFUSED, SHUT_DOWN
 from aisa.providers.blame import odd_type
 from aisa.providers.shape import Target
 from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, OPERATOR_ENDS, SERVER_CLOSES, VENDOR_SILENT
@@ -17,12 +17,13 @@ def explain(context: CallContext, ending: BaseException) -> ApiError | None:
     life = context.life
     without_frames(ending)
     life.outcome = CUT if life.answered else FAILED
-    if isinstance(ending, ApiError):
-        return ending
-    if isinstance(ending, UpstreamFailed):
-        if life.answered:
+    if isinstance(ending, ApiError | UpstreamFailed):
+        error = ending if isinstance(ending, ApiError) else ending.error
+        if not life.answered and error.status < 500 and fault_of(error, life.failed) == CALLER:
+            life.outcome = REFUSED
+        if life.answered and isinstance(ending, UpstreamFailed):
             report_failure(context, context.target, ending)
-        return ending.error
+        return error
     reason = CLIENT_LEFT if context.client.gone else ending.args[0] if ending.args else None
     if reason is CLIENT_LEFT:
         life.outcome = CLIENT_GONE

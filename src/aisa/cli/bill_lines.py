@@ -38,7 +38,7 @@ def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: 
     if as_json:
         say_json(document(found))
     elif found.refused is not None:
-        say(refusal(found.refused, found.key_label))
+        say(refusal(found.refused, found.key_label, row))
     elif row is None:
         say(running(found.opening, found.tokens))
     else:
@@ -98,10 +98,10 @@ def running(opening: Opening | None, tokens: int) -> str:
     return f"{title}\n{so_far}\nIts bill is made when it ends. Watch it: aisa board"
 
 
-def refusal(record: RefusedCalls, label: str) -> str:
-    """Say why a call was refused."""
-    heading, *more = refusal_heading(record)
-    facts = table((), [[paint(name, dim=True), value] for name, value in refusal_facts(record)])
+def refusal(record: RefusedCalls, label: str, row: CallRow | None) -> str:
+    """Say why a call was refused, and where it was asked if it was opened."""
+    heading, *more = refusal_heading(record, row)
+    facts = table((), [[paint(name, dim=True), value] for name, value in refusal_facts(record)]) if row is None else facts_table(row)
     told = f"What the caller was told:\n{textwrap.indent(wrapped(record.message), '  ')}"
     return "\n\n".join((title(record, label), "\n".join((paint(heading, "yellow"), *more)), told, facts))
 

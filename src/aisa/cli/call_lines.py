@@ -21,8 +21,8 @@ from aisa.edge.admin_calls import CallsShown
 from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS
 from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine, ending_of
-from aisa.ledger.refusal import IN_LOG_ALONE, REFUSED
-from aisa.ledger.rules import COMPLETED
+from aisa.ledger.refusal import IN_LOG_ALONE
+from aisa.ledger.rules import COMPLETED, REFUSED
 from aisa.money import dollars_text
 
 ANSWER_SECONDS_MAX = 60.0  # some ten million calls are looked through in that time where few fit

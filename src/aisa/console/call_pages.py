@@ -75,7 +75,10 @@ async def receipt(visit: Visit) -> Page:
     known = found.row or found.opening or found.refused
     assert known is not None, "one of them is there"
     values: dict[str, Any] = {"found": found, "call": known, "row": found.row, "refused": found.refused, "running": found.opening}
-    if found.row is not None:
+    if found.refused is not None:
+        heading, facts = refusal_heading(found.refused, found.row), refusal_facts(found.refused)
+        values |= {"ending": " ".join(heading), "facts": facts if found.row is None else facts_of(found.row), "row": None}
+    elif found.row is not None:
         row, bill = found.row, bill_shown(found.row)
         values |= {
             "ending": ending(row),
@@ -87,6 +90,4 @@ async def receipt(visit: Visit) -> Page:
             "prices_from": "" if bill is None else price_origin(row),
             "facts": facts_of(row),
         }
-    elif found.refused is not None:
-        values |= {"ending": " ".join(refusal_heading(found.refused)), "facts": refusal_facts(found.refused)}
     return visit.page("receipt.html", **values)

@@ -144,7 +144,7 @@ class Accounts:
             removal = await self._ask(lambda: self._statement.removal(call_id)) if found is None else None
             raise not_there(removal)
         if found.row is not None:
-            return receipt(found.row, final=found.final)
+            return receipt(found.row, final=found.final, refused=found.refused)
         if found.refused is not None:
             return refused_receipt(found.refused)
         assert found.opening is not None, "a call that has not ended has its opening"

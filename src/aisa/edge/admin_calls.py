@@ -32,7 +32,8 @@ from aisa.ledger.port_calls import (
     line_of_row,
     newest_first,
 )
-from aisa.ledger.refusal import IN_LOG_ALONE, KEPT_DAYS, KEPT_EACH_MAX, REFUSED
+from aisa.ledger.refusal import IN_LOG_ALONE, KEPT_DAYS, KEPT_EACH_MAX
+from aisa.ledger.rules import REFUSED
 
 LATEST = "latest"
 SHOWN_CHARACTERS_MAX = 100  # of an id that nobody knows
@@ -97,7 +98,7 @@ class CallRoutes:
 def lines_waiting(statement: Statement) -> list[CallLine]:
     """Return the lines of calls that the database may not have yet."""
     charges = () if statement.ledger is None else tuple(statement.ledger.calls.values())  # in one step, as the event loop changes them
-    rows = [row for charge in charges if (row := charge.row) is not None]
+    rows = [row for charge in charges if (row := charge.row) is not None and row.outcome != REFUSED]  # it has the other record, too
     return [*map(line_of_row, rows), *map(line_of_refused, tuple(statement.refused.values()))]
 
 

@@ -13,7 +13,7 @@ import msgspec
 from aisa.edge.statement import CallFound
 from aisa.ledger.refusal import KEPT_EACH_MAX, RefusedCalls
 from aisa.ledger.row import OTHER_PRICE, CallRow
-from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, SHUT_DOWN
+from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, COMPLETED, CRASHED, CUT, FAILED, REFUSED, SHUT_DOWN
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE, Nanos, divide_half_up, dollars_text
 from aisa.pricing import FEES, UNCHARGED, Part, parts_of
 from aisa.routing import EMBEDDED
@@ -22,6 +22,7 @@ from aisa.usage import COUNTED, ESTIMATED, REPORTED
 ENDINGS = {
     COMPLETED: "The answer was completed.",
     FAILED: "It failed before anything of an answer had come, so it costs nothing.",
+    REFUSED: "It was refused by its caller's own fault before anything of an answer had come, so it costs nothing.",
     CUT: "The answer broke off, by the vendor's fault or at a limit. What had arrived of it is charged, and the input if anything had.",
     CLIENT_GONE: "The client left before it had the whole answer. What had arrived of it is charged, and the input if anything had.",
     CLIENT_STALLED: "The client did not read any more and was cut off. What had arrived is charged, and the input if anything had.",
@@ -183,9 +184,10 @@ def refusal_facts(record: RefusedCalls) -> list[tuple[str, str]]:
     ]
 
 
-def refusal_heading(record: RefusedCalls) -> list[str]:
-    """Say in lines that a call was refused, and how many calls it stands for."""
-    heading = f"It was refused with {record.status} {record.code}, before anything was asked of a vendor, and costs nothing."
+def refusal_heading(record: RefusedCalls, row: CallRow | None = None) -> list[str]:
+    """Say in lines that a call was refused, and how many calls it stands for. One that was opened has a row."""
+    when = "anything was asked of a vendor" if row is None else "anything of an answer had come"
+    heading = f"It was refused with {record.status} {record.code}, before {when}, and costs nothing."
     if record.number == 1:
         return [heading]
     return [
@@ -250,7 +252,7 @@ def padded(amount: int, decimals: int) -> str:
 def document(found: CallFound) -> dict[str, object]:
     """Return everything as a JSON object: the row as the ledger has it, and its bill computed anew. Amounts of US dollars are exact."""
     row = found.row
-    if found.refused is not None:
+    if found.refused is not None and row is None:
         return {"call": found.refused, "key_label": found.key_label, "refused": True, "running": False}
     if row is None:
         return {"call": found.opening, "running": True, "output_tokens": found.tokens}
@@ -258,6 +260,7 @@ def document(found: CallFound) -> dict[str, object]:
     cost = cost_of_lines(lines)
     return {
         "call": row,
+        **({} if found.refused is None else {"refused": True, "told": found.refused}),
         "running": False,
         "final": found.final,
         "lines": [{"kind": line.kind, "tokens": line.quantity, **unit_of(line), "usd": number(exact(line.amount))} for line in lines],

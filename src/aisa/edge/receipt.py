@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from aisa.ledger.refusal import REFUSED, RefusedCalls
+from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.rules import REFUSED
 from aisa.money import dollars_text
 from aisa.prices.rules import CATALOGUE
 from aisa.pricing import PRICED, UnitPrices
@@ -21,8 +22,11 @@ OBJECT = "call.receipt"
 RUNNING = "running"
 
 
-def receipt(row: CallRow, *, final: bool) -> Document:
-    """Write the receipt of a call that ended. Unless `final`, its delivery or its vendor's report may still change what it says."""
+def receipt(row: CallRow, *, final: bool, refused: RefusedCalls | None = None) -> Document:
+    """Write the receipt of a call that ended. Unless `final`, its delivery or its vendor's report may still change what it says.
+
+    `refused` is what is kept of it if it was refused: what its caller was told.
+    """
     return {
         "id": row.id,
         "object": OBJECT,
@@ -41,6 +45,7 @@ def receipt(row: CallRow, *, final: bool) -> Document:
         "timings": {"queue_ms": row.queue_ms, "first_token_ms": row.first_token_ms, "total_ms": row.total_ms},
         "attempts": row.attempts,
         "error_code": row.error_code,
+        **({} if refused is None else {"error_status": refused.status, "error_message": refused.message}),
         "client_request_id": row.client_request_id,
     }
 

@@ -12,6 +12,7 @@ from aisa.ledger.pieces import moment_in, moment_of
 from aisa.ledger.port_usage import EndedCalls, Removal, Span, Used
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.rules import REFUSED
 from aisa.money import Nanos
 
 
@@ -82,7 +83,7 @@ class LedgerShown(Protocol):
 class CallFound(msgspec.Struct, frozen=True):
     """One call: its `row` once it has ended, `final` when nothing about it can change any more; before, its opening and the tokens sent.
 
-    One that was refused before it was opened has `refused` alone.
+    One that was refused before it was opened has `refused` alone; one that a vendor refused for its caller's fault may have both.
     """
 
     row: CallRow | None = None
@@ -118,15 +119,15 @@ class Statement:
             refused = self.refused.get(call_id)
             return None if refused is None else CallFound(refused=refused, final=True)
         row = charge.row
-        return CallFound(row) if row is not None else CallFound(opening=charge.opening, tokens=charge.progress)
+        if row is None:
+            return CallFound(opening=charge.opening, tokens=charge.progress)
+        return CallFound(row, refused=self.refused.get(call_id))
 
     def stored(self, call_id: str) -> CallFound | None:
         """Return a call that the database has. Waits for it. Raises ApiError internal_error when it does not work."""
         row = self._ended.call(call_id)
-        if row is not None:
-            return CallFound(row, final=True)
-        refused = self._ended.refused(call_id)
-        return None if refused is None else CallFound(refused=refused, final=True)
+        refused = self._ended.refused(call_id) if row is None or row.outcome == REFUSED else None
+        return None if row is None and refused is None else CallFound(row, refused=refused, final=True)
 
     def removal(self, call_id: str) -> Removal | None:
         """Say that a call of this id, which is not in the database, may have been removed. Waits for the database, as `stored` does."""

@@ -18,7 +18,7 @@ from aisa.ledger.journal import ATTEMPTS, WHOLE, Slot
 from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.port import Bill, Ending
 from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE, CallRow, Opening
-from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, Delivered, billed
+from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, REFUSED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
 from aisa.names import kept_name, stored
@@ -347,7 +347,7 @@ def marks_of(charged: Usage, prices: UnitPrices | None, *, other_price: bool) ->
 def arrived(outcome: str, delivered: Delivered, *, generated: Usage, charged: Usage) -> int:
     """Return the output tokens that a row says were delivered: those of the bill; of a cut stream that was reported in our own measure."""
     ours = outcome != COMPLETED and not delivered.complete and (generated.source == REPORTED or not delivered.tokens)
-    return delivered.tokens if ours or outcome == FAILED else charged.output_tokens
+    return delivered.tokens if ours or outcome in (FAILED, REFUSED) else charged.output_tokens
 
 
 def crashed(opening: Opening, tokens: int, *, attempts: int, found_ms: int) -> CallRow:

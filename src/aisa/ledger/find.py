@@ -13,6 +13,7 @@ from aisa.ids import ID_CHARACTERS, first_id
 from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, Wanted, line_of_refused, line_of_row, newest_first
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.rules import REFUSED
 from aisa.ledger.sums import OfAnyAccount, last_ms_of
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
@@ -31,11 +32,11 @@ class CallFinder:
 
     def beginning(self, text: str) -> list[str]:
         """Return ids that begin so, at most SAME_BEGINNING_MAX, in order."""
-        found: list[str] = []
+        found: set[str] = set()
         with self._reading() as connection:
             for table in (calls, refused_calls):
                 ours = table.c.id.between(text, text.ljust(ID_CHARACTERS, LAST))
-                found += connection.execute(select(table.c.id).where(ours).limit(SAME_BEGINNING_MAX)).scalars()
+                found.update(connection.execute(select(table.c.id).where(ours).limit(SAME_BEGINNING_MAX)).scalars())
         return sorted(found)[:SAME_BEGINNING_MAX]
 
     def newest_id(self) -> str:
@@ -77,8 +78,8 @@ def conditions(table: Table, wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def ended_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:
-    """Return the newest ended calls that fit."""
-    asked = conditions(calls, wanted) + ([calls.c.outcome.in_(FAILURES)] if wanted.failed else [])
+    """Return the newest ended calls that fit; those that were refused have their record among the others'."""
+    asked = [*conditions(calls, wanted), calls.c.outcome.in_(FAILURES) if wanted.failed else calls.c.outcome != REFUSED]
     if wanted.by_end:
         asked += [calls.c.ended_ms >= wanted.since_ms, whose(wanted)]
         return lines_of(connection, select(calls).where(*asked).order_by(calls.c.ended_ms.desc()), wanted)

@@ -7,9 +7,9 @@ from typing import Protocol
 import msgspec
 
 from aisa.ids import first_id
-from aisa.ledger.refusal import REFUSED, RefusedCalls
+from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
-from aisa.ledger.rules import CRASHED, CUT, FAILED, SHUT_DOWN
+from aisa.ledger.rules import CRASHED, CUT, FAILED, REFUSED, SHUT_DOWN
 from aisa.money import Nanos
 
 #: Outcomes that are no caller's doing.

@@ -1,6 +1,7 @@
-"""A call of a known key that was refused before it was opened, and what is kept of it. Keeps nothing itself.
+"""A call of a known key that was refused, and what is kept of it. Keeps nothing itself.
 
-A call that was opened has its row in the ledger, whatever became of it, and is none of these.
+Most were never opened, and this is all that is kept of them. What a vendor or its dialect refused for the caller's fault has its row in the
+ledger too, which says where it was asked; what the caller was told is here alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 
-REFUSED = "refused"  # the outcome of a call that was never opened; no row of the ledger has it
 KEPT_EACH_MAX = 60  # of a minute, key and code, as rows of their own; one more row has the number of the rest
 KEPT_DAYS = 30
 IN_LOG_ALONE = "A request with no key, or with one that nobody knows (401), is in the server's log alone."

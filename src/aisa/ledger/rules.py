@@ -16,6 +16,7 @@ from aisa.usage import BY_SHARE, COUNTED, REPORTED, Breakdown, Usage, Way
 #: How a call can end.
 COMPLETED = "completed"
 FAILED = "failed"  # before anything came
+REFUSED = "refused"  # the same by the caller's own fault, or before it was opened: then it is no row of the ledger
 CUT = "cut"  # by the vendor, or by a limit, inside the stream
 CLIENT_GONE = "client_gone"
 CLIENT_STALLED = "client_stalled"
@@ -56,7 +57,7 @@ def billed(outcome: str, generated: Usage, delivered: Delivered) -> Usage:
         if rarer is None or not rarer.given_up_output_tokens:
             return generated
         return msgspec.structs.replace(generated, breakdown=msgspec.structs.replace(rarer, **NONE_GIVEN_UP))
-    if outcome == FAILED or delivered.tokens == 0:
+    if outcome in (FAILED, REFUSED) or delivered.tokens == 0:
         return Usage(source=COUNTED, input_source=COUNTED)
     return received(generated, delivered)
 

@@ -14,7 +14,7 @@ import msgspec
 
 from aisa import __version__
 from aisa.facts import BugFound, CallEnded, CallQueued, Fact, LedgerAway, LedgerBack, Refused, VendorFailed
-from aisa.ledger.refusal import REFUSED
+from aisa.ledger.rules import REFUSED
 from aisa.money import NANOS_PER_DOLLAR
 from aisa.names import stored
 from aisa.observe.counters import NAME_BYTES_MAX, Counters
@@ -103,7 +103,7 @@ class Metrics:
         return self._counters.place(msgspec.json.encode(name))
 
     def _note_call(self, fact: CallEnded) -> None:
-        if fact.outcome == REFUSED:  # by a limit or its account's money: it is no row of the ledger, and no failure
+        if fact.outcome == REFUSED:  # by its caller's fault, a limit or its account's money: no failure
             self._add(OF_REFUSALS, str(fact.error_code))
             return
         streamed = fact.stream
@@ -167,7 +167,7 @@ class Metrics:
         ]
         yield from family("vendor_failures_total", "Attempts at vendors that failed, by whose fault it was.", failures)
         refused = [((("code", name[1]),), each[0]) for name, each in found.items() if name[0] == OF_REFUSALS]
-        yield from family("refused_total", "Requests that were refused: before they were calls, or by a limit or a wallet.", refused)
+        yield from family("refused_total", "Requests that were refused: by their caller's fault, a limit or a wallet.", refused)
         queued = [((("vendor", name[1]), ("ended", name[2])), each) for name, each in found.items() if name[0] == OF_QUEUED]
         waits = [(labels, each[0]) for labels, each in queued]
         yield from family("queued_total", "Calls that waited for a vendor's limit, by how that ended.", waits)

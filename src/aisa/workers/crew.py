@@ -16,7 +16,7 @@ from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.http.server import GRACE_SECONDS_MAX
 from aisa.storage.shared_memory import WORKER_WORDS, WORKERS_MAX, SharedMemory
 from aisa.workers.link import ASK_SECONDS_MAX, Link
-from aisa.workers.messages import Begin, Drain, Message, ModelsKnown, Ready
+from aisa.workers.messages import Begin, Drain, Message, ModelsKnown, Ready, Written
 
 #: The words of a worker in shared memory: calls whose task runs, open connections, connections that it was ever passed; and how often it
 #: has said so, twenty times a second for as long as its loop turns.
@@ -66,7 +66,7 @@ class Worker:
         self.began = loop.time()
         self.unwritten: dict[str, asyncio.Future[None]] = {}
         self.claims: dict[str, str] = {}
-        self.written: list[str] = []
+        self.written: Written | None = None
 
     @property
     def stands(self) -> bool:

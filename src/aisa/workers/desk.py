@@ -49,13 +49,14 @@ class RowsByLink:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._committed: dict[str, Callable[[], None]] = {}  # by call id: bounded by the journal, and by what is kept of refused calls
+        self._committed: dict[str, Callable[[], None]] = {}  # of rows by call id: bounded by the journal
+        self._refused: dict[str, Callable[[], None]] = {}  # bounded by what is kept of refused calls, some of which have rows, too
         self._emptied: asyncio.Future[None] | None = None
 
     @property
     def waiting(self) -> int:
         """How many the database does not have, as far as is known."""
-        return len(self._committed)
+        return len(self._committed) + len(self._refused)
 
     def post(self, row: CallRow, committed: Callable[[], None]) -> None:
         """Have a row written down; `committed` is called once that is done for good. It is in the journal while it waits for others."""
@@ -65,7 +66,7 @@ class RowsByLink:
 
     def post_refused(self, record: RefusedCalls, committed: Callable[[], None]) -> None:
         """Have a refused call written down."""
-        self._committed[record.id] = committed
+        self._refused[record.id] = committed
         self._link.send(RefusedOnes(record))
 
     def keep_answers(self, target: str, answers: Sequence[Answer]) -> None:
@@ -76,15 +77,17 @@ class RowsByLink:
         """Take what the database has now."""
         for call_id in message.ids:
             self._committed.pop(call_id)()
-        if self._emptied is not None and not self._committed and not self._emptied.done():
+        for call_id in message.refused:
+            self._refused.pop(call_id)()
+        if self._emptied is not None and not self.waiting and not self._emptied.done():
             self._emptied.set_result(None)
 
     async def stop(self, seconds: float) -> int:
         """Wait until all is written, for so many seconds at most. Returns how many are left."""
-        if self._committed:
+        if self.waiting:
             self._emptied = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._emptied], timeout=seconds)
-        return len(self._committed)
+        return self.waiting
 
 
 class UsesByLink:

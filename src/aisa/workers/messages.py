@@ -66,9 +66,10 @@ class RefusedOnes(msgspec.Struct, tag="refused", frozen=True):
 
 
 class Written(msgspec.Struct, tag="written", frozen=True):
-    """To a worker: the database has the calls with these ids, ended or refused ones."""
+    """To a worker: the database has the rows of the calls with these ids, and what is kept of the refused ones. A call may be in both."""
 
     ids: list[str]
+    refused: list[str] = []
 
 
 class KeyKnown(msgspec.Struct, tag="key", frozen=True):

@@ -200,7 +200,7 @@ class Office:
         """Return a call that is not in the database yet, wherever it runs."""
         posted = self.calls.get(call_id)
         if posted is not None:
-            return CallFound(posted.row)
+            return CallFound(posted.row, refused=self.refused.get(call_id))
         if (refused := self.refused.get(call_id)) is not None:
             return CallFound(refused=refused, final=True)
         for answer in await self.crew.ask(CALL, call_id.encode(), but=but):
@@ -254,21 +254,23 @@ class Office:
         self._treasury.written((row,), self._wall_clock())  # before the worker lets go of it
         del self.calls[row.id]
         worker.unwritten.pop(row.id).set_result(None)
-        self._tell_written(worker, row.id)
+        self._written_of(worker).ids.append(row.id)
 
     def _refused_written(self, worker: Worker, call_id: str) -> None:
         self.refused.pop(call_id, None)
-        self._tell_written(worker, call_id)
+        self._written_of(worker).refused.append(call_id)
 
-    def _tell_written(self, worker: Worker, call_id: str) -> None:
-        """Tell of all that one commit has written in one message."""
-        if not worker.written:
+    def _written_of(self, worker: Worker) -> Written:
+        """Return the message in which a worker is told of all that one commit has written; it leaves soon."""
+        if worker.written is None:
+            worker.written = Written([])
             self._loop.call_soon(self._send_written, worker)
-        worker.written.append(call_id)
+        return worker.written
 
     def _send_written(self, worker: Worker) -> None:
-        ids, worker.written = worker.written, []
-        worker.link.send(Written(ids))
+        said, worker.written = worker.written, None
+        assert said is not None, "it was begun when this was planned"
+        worker.link.send(said)
 
     async def _read_cap(self, id_: str) -> None:
         """Let all see what a key or team has spent in the window that it is now: asked of the ledger when the clock was set."""

@@ -1,0 +1,103 @@
+"""What a vendor or its dialect refuses for its caller's own fault is a refused call to whoever counts or lists calls, and no failed one."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import Server, serving
+from test_admin_api import asked_at
+from test_metrics import own_address, read
+from test_refused import Answer, ask, chat, listed, made
+from vendor import ScriptedVendor
+
+SETTINGS = """\
+metrics: {{listen: '127.0.0.1:0'}}
+vendors:
+  local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret}}
+  claude: {{dialect: anthropic, base_url: "{vendor}", api_key: vendor-secret}}
+  dead: {{dialect: openai, base_url: "http://127.0.0.1:9/v1", api_key: vendor-secret}}
+models:
+  small: {{to: [embedded/tiny], prices: {{input: 1.0, output: 3.0}}}}
+  strict: {{to: [local/status-400], prices: {{input: 1.0, output: 3.0}}}}
+  stricter: {{to: [dead/x, local/status-422], prices: {{input: 1.0, output: 3.0}}}}
+  claude: {{to: [claude/claude-3-haiku-20240307], prices: {{input: 1.0, output: 3.0}}}}
+  gone: {{to: [dead/x], prices: {{input: 1.0, output: 3.0}}}}
+"""
+#: What the callers do wrong: what a dialect cannot write, and what a vendor does not take, at whichever door and as a stream, too.
+MISTAKES: tuple[dict[str, Any], ...] = (
+    {"model": "small", "temperature": -1},
+    {"model": "small", "temperature": -1, "stream": True},
+    {"model": "claude", "n": 3},
+    {"model": "strict"},
+    {"model": "stricter", "stream": True},
+)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_reader_has_what_a_vendor_refuses_for_its_callers_fault_as_a_refusal(tmp_path: Path, workers: int) -> None:
+    """[fault R1] Lists, sums, metrics, bill and receipt agree; it is kept where it was asked, and what fails is a failure as before."""
+    with ScriptedVendor() as vendor, serving(tmp_path, SETTINGS.format(vendor=vendor.url), workers=workers) as server:
+        key = made(server, "careless")
+        answers = [ask(server, key, chat(**mistake)) for mistake in MISTAKES]
+        assert [answer.status for answer in answers] == [422, 422, 422, 400, 400]
+        failed = ask(server, key, chat(model="gone"))
+        assert failed.status == 502
+        refused, others = listed(server, "--refused"), listed(server, "--failed")
+        assert [line["id"] for line in others] == [failed.id]
+        assert sorted(line["id"] for line in refused) == sorted(answer.id for answer in answers)
+        assert sorted(line["id"] for line in listed(server)) == sorted([*(answer.id for answer in answers), failed.id])
+        for answer in answers:
+            [line] = [line for line in refused if line["id"] == answer.id]
+            check_told(server, key, answer, line)
+        metrics = read(asked_at(own_address(server), "/metrics").body)
+        assert sum(value for name, value in metrics.items() if name.startswith("aisa_refused_total")) == len(answers)
+        assert sum(value for name, value in metrics.items() if name.startswith("aisa_calls_total")) == 1
+        assert server.aisa("ledger", "audit")
+
+
+def check_told(server: Server, key: str, answer: Answer, line: dict[str, Any]) -> None:
+    """Check that a refused call has its reason, where it was asked and its bill of nothing, for operator and caller."""
+    told = answer.body["error"]
+    assert (line["outcome"], line["error_status"], line["error_code"]) == ("refused", answer.status, told["code"])
+    assert line["error_message"].startswith(told["message"])
+    assert told["param"] is None or told["param"] in line["error_message"]
+    shown = server.aisa("explain", answer.id.lower())
+    said = " ".join(shown.split())
+    assert f"It was refused with {answer.status} {told['code']}, before anything of an answer had come, and costs nothing." in said
+    assert " ".join(line["error_message"].split()) in said
+    assert "served by" in shown
+    document = json.loads(server.aisa("explain", answer.id, "--json"))
+    assert (document["call"]["outcome"], document["cost_nanos"], document["refused"]) == ("refused", 0, True)
+    receipt = ask(server, key, path=f"/v1/usage/calls/{answer.id}").body
+    assert (receipt["outcome"], receipt["error_code"], receipt["error_status"]) == ("refused", told["code"], answer.status)
+    assert receipt["billed"]["cost_nanos"] == 0
+
+
+def test_a_refused_call_is_no_error_in_sums_and_its_idempotency_key_may_be_used_again(tmp_path: Path) -> None:
+    """[fault R1] `aisa usage` had FAILED requests, and the console errors, that were all their callers'; a request may be mended."""
+    with ScriptedVendor() as vendor, serving(tmp_path, SETTINGS.format(vendor=vendor.url)) as server:
+        key = made(server, "careless")
+        for mistake in MISTAKES:
+            ask(server, key, chat(**mistake))
+        assert ask(server, key, chat(**MISTAKES[0]), idempotency_key="again").status == 422
+        assert ask(server, key, chat(model="small", max_tokens=4), idempotency_key="again").status == 200
+        [used] = [used for used in json.loads(server.aisa("usage", "--by", "model", "--json"))["data"] if used["model"] == "small"]
+        assert (used["failed"], used["requests"]) == (0, 4)
+
+
+def test_beyond_what_is_kept_one_by_one_a_refused_call_is_explained_by_its_row(tmp_path: Path) -> None:
+    """[fault R1] The first sixty of a minute have their words; every call has its row, and the list their number."""
+    with ScriptedVendor() as vendor, serving(tmp_path, SETTINGS.format(vendor=vendor.url)) as server:
+        key = made(server, "careless")
+        began = time.monotonic()
+        answers = [ask(server, key, chat(model="strict")) for _ in range(62)]
+        assert time.monotonic() - began < 50, "else a minute has ended in between, and this shows nothing"
+        assert len(listed(server, "--refused")) == 60
+        said = " ".join(server.aisa("explain", answers[-1].id).split())
+        assert "It was refused by its caller's own fault before anything of an answer had come" in said
+        assert "The error was invalid_request." in said

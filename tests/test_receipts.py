@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aisa.cli.bill_lines import counts_table
+from aisa.edge.bill_view import ending
 from aisa.edge.receipt import receipt
+from aisa.ledger.charge import crashed
+from aisa.ledger.row import Opening
 from aisa.money import nanos_per_million
 from aisa.pricing import Tier, unit_prices
 from aisa.usage import Usage
@@ -34,6 +38,20 @@ def test_a_receipt_is_there_from_the_end_of_the_call_and_stays_the_same(tmp_path
         assert "real-model" not in json.dumps(later)
 
     with_bank(scenario, tmp_path)
+
+
+def test_what_had_left_a_dead_server_is_not_said_to_be_delivered() -> None:
+    """[fault R2] A client that had stopped reading had 45 of 109 tokens, and explain, console and receipt said that all were delivered."""
+    row = crashed(Opening("req_1", "acme", "key_1", "fast", True, 0, 40, prices=PRICES), 109, attempts=1, found_ms=9_000)
+    shown = counts_table(row)
+    heads, _, made = shown.splitlines()[:3]
+    assert ("HAD LEFT" in heads, "DELIVERED" in heads) == (True, False)
+    assert made.split()[:4] == ["output", "-", "109", "109"], "what the vendor had made, nobody knows"
+    assert "how much of it the client got, nobody saw" in ending(row)
+    assert receipt(row, final=True)["delivered"] == {"output_tokens": 109, "had_left": True}
+    ended = priced(1, delivered=5)
+    assert "DELIVERED" in counts_table(ended)
+    assert receipt(ended, final=True)["delivered"] == {"output_tokens": 5}
 
 
 def test_a_call_that_runs_has_a_receipt_that_says_so(tmp_path: Path) -> None:

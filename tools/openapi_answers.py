@@ -151,6 +151,7 @@ def bills() -> Document:
     kinds_of = "What is noted of the price: a word to the kinds that it is about, none if it is about the whole."
     marked = object_of({mark: {"type": "array", "items": {"type": "string"}} for mark in MARKS}, required=[]) | {"description": kinds_of}
     team = {"name": text, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
+    left = {"type": "boolean", "description": "The server died during the call: so many had left it, and what arrived nobody saw."}
     receipt = {
         "id": text,
         "object": {"const": "call.receipt"},
@@ -162,7 +163,7 @@ def bills() -> Document:
         "created": number,
         "ended": nullable("integer"),
         "generated": or_null(object_of({**counts, **sources, **way}, required=[*counts, *sources])),
-        "delivered": or_null(object_of({"output_tokens": number})),
+        "delivered": or_null(object_of({"output_tokens": number, "had_left": left}, required=["output_tokens"])),
         "billed": or_null(object_of({**counts, **sources, **way, **cost}, required=[*counts, *sources, *cost])),
         "prices": or_null(prices),
         "marks": or_null(marked),

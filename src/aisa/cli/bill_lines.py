@@ -16,6 +16,7 @@ from aisa.edge.bill_view import (
     bill_shown,
     cost_of_lines,
     counts_shown,
+    delivered_head,
     document,
     ending,
     facts_of,
@@ -63,8 +64,11 @@ def how_it_ended(row: CallRow, *, final: bool) -> str:
 
 def counts_table(row: CallRow) -> str:
     """Return a table of what was made, what arrived and what is charged, in tokens."""
-    rows = [[*line[:4], paint(line.source, dim=True) if line.source else ""] for line in counts_shown(row)]
-    counts = aligned(("TOKENS", "GENERATED", "DELIVERED", "BILLED", "SOURCE"), rows, right=(1, 2, 3))
+    rows = [
+        [line.name, line.generated or "-", line.delivered, line.billed, paint(line.source, dim=True) if line.source else ""]
+        for line in counts_shown(row)
+    ]
+    counts = aligned(("TOKENS", "GENERATED", delivered_head(row).upper(), "BILLED", "SOURCE"), rows, right=(1, 2, 3))
     way = which_way(row)
     return f"{counts}\n{paint(way, dim=True)}" if way else counts
 

@@ -27,7 +27,8 @@ ENDINGS = {
     CLIENT_GONE: "The client left before it had the whole answer. What had arrived of it is charged, and the input if anything had.",
     CLIENT_STALLED: "The client did not read any more and was cut off. What had arrived is charged, and the input if anything had.",
     SHUT_DOWN: "The server was stopped before the answer was complete. What had arrived is charged, and the input if anything had.",
-    CRASHED: "The server died during the call. The output that had left it is charged, and the input if any had.",
+    CRASHED: "The server died during the call. What had left it by then is charged, and the input if anything had: how much more its "
+    "vendor had made, and how much of it the client got, nobody saw.",
 }
 AWAITED = "Not final: its delivery, its vendor's report or the database is still awaited."
 SOURCES = {
@@ -91,7 +92,10 @@ def bill_shown(row: CallRow) -> BillShown | None:
 
 
 class CountLine(NamedTuple):
-    """Tokens of one kind as text: what was made, what of it arrived, what is charged, and where the first and the last are from."""
+    """Tokens of one kind as text: what was made, what of it arrived, what is charged, and where the first and the last are from.
+
+    The second is empty for kinds of which nobody keeps it, and the first for what nobody saw.
+    """
 
     name: str
     generated: str
@@ -101,12 +105,13 @@ class CountLine(NamedTuple):
 
 
 def counts_shown(row: CallRow) -> list[CountLine]:
-    """Return what was made, what arrived and what is charged, in tokens. Parts without any are left out."""
+    """Return what was made, what arrived (or left, see `delivered_head`) and what is charged, in tokens. Parts without any are left out."""
     made, charged = row.generated, row.billed
+    unseen = ("output_tokens",) if row.outcome == CRASHED else ()
     return [
         CountLine(
             name,
-            f"{getattr(made, field):,}",
+            "" if field in unseen else f"{getattr(made, field):,}",
             f"{row.delivered:,}" if field == "output_tokens" else "",
             f"{getattr(charged, field):,}",
             origin(row, field),
@@ -114,6 +119,11 @@ def counts_shown(row: CallRow) -> list[CountLine]:
         for field, name in COUNTS
         if field in ("input_tokens", "output_tokens") or getattr(made, field) or getattr(charged, field)
     ]
+
+
+def delivered_head(row: CallRow) -> str:
+    """Say what the second of the counts is: after a death nobody knows what arrived, and the journal has what had left."""
+    return "had left" if row.outcome == CRASHED else "delivered"
 
 
 def origin(row: CallRow, field: str) -> str:

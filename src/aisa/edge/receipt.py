@@ -9,7 +9,7 @@ import msgspec
 
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow, Opening
-from aisa.ledger.rules import REFUSED
+from aisa.ledger.rules import CRASHED, REFUSED
 from aisa.money import dollars_text
 from aisa.prices.rules import CATALOGUE
 from aisa.pricing import PRICED, UnitPrices
@@ -25,6 +25,7 @@ RUNNING = "running"
 def receipt(row: CallRow, *, final: bool, refused: RefusedCalls | None = None) -> Document:
     """Write the receipt of a call that ended. Unless `final`, its delivery or its vendor's report may still change what it says.
 
+    `had_left` says of a call during which the server died that its output had left; what of it arrived, nobody saw.
     `refused` is what is kept of it if it was refused: what its caller was told.
     """
     return {
@@ -38,7 +39,7 @@ def receipt(row: CallRow, *, final: bool, refused: RefusedCalls | None = None) -
         "created": row.began_ms // 1000,
         "ended": row.ended_ms // 1000,
         "generated": counts(row.generated),
-        "delivered": {"output_tokens": row.delivered},
+        "delivered": {"output_tokens": row.delivered, **({"had_left": True} if row.outcome == CRASHED else {})},
         "billed": {**counts(row.billed), "cost_nanos": row.cost, "cost_usd": msgspec.Raw(dollars_text(row.cost).encode())},
         "prices": price_document(row.prices, row.price_source, row.billed.input_tokens),
         "marks": marks(row.marks),

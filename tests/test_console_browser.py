@@ -136,6 +136,58 @@ def bytes_read(at: Consoled) -> int:
     return int(dict(line.split(": ") for line in counts.splitlines())["rchar"])
 
 
+@pytest.mark.parametrize("width", [500, 1280, 1366])
+def test_nothing_sticks_out_and_no_field_lies_on_another(at: Consoled, browser: Browser, width: int) -> None:
+    """On every page as wide as a narrow window and two laptops; what does not fit into a table is scrolled in it."""
+    wrong: list[str] = []
+    with browser.new_context(viewport={"width": width, "height": 860}) as context:
+        page = context.new_page()
+        sign_in(page, at)
+        for path in (*PAGES, "/usage?by=key&days=7", "/keys?q=support+bot", "/calls/latest"):
+            page.goto(f"{at.server.url}/console{path}", wait_until="load")
+            if path.startswith("/keys?"):
+                page.get_by_role("link", name="support bot").click()
+                page.wait_for_url("**/console/keys/key_*")
+            settled(page)
+            page.evaluate("document.querySelectorAll('details.fold').forEach((each) => (each.open = true))")
+            wrong += [f"{path}: {each}" for each in page.evaluate(MISPLACED)]
+    assert wrong == []
+
+
+#: What of a page is wider than its room, and which fields, buttons and labels of it lie on one another.
+MISPLACED = """() => {
+  const seen = (each) => each.checkVisibility() && !each.closest(".hidden, .skip, .plot-room, dialog");
+  const named = (each) => `${each.localName} ${each.id || each.className} ${each.textContent.trim().slice(0, 40)}`;
+  const kept = (each) => getComputedStyle(each).overflowX === "visible";
+  const wide = [...document.querySelectorAll("main, main *, header *")].filter(
+    (each) => seen(each) && each.clientWidth && kept(each) && each.scrollWidth > each.clientWidth);
+  const page = document.documentElement;
+  const boxes = [...document.querySelectorAll("main :is(input, select, textarea, button, label, h1, h2)")].filter(seen);
+  const on = (one, other) => {
+    const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+    const [x, y] = [Math.min(a.right, b.right) - Math.max(a.left, b.left), Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)];
+    return x > 1 && y > 1 && !one.contains(other) && !other.contains(one);
+  };
+  const pairs = boxes.flatMap((one, place) => boxes.slice(place + 1).filter((other) => on(one, other)).map((other) => [one, other]));
+  return [
+    ...(page.scrollWidth > page.clientWidth ? ["the page"] : []),
+    ...wide.map((each) => `${named(each)} is too wide`),
+    ...pairs.map(([one, other]) => `${named(one)} lies on ${named(other)}`),
+  ];
+}"""
+
+
+def test_a_message_that_is_sent_leaves_no_mistake_behind(at: Consoled, page: Page) -> None:
+    """The field is empty and waits; it was red, as one that was left out."""
+    page.goto(f"{at.server.url}/console/playground")
+    page.get_by_role("button", name="Make one").click()
+    page.get_by_label("Your message").fill("Hello.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("link", name="Receipt")).to_be_visible()
+    expect(page.locator("#text:user-invalid")).to_have_count(0)
+    assert page.locator("#text").input_value() == ""
+
+
 @needs_assets
 def test_sums_come_behind_the_page_and_are_drawn(at: Consoled, page: Page) -> None:
     """Four plots, each with its table, of the calls that there are."""

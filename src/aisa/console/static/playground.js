@@ -250,7 +250,7 @@ addEventListener("DOMContentLoaded", () => {
     event.preventDefault();
     const text = by("text").value.trim();
     attempt(() => {
-      by("text").value = "";
+      by("say").reset(); // and not only empties it: a field that waits for text is no mistake
       speak(text);
     });
   });

@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from aisa.console.assets import FETCHED, Assets
 from aisa.console.clients import CLIENTS
 from aisa.console.figures import changed_value, cost, dollars, duration, near, plotted, price, share, short_count, short_id
 from aisa.console.key_pages import terms
@@ -471,6 +472,19 @@ def test_calls_that_run_are_followed_and_ended(tmp_path: Path, workers: int) -> 
         assert writer.ask(f"/calls/{call}/end", {"token": writer.ask("/live").token}).status == 303
         assert "ended this call" in stream.read().decode()
         connection.close()
+
+
+def test_what_is_fetched_while_the_server_runs_is_on_the_next_page(tmp_path: Path) -> None:
+    """It needs no restart, and nobody said that it did: the foot of a page says what is missing until it is there."""
+    assets = Assets(tmp_path)
+    assert assets.missing == FETCHED
+    assert assets.page(FETCHED[0]) is None
+    for name in FETCHED[:2]:
+        (tmp_path / name).write_text(f"// {name}")
+    assert set(FETCHED[:2]) < set(assets.urls)
+    assert assets.missing == FETCHED[2:]
+    assert (found := assets.page(FETCHED[0])) is not None
+    assert found.body == f"// {FETCHED[0]}".encode()
 
 
 # The words on the pages

@@ -62,7 +62,9 @@ def fetched(name: str, folder: Path) -> list[Path]:
                 assert member is not None, "it is a file of an archive that we know"
                 last = wanted.rpartition("/")[2]
                 target = folder / (f"{name}.LICENSE" if last == "LICENSE" else last)
-                target.write_bytes(member.read())
+                part = target.with_name(f"{target.name}.part")  # a server that runs reads the file as soon as it has its name
+                part.write_bytes(member.read())
+                part.replace(target)
                 written.append(target)
         return written
 

@@ -8,8 +8,9 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -212,6 +213,21 @@ def test_a_receipt_opens_at_the_side_and_filters_change_the_rows(at: Consoled, p
     page.get_by_label("Which").select_option("refused")
     expect(page.locator("#rows tbody tr")).to_have_count(3)
     assert "kind=refused" in page.url
+
+
+def test_every_page_brings_its_icon(at: Consoled, browser: Browser) -> None:
+    """A browser that finds none asks for `/favicon.ico`, which is a refusal in the log; the page for people has the console's."""
+    drawn = (files("aisa.console") / "static" / "icon.svg").read_text().strip()
+    with browser.new_context() as context:
+        watched = Watched(context)
+        page = context.new_page()
+        for path in ("/", "/console/login", "/console/enter?link=x", "/console"):
+            page.goto(at.server.url + path)
+            icon = page.locator("link[rel=icon]").get_attribute("href") or ""
+            body = page.evaluate("async (address) => (await fetch(address)).text()", icon) if icon.startswith("/") else unquote(icon)
+            assert body.partition(",")[2].replace("'", '"') == drawn if path == "/" else body.strip() == drawn
+    assert [wrong for wrong in watched.wrong if "401" not in wrong] == []
+    assert not [url for url in watched.asked if url.endswith("/favicon.ico")]
 
 
 def test_colours_change_and_stay(at: Consoled, page: Page) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from aisa.console.app import FORM_BYTES_MAX
 from aisa.console.assets import FETCHED, Assets
 from aisa.console.clients import CLIENTS
 from aisa.console.figures import changed_value, cost, dollars, duration, near, plotted, price, share, short_count, short_id
@@ -175,6 +176,28 @@ def test_a_foreign_host_name_is_refused(at: Consoled, host: str) -> None:
     """Also for files, and before anybody is signed in."""
     for path in ("", "/login", "/assets/console.css"):
         assert Visitor(at.netloc).ask(path, Host=host).status == 403
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_is_not_let_in_reads_why_on_a_page(tmp_path: Path, workers: int) -> None:
+    """In a browser stands what to change, and not an error of the admin API as JSON; also where the form is too large."""
+    with consoled(tmp_path, workers=workers) as at:
+        visitor = Visitor(at.netloc)
+        for path, form, headers, status, said in (
+            ("", None, {"Host": "aisa.example:8000"}, 403, "list it in the setting `admin.hosts`"),
+            ("/login", {"key": "x"}, {"Host": "<b>aisa.example"}, 403, "by the name &#x27;&lt;b&gt;aisa.example&#x27;"),
+            ("/login", {"key": "x" * FORM_BYTES_MAX}, {}, 413, "the limit is 65536 bytes"),
+        ):
+            answer = visitor.ask(path, form, **headers)
+            assert (answer.status, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+            assert said in answer.text
+            assert ("The console is not asked" in answer.text) == (status == 403)
+            assert "admin API" not in answer.text
+            assert "</html>" in answer.text
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-request-id"].startswith("req_")
+            assert answer.headers["cache-control"] == "no-store"
+        assert visitor.ask("").status == 303
 
 
 def test_nothing_is_shared_with_other_origins_or_kept_by_caches(writer: Visitor) -> None:

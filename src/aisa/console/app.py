@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from html import escape
 from typing import Protocol
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 
 from aisa.console import account_pages, call_pages, key_pages, server_pages, team_pages, usage_pages
-from aisa.console.page import GUARDS, NEVER_KEPT, POLICY, PREFIX, Page, cookie_of, redirected, set_cookie
+from aisa.console.page import GUARDS, HTML, NEVER_KEPT, POLICY, PREFIX, REFUSED, Page, cookie_of, redirected, set_cookie
 from aisa.console.sessions import SESSION_SECONDS, Sessions
 from aisa.console.visit import Ask, Visit
 from aisa.edge.admin import Actor
-from aisa.edge.admin_gate import AdminGate, refuse_admin
+from aisa.edge.admin_gate import AdminGate
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
@@ -54,8 +55,12 @@ class Console:
 
     def judge(self, request: Request, address: str, request_id: str) -> ConsoleVisit:
         """Judge a request by its head. Raises ApiError insufficient_permissions for a foreign host name."""
-        self._gate.hosts.check(request.headers.get("host", ""))
+        self._gate.hosts.check(request.headers.get("host", ""), "The console")
         return ConsoleVisit(self, request, address, request_id)
+
+    def refuse(self, error: ApiError, reply: Reply, request_id: str) -> None:
+        """Answer a request that was not let in."""
+        refuse_browser(error, reply, request_id)
 
     async def page(self, request: Request, address: str) -> Page:
         """Answer a request whose host name is good. Raises nothing that a request can cause."""
@@ -165,7 +170,7 @@ class ConsoleVisit(msgspec.Struct):
         try:
             shown = await pages.shown(self.request, self.address, self.id)
         except ApiError as error:
-            refuse_admin(error, reply, self.id)
+            refuse_browser(error, reply, self.id)
             return
         if not events:
             send(reply, shown.page, shown.policy)
@@ -185,6 +190,14 @@ class ConsoleVisit(msgspec.Struct):
         except ApiError:
             return None
         return page.body if page.status == 200 else None
+
+
+def refuse_browser(error: ApiError, reply: Reply, request_id: str) -> None:
+    """Answer with an error for people, as a page that needs no file: none is sent to whoever was not let in."""
+    headers: HeaderList = [("content-type", HTML), ("x-request-id", request_id)]
+    headers += [] if error.retry_after is None else [("retry-after", str(error.retry_after))]
+    body = REFUSED.format(status=error.status, code=error.code, message=escape(error.message))
+    send(reply, Page(body.encode(), error.status, headers), POLICY.format(api=""))
 
 
 def send(reply: Reply, page: Page, policy: str) -> None:

@@ -1,4 +1,4 @@
-"""What the console answers: a page, a redirection, a file, with the headers that keep other pages and other servers out. Writes no HTML."""
+"""What the console answers: a page, a redirection, a file, and the headers that keep other pages and servers out. Fills no template."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from aisa.wire.port import HeaderList
 HTML = "text/html; charset=utf-8"
 COOKIE = "aisa_console"
 PREFIX = "/console"
+#: For who is not let in: it loads nothing, as nothing else is sent there.
+REFUSED = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Not done · aisa</title>
+<link rel="icon" href="data:,">
+</head>
+<body><h1>That was not done</h1><p>{message}</p><p>{status} <code>{code}</code></p></body>
+</html>
+"""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{api}; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"

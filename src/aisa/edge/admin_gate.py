@@ -45,12 +45,14 @@ class Hosts:
         self._named = frozenset(name.casefold() for name in named) or (THIS_MACHINE | {host.casefold() for host in listening})
         self._any_address = not named and not EVERY_INTERFACE.isdisjoint(listening)
 
-    def check(self, host: str) -> None:
-        """Raise ApiError insufficient_permissions unless a `Host` header's name is one of them."""
+    def check(self, host: str, asked: str = "The admin API") -> None:
+        """Raise ApiError insufficient_permissions unless a `Host` header's name is one of them. `asked` is what has the names."""
         name = host_name(host).casefold()
         if name in self._named or (self._any_address and is_address(name)):
             return
-        raise ApiError("insufficient_permissions", f"The admin API is not asked by the name {name[:100]!r}. `admin.hosts` lists its names.")
+        said = f"{asked} is not asked by the name {name[:100]!r}. If that is a name of this server, list it in the setting `admin.hosts`, "
+        said += "with every other that is to be good; without the setting this machine's own are, such as localhost."
+        raise ApiError("insufficient_permissions", said)
 
 
 def host_name(host: str) -> str:

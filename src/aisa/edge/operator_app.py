@@ -50,7 +50,7 @@ class OperatorApp:
         self._ids = ids
         self._refusals = refusals
         #: The console, None where it is off or elsewhere.
-        self.console: Site | None = None
+        self.console: ConsoleSite | None = None
 
     def judge(self, request: Request) -> Verdict:
         """Judge a request by its head. Raises ApiError."""
@@ -67,14 +67,17 @@ class OperatorApp:
             self._api.refuse(error, reply, request)
             return
         request_id = self._ids()
-        refuse_admin(error, reply, request_id)
+        if request is not None and self.console is not None and is_console(request.path):
+            self.console.refuse(error, reply, request_id)
+        else:
+            refuse_admin(error, reply, request_id)
         address = None if request is None else self._address(request)
         self._refusals.note(refused(error, request_id, request, key=None, address=address))
 
     def _is_own(self, path: str) -> bool:
         if path == METRICS:
             return self._metrics is not None and (self._gate is None or self._gate.is_open)
-        if path == CONSOLE or path.startswith(f"{CONSOLE}/"):
+        if is_console(path):
             return self.console is not None
         return (path == PREFIX or path.startswith(f"{PREFIX}/")) and self._gate is not None and self._gate.is_open
 
@@ -94,11 +97,24 @@ class OperatorApp:
 OWN = (PREFIX, METRICS, CONSOLE)
 
 
+def is_console(path: str) -> bool:
+    """Say whether a path is the console's."""
+    return path == CONSOLE or path.startswith(f"{CONSOLE}/")
+
+
 class Site(Protocol):
-    """The console, `console.app.Console`, or the metrics: here or in another process."""
+    """The console, or the metrics: here or in another process."""
 
     def judge(self, request: Request, address: str, request_id: str) -> Verdict:
         """Judge a request by its head. Raises ApiError."""
+        ...
+
+
+class ConsoleSite(Site, Protocol):
+    """The console, `console.app.Console`, here or in another process."""
+
+    def refuse(self, error: ApiError, reply: Reply, request_id: str) -> None:
+        """Answer a request that was not let in with a page."""
         ...
 
 

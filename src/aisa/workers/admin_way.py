@@ -7,7 +7,7 @@ from typing import cast
 
 import msgspec
 
-from aisa.console.app import Console, ConsoleVisit, Shown
+from aisa.console.app import Console, ConsoleVisit, Shown, refuse_browser
 from aisa.edge.admin_gate import AdminGate, refuse_admin
 from aisa.edge.admin_route import ADMIN_BODY_BYTES_MAX
 from aisa.edge.control import respond
@@ -112,6 +112,10 @@ class OfficeConsole:
     def judge(self, request: Request, address: str, request_id: str) -> ConsoleVisit:
         """Take a request, which the office judges."""
         return ConsoleVisit(self, request, address, request_id)
+
+    def refuse(self, error: ApiError, reply: Reply, request_id: str) -> None:
+        """Answer a request that was not let in."""
+        refuse_browser(error, reply, request_id)
 
     async def shown(self, request: Request, address: str, request_id: str) -> Shown:
         """Have the office answer. Raises ApiError."""

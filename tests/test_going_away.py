@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -216,6 +216,41 @@ if __name__ == "__main__":
         module.end_within = functools.partial(module.end_within, seconds_max=1.0)
     concurrent.futures.ThreadPoolExecutor().submit(threading.Event().wait)
     main()
+"""
+
+
+@pytest.mark.parametrize("stderr", ["gone", "full"])
+@pytest.mark.parametrize("last", ["lambda: None", "[].pop"])
+def test_an_end_is_given_up_whatever_becomes_of_its_last_words(stderr: str, last: str) -> None:
+    """[issue 13] Where nobody reads them, or none is left who could, or what is ended first fails, the process stood for ever."""
+    reader, writer = os.pipe()
+    if stderr == "gone":
+        os.close(reader)
+    else:
+        os.set_blocking(writer, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"." * 4096)
+        os.set_blocking(writer, True)
+    process = subprocess.Popen([sys.executable, "-c", GIVEN_UP.format(last=last)], stdin=subprocess.PIPE, stderr=writer)
+    with process:
+        os.close(writer)
+        try:
+            assert process.wait(SECONDS_MAX) == 1
+        finally:
+            process.kill()
+    if stderr == "full":
+        os.close(reader)
+
+
+#: A process whose end takes too long; it has something to end first.
+GIVEN_UP = """\
+import sys
+from aisa.config.schema import Server
+from aisa.stopping import end_within
+
+end_within(Server(drain_seconds=0), grace=False, last={last}, seconds_max=0.1)
+sys.stdin.read()
 """
 
 

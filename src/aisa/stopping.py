@@ -18,6 +18,7 @@ EXIT_LATE = 1
 #: dead. Whoever stops it waits for longer (`deploy/`), or kills it in the middle of its last rows. Each wait of the end has a bound, and
 #: these come to less; `end_within` holds the whole to it, whatever else it may wait for.
 STOP_SECONDS_MAX = 45.0
+LATE_SECONDS_MAX = 1.0  # for these words to be taken
 LATE = b"aisa: the end took too long and was given up. What the database does not have is in the journal: the next start settles it.\n"
 
 
@@ -54,10 +55,14 @@ def end_within(
     """
 
     def leave() -> None:
-        os.write(2, LATE)
-        if last is not None:
-            last()
-        os._exit(EXIT_LATE)
+        try:
+            said = threading.Thread(target=os.write, args=(2, LATE), daemon=True)  # nobody may read it, or nobody is left who could
+            said.start()
+            if last is not None:
+                last()
+            said.join(LATE_SECONDS_MAX)
+        finally:
+            os._exit(EXIT_LATE)
 
     drains = settings.drain_seconds + (settings.drain_grace_seconds if grace else 0)
     timer = threading.Timer(drains + seconds_max, leave)

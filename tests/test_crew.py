@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import re
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -15,7 +16,7 @@ from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.process import ignore
 from aisa.storage.lock import own_folder
 from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, SharedMemory, new_memory
-from aisa.workers.crew import BEATS, STILL_LOOKS, STILL_LOOKS_MAX, Crew, Descriptors, Worker
+from aisa.workers.crew import BEATS, RESTART_PAUSE_SECONDS, STILL_LOOKS, STILL_LOOKS_MAX, Crew, Descriptors, Worker
 from server import serving
 from test_workers import ask, connection, sample, until, workers_of
 
@@ -121,6 +122,50 @@ def test_workers_that_all_stand_still_are_replaced_one_after_another(tmp_path: P
             end.close()
 
     asyncio.run(main())
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    """[issue 13] One moment without a descriptor, and there was one worker less for good; nobody was told, and none given up any more."""
+
+    async def main() -> tuple[list[Fact], list[bool], int]:
+        descriptor = new_memory(tmp_path, random.Random(1))
+        memory = SharedMemory(descriptor, SharedLock(tmp_path / LOCK_NAME))
+        told, clean, bounds = list[Fact](), list[bool](), resource.getrlimit(resource.RLIMIT_NOFILE)
+
+        def report(fact: Fact) -> None:
+            """Take note, and make room for the next time."""
+            resource.setrlimit(resource.RLIMIT_NOFILE, bounds)
+            told.append(fact)
+            clean.append((crew._free, open_descriptors()) == (free, before))
+
+        crew = Crew(Config(), Descriptors(descriptor, descriptor), memory, office=NoBooks(), report=report)
+        former = Worker(1, await asyncio.create_subprocess_exec("true"), socket.socket())
+        former.ready.set_result(True)
+        former.began -= RESTART_PAUSE_SECONDS
+        former.channel.close()
+        await former.process.wait()
+        ends, top = [descriptor], max(open_descriptors())
+        while ends[-1] < top:  # so that none is free below
+            ends.append(os.dup(descriptor))
+        free, before = set(crew._free), open_descriptors()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 1 + 4, bounds[1]))  # for its sockets
+        try:
+            await crew._replace(former)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, bounds)
+        begun = len(crew.workers)
+        await crew.stop(0)
+        for end in ends[1:]:
+            os.close(end)
+        return told, clean, begun
+
+    again = ServerWarning("No WORKER can be started in place of 1: Too many open files; it is tried again in 3 s")
+    assert asyncio.run(main()) == ([again], [True], 1)
+
+
+def open_descriptors() -> set[int]:
+    """Return the descriptors of this process that are open, but for that by which they are seen."""
+    return {int(name) for name in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{name}")}
 
 
 def test_no_new_connection_waits_for_a_worker_that_stands_still(tmp_path: Path) -> None:

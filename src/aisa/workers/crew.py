@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import NamedTuple, Protocol
 
 from aisa.config.schema import Config
@@ -183,8 +183,8 @@ class Crew:
         return True
 
     def kill(self) -> None:
-        """Kill those that are left."""
-        for worker in self.workers.values():
+        """Kill those that are left. Any thread may do it, while others come and go."""
+        for worker in tuple(self.workers.values()):
             kill(worker.process)
 
     def look(self) -> None:
@@ -220,22 +220,38 @@ class Crew:
         return worker.stands, int(words[at + CALLS] + words[at + CONNECTIONS] + worker.passed - words[at + RECEIVED])
 
     async def _hire(self) -> Worker:
-        number = min(self._free)
-        self._free.discard(number)
-        at = number * WORKER_WORDS
-        for word in range(at, at + WORKER_WORDS):
-            self._memory.words[word] = 0
+        """Start a worker. Raises OSError if none can be started now; nothing is left of it then."""
         (ours, theirs), (channel, far_channel) = socket.socketpair(), socket.socketpair()
-        inherited = (theirs.fileno(), far_channel.fileno(), *self._descriptors)
-        with theirs, far_channel:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", WORKER_MODULE, str(number), *map(str, inherited)),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=inherited,
-                start_new_session=True,  # Ctrl-C is for the office alone
-            )
-        channel.setblocking(False)
-        worker = Worker(number, process, channel)
+        with ExitStack() as undone:
+            number = min(self._free)
+            self._free.discard(number)
+            undone.callback(self._free.add, number)
+            undone.enter_context(ours)
+            undone.enter_context(channel)
+            at = number * WORKER_WORDS
+            for word in range(at, at + WORKER_WORDS):
+                self._memory.words[word] = 0
+            inherited = (theirs.fileno(), far_channel.fileno(), *self._descriptors)
+            with theirs, far_channel:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-m", WORKER_MODULE, str(number), *map(str, inherited)),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=inherited,
+                    start_new_session=True,  # Ctrl-C is for the office alone
+                )
+            undone.callback(kill, process)
+            channel.setblocking(False)
+            worker = Worker(number, process, channel)
+            await self._link(worker, ours)
+            undone.pop_all()
+        self.workers[number] = worker  # from here on it is told what all are; what was before it reads when it begins
+        if self._stopping:
+            kill(process)  # it has served nobody, and would take a second to begin before it left
+        self._keep(self._watch(worker))
+        return worker
+
+    async def _link(self, worker: Worker, ours: socket.socket) -> None:
+        """Talk with a worker through our end of its link, and have it begin."""
 
         def heard(message: Message) -> None:
             if isinstance(message, Ready):
@@ -248,11 +264,6 @@ class Crew:
 
         worker.link = await Link.on(ours, heard, answer, ended=lambda: done(worker.silent))
         worker.link.send(Begin(self.config, self.models))
-        self.workers[number] = worker  # from here on it is told what all are; what was before it reads when it begins
-        if self._stopping:
-            kill(process)  # it has served nobody, and would take a second to begin before it left
-        self._keep(self._watch(worker))
-        return worker
 
     async def _watch(self, worker: Worker) -> None:
         """Wait for the end of a worker, start another, and have settled what it left."""
@@ -275,8 +286,15 @@ class Crew:
             await asyncio.sleep(UNREADY_PAUSE_SECONDS)
         elif asyncio.get_running_loop().time() - worker.began < RESTART_PAUSE_SECONDS:
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
-        if not self._stopping:
-            await self._hire()
+        while not self._stopping:
+            try:
+                await self._hire()
+            except OSError as error:  # no process, no descriptor, no memory: for now
+                again = f"it is tried again in {UNREADY_PAUSE_SECONDS:g} s"
+                self._report(ServerWarning(f"No WORKER can be started in place of {worker.number}: {error.strerror}; {again}"))
+                await asyncio.sleep(UNREADY_PAUSE_SECONDS)
+            else:
+                return
 
     def _keep(self, watch: Awaitable[None]) -> None:
         task = asyncio.ensure_future(watch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from aisa.errors import ApiError
 from aisa.providers import openai
 from aisa.providers.shape import Target
 from aisa.wire.chat import parse_chat
+from aisa.wire.json_places import LOOKED_AT_BYTES_MAX
 from aisa.wire.strict_json import parse_object
 
 USER = [{"role": "user", "content": "Hi."}]
@@ -67,6 +69,54 @@ def test_what_is_not_strict_json_is_refused(bad: bytes) -> None:
     """[J1][J2][J3][J4][J5] One code, status 400, and never an exception of another kind."""
     error = refusal(bad)
     assert (error.status, error.code) == (400, "json_parse_error")
+
+
+DEEP = b'{"a":' + b"[" * 64 + b"]" * 64 + b"}"
+#: A body -> what its refusal says, and which member it names.
+PLACES: dict[str, tuple[bytes, tuple[str, ...], str | None]] = {
+    "the same key twice": (b'{"model": "a", "model": "b"}', ("'model'", "outermost"), "model"),
+    "the same key twice, inside": (
+        b'{"metadata": {"a": [{}, {"b": 1, "c": {}, "b": 1}]}}',
+        ("'b'", "'metadata.a[1]'"),
+        "metadata.a[1].b",
+    ),
+    "a long key twice": (b'{"%b": 1, "%b": 2}' % ((b"k" * 5_000,) * 2), (f"'{'k' * 64}'",), "k" * 64),
+    "a number out of range": (b'{"model": "1e999", "temperature": 1e999}', ("byte 34", "1.79e308"), None),
+    "a whole number out of range": (b'{"n": ' + b"9" * 5_000 + b"}", ("byte 6",), None),
+    "65 levels": (DEEP, ("64 levels", "byte 68"), None),
+    "65 levels behind brackets in a text": (b'{"x":"[[\\"[[",' + DEEP[1:], ("64 levels", "byte 81"), None),
+    "invalid UTF-8": (b'{"model": "ab\xff"}', ("UTF-8", "byte 13"), None),
+    "a byte order mark": (b"\xef\xbb\xbf" + body(), ("byte order mark", "without one"), None),
+    **{f"UTF-{bits}": ('{"model": "m"}'.encode(f"utf-{bits}"), (f"UTF-{bits[:2]}", "Send it as UTF-8"), None) for bits in ("16", "32")},
+    **{
+        f"UTF-{bits}, {order}": ('{"model": "m"}'.encode(f"utf-{bits}-{order}"), (f"UTF-{bits}", "Send it as UTF-8"), None)
+        for bits in ("16", "32")
+        for order in ("le", "be")
+    },
+    "packed": (gzip.compress(b"{}"), ("gzip", "Content-Encoding"), None),
+    "half of a pair": (rb'{"a": "\ud83d\ude00", "b": "\\\ud83d!"}', ("surrogate pair", "byte 30"), None),
+    "a second half": (rb'{"a": "\ud83d\ude00\ude00"}', ("surrogate pair", "byte 19"), None),
+}
+
+
+@pytest.mark.parametrize("bad", PLACES)
+def test_what_is_wrong_in_a_body_is_told_with_its_place_and_nothing_else_of_it(bad: str) -> None:
+    """[fault S24] Which key, or which byte of the body, and what would be right."""
+    data, words, param = PLACES[bad]
+    error = refusal(data)
+    assert (error.status, error.code, error.param) == (400, "json_parse_error", param)
+    assert all(word in error.message for word in words), error.message
+    assert len(error.message) < 500
+
+
+def test_no_place_is_looked_for_without_end() -> None:
+    """[a named limit] What stands far behind is told without one; a text that does not end costs no more than its length."""
+    for far in (
+        b'{"a": "' + b"x" * LOOKED_AT_BYTES_MAX + b'", "n": 1e999}',
+        b'{"a": "' + b"x" * LOOKED_AT_BYTES_MAX + b'", "b":' + DEEP + b"}",
+    ):
+        assert "byte" not in refusal(far).message
+    assert "64 levels" in refusal(b'{"a": ' + b"[" * 65 + b'"' + b"\\x" * 200_000).message
 
 
 HALVES = [

@@ -126,6 +126,14 @@ def test_a_request_with_several_faults_is_told_the_first_in_order(request_bytes:
     failure(reply, status, code)
 
 
+def test_a_content_type_that_names_no_type_is_told_so() -> None:
+    """[fault S24] And not quoted as nothing."""
+    reply, _ = asked(post(body()).replace(b"application/json", b";;;"))
+    message = failure(reply, 415, "unsupported_media_type")["message"]
+    assert "names no type" in message
+    assert "''" not in message
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 def test_a_body_that_does_not_call_itself_json_is_refused_with_the_remedy(kind: str) -> None:
     """What curl sends without a header is the commonest mistake of all."""

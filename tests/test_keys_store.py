@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 from sqlalchemy import text
@@ -20,6 +21,7 @@ from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres
 from postgres_rig import Postgres, needs_postgres, sqlite_only
+from server import Server
 
 
 class ManualClock:
@@ -85,6 +87,20 @@ def test_a_mistyped_key_is_told_apart_from_an_unknown_one(store: KeyStore) -> No
     _, foreign = KeyStore(store._database, ManualClock(), random.Random(8)).create("other")
     with pytest.raises(ApiError, match="not one of this server's"):
         store.verify(foreign)
+
+
+def test_two_keys_are_told_as_two(store: KeyStore, server: Server) -> None:
+    """[fault S24] A header that came twice was a key that is mistyped. Nothing of either is quoted."""
+    _, secret = store.create("ci")
+    with pytest.raises(ApiError, match="twice"):
+        store.verify(f"{secret}, Bearer {secret}")
+    twice = [("authorization", f"Bearer {server.key}"), ("authorization", "Bearer sk-aisa-other")]
+    for path in ("/v1/models", "/v1/usage"):
+        answer = httpx2.get(f"{server.url}{path}", headers=twice)
+        assert answer.status_code == 401
+        message = answer.json()["error"]["message"]
+        assert "twice" in message
+        assert "sk-aisa" not in message
 
 
 def test_a_revoked_key_is_refused_by_the_next_request(store: KeyStore) -> None:

@@ -121,6 +121,23 @@ def test_a_body_that_cannot_be_unpacked_is_400(coding: str, broken: str) -> None
 
 
 @pytest.mark.parametrize("coding", PACK)
+def test_what_cannot_be_unpacked_is_told_in_our_words_with_the_place(coding: str) -> None:
+    """[fault S24] And not in those of a library: what it is, how far it was good, and what to send."""
+    good = PACK[coding](noise(300) * 3)
+    damaged = good[:-6] + bytes(byte ^ 0xFF for byte in good[-6:])
+    for data, words in (
+        (b"nonsense", "does not begin as"),
+        (damaged, "is damaged, "),
+        (good[:-1], "ends in its middle, "),
+        (b"", "does not begin"),
+    ):
+        _, _, message = refusal(data, coding)
+        assert words in message
+        assert "without Content-Encoding" in message
+        assert not any(theirs in message for theirs in ("Error -", "incorrect", "Zstd", "zlib"))
+
+
+@pytest.mark.parametrize("coding", PACK)
 def test_wherever_a_body_is_cut_it_is_refused(coding: str) -> None:
     """Its checksum included."""
     packed = PACK[coding](noise(300) * 3)

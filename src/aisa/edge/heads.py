@@ -54,7 +54,7 @@ def coding_of(content_type: str, encoding: str) -> str:
     """Return how a body that may be JSON is compressed, nothing if it is not. Raises ApiError unsupported_media_type for any other."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind != JSON_TYPE and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise ApiError("unsupported_media_type", f"The body's Content-Type is '{kind[:100]}'; send 'Content-Type: application/json'.")
+        raise not_json(kind)
     coding = encoding.strip().lower()
     if coding in ("identity", ""):
         return ""
@@ -62,3 +62,9 @@ def coding_of(content_type: str, encoding: str) -> str:
         remedy = "send it as gzip or zstd, or without Content-Encoding."
         raise ApiError("unsupported_media_type", f"The body's Content-Encoding is '{encoding[:100]}'; {remedy}")
     return coding
+
+
+def not_json(kind: str) -> ApiError:
+    """Return the refusal of a body that says to be something else, or names no type."""
+    given = f"is '{kind[:100]}'" if kind else "names no type"
+    return ApiError("unsupported_media_type", f"The body's Content-Type {given}; send 'Content-Type: application/json'.")

@@ -26,6 +26,8 @@ WINDOW_LOG_MAX = 23  # of Zstandard, 8 MiB: what RFC 9659 lets a content coding 
 GZIP = zlib.MAX_WBITS | 16
 GZIP_NAMES, ZSTD_NAME = frozenset({"gzip", "x-gzip"}), "zstd"
 CODINGS = GZIP_NAMES | {ZSTD_NAME}
+BEGINNINGS = {"gzip": b"\x1f\x8b", ZSTD_NAME: b"\x28\xb5\x2f\xfd"}
+DAMAGED = "it is damaged"
 
 
 class Member(Protocol):
@@ -69,7 +71,7 @@ class GzipMember:
             try:
                 piece = unpacker.decompress(data, PIECE_BYTES_MAX)
             except zlib.error as error:
-                raise ValueError(str(error)) from error
+                raise ValueError(DAMAGED) from error
             data, full = unpacker.unconsumed_tail, len(piece) == PIECE_BYTES_MAX
             yield piece
 
@@ -97,7 +99,7 @@ class ZstdFrame:
             try:
                 piece = unpacker.decompress(data, max_length=PIECE_BYTES_MAX)
             except zstd.ZstdError as error:
-                raise ValueError(str(error)) from error
+                raise ValueError(DAMAGED) from error
             data = b""
             yield piece
 
@@ -151,7 +153,7 @@ class Unpacker:
                     raise ApiError("overloaded", f"{message} Send the request again, or without Content-Encoding.")
                 await asyncio.sleep(0)
         except ValueError as error:
-            raise ApiError("invalid_request", f"The request's body could not be unpacked as {coding}: {error}.") from None
+            raise cannot_be_unpacked(body, coding, f"{error}, {len(found)} bytes into what it unpacks to") from None
         return bytes(found)
 
 
@@ -173,6 +175,15 @@ class Held:
 
     def _end(self, _task: asyncio.Task[None]) -> None:
         self._unpacker.held -= self._size
+
+
+def cannot_be_unpacked(body: bytes, coding: str, why: str) -> ApiError:
+    """Return the refusal of a body that is not what its Content-Encoding says, or not whole."""
+    begins = BEGINNINGS[ZSTD_NAME if coding == ZSTD_NAME else "gzip"]
+    if not body.startswith(begins):
+        why = f"it does not begin as {coding} does, with the bytes {begins.hex(' ')}"
+    remedy = f"Send what {coding} makes of the JSON, or the JSON without Content-Encoding."
+    return ApiError("invalid_request", f"The request's body could not be unpacked as {coding}: {why}. {remedy}")
 
 
 def too_large(size: int, coding: str, bytes_max: int | None) -> ApiError:

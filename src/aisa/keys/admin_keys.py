@@ -15,6 +15,7 @@ from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import writing
 from aisa.keys.rules import READ, WRITE, AdminKey
+from aisa.keys.unknown_secret import several
 from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.tables import admin_keys
@@ -47,7 +48,9 @@ class AdminKeyStore:
         digest = rules.digest(secret)
         key = self._keys.get(digest)
         if key is None or not compare_digest(key.digest, digest):
-            raise ApiError("invalid_api_key", "This is no admin key of this server. `aisa admin-keys create LABEL` makes one.")
+            raise several(secret) or ApiError(
+                "invalid_api_key", "This is no admin key of this server. `aisa admin-keys create LABEL` makes one."
+            )
         if key.revoked_at is not None:
             raise ApiError("revoked_api_key", f"The admin key labelled {key.label!r} was revoked.")
         return key

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from aisa.errors import ApiError
+from aisa.wire.json_places import beginning, half_a_pair, key_twice, not_utf8, out_of_range, too_deep
 from aisa.wire.trees import Tree, is_tree
 
 #: Deeper nesting is refused (contract, section 1): no chat request needs it and parsers that recurse break on it.
@@ -42,8 +43,8 @@ def parse_object(body: bytes) -> Tree:
         check_structure(body)
     try:
         tree: object = msgspec.json.decode(body)
-    except UnicodeDecodeError as error:
-        raise ApiError("json_parse_error", f"The JSON body is not valid UTF-8 (byte {error.start} of a string).") from None
+    except UnicodeDecodeError:
+        raise not_utf8(body) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError("json_parse_error", f"The body is not valid JSON: {reason(error, body)}.") from None
     if not is_tree(tree):
@@ -52,7 +53,7 @@ def parse_object(body: bytes) -> Tree:
     if again != body and strings(body) != strings(again):  # most clients write as tersely as we do
         # Decoding keeps one of two equal keys, so a string is missing when the tree is written again. Which one counts differs
         # from parser to parser: we would check one value and the vendor would act on the other.
-        raise ApiError("json_parse_error", "The JSON body has the same key twice in one object.")
+        raise key_twice(body)
     return tree
 
 
@@ -60,13 +61,16 @@ def reason(error: Exception, body: bytes) -> str:
     """Say what the decoder found, without quoting the body."""
     if not body.strip():
         return "it is empty"
+    if told := beginning(body):
+        return told
     if isinstance(error, msgspec.ValidationError):
-        return "a number is out of range"
+        return f"a number is out of range{out_of_range(body)}: at most 1.79e308 either way"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     said = str(error)
     if "surrogate" in said or ("truncated" in said and HALF_A_PAIR.search(body.replace(rb"\\", b""))):
-        return r"a string has half of a surrogate pair; \ud83d, for one, needs its other half, such as \ude00, right behind it"
+        place = half_a_pair(body)
+        return rf"a string has half of a surrogate pair{place}; \ud83d, for one, needs its other half, such as \ude00, right behind it"
     return said.removeprefix("JSON is malformed: ").removeprefix("Input data was ").rstrip(".") or "malformed"
 
 
@@ -92,16 +96,16 @@ def check_structure(body: bytes) -> None:
         raise too_many(f"{STRINGS_MAX} strings")
     outside = b"".join(text.split(b'"')[::2])
     brackets = outside.translate(None, NOT_BRACKETS)
-    too_deep = PLUNGE.search(brackets) is not None
-    if not too_deep and len(brackets) > 2 * CONTAINERS_MAX:
+    plunges = PLUNGE.search(brackets) is not None
+    if not plunges and len(brackets) > 2 * CONTAINERS_MAX:
         raise too_many(f"{CONTAINERS_MAX} objects and arrays")
     if outside.count(b",") > SEPARATORS_MAX:
         raise too_many(f"{SEPARATORS_MAX} values")
-    for _ in range(0 if too_deep else DEPTH_MAX):
+    for _ in range(0 if plunges else DEPTH_MAX):
         brackets = INNERMOST.sub(b"", brackets)
         if not brackets:
             return
-    raise ApiError("json_parse_error", f"The JSON body is nested deeper than {DEPTH_MAX} levels.")
+    raise ApiError("json_parse_error", f"The JSON body is nested deeper than {DEPTH_MAX} levels{too_deep(body, DEPTH_MAX)}.")
 
 
 def too_many(what: str) -> ApiError:

@@ -422,6 +422,8 @@ def test_what_needs_kept_responses_is_refused_with_the_way_out(fields: Json, par
         ({"input": [{"type": "reasoning", "summary": []}]}, "input"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"input": [user([{"type": "input_text", "text": "x"}, {"type": "hologram", "data": "y"}])]}, "input[0].content[1].type"),
+        ({"input": [user([{"type": "input_text"}])]}, "input[0].content[0].text"),
+        ({"input": [user("x"), {"role": "assistant", "content": [{"type": "output_text", "text": None}]}]}, "input[1].content[0].text"),
     ],
 )
 def test_what_chat_completions_cannot_say_is_refused_by_name_and_only_for_them(fields: Json, param: str) -> None:

@@ -268,6 +268,8 @@ class Conversation:
     def _part(self, part: Part, param: str) -> Tree | None:
         match part.type:
             case "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text":
+                if part.text is None:
+                    self.lost.append(Loss(f"{param}.text", f"The part at '{param}' has no `text`, and a model would be shown nothing."))
                 return text_part(part.text or "")
             case "refusal":
                 return {"type": "refusal", "refusal": part.refusal or ""}

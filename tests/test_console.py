@@ -525,15 +525,32 @@ def test_small_money_is_seen_on_every_page(at: Consoled, writer: Visitor) -> Non
         assert odd == [], path
     assert writer.ask("/accounts").text.count("&lt;$0.000001") == 1
     assert "&lt;$0.000001" in writer.ask("/accounts/small").text
+    booked = writer.ask("/changes").text
+    assert '<span class="soft">entry</span> <ins>&lt;$0.000001</ins>' in booked
+    assert "<ins>None" not in booked
 
 
 def test_figures_are_written_for_people() -> None:
     """With the digits that matter, and nothing as nothing."""
-    assert [changed_value(*each) for each in ((400_000, "spend_cap"), (["a", "b"], "models"), (60, "rpm"), (0, "created_at"))] == [
+    assert [
+        changed_value(*each)
+        for each in (
+            (400_000, "spend_cap"),
+            (["a", "b"], "models"),
+            (60, "rpm"),
+            (0, "created_at"),
+            ({"id": "w", "amount": -5}, "entry"),
+            ({"name": "bots"}, "team"),
+            (True, "fresh"),
+        )
+    ] == [
         "$0.000400",
         "a, b",
         "60",
         "Jan 01 00:00:00",
+        "−<$0.000001",
+        "bots",
+        "yes",
     ]
     assert [dollars(each) for each in (None, 0, 1_234_567_890_000, 12_345_678, 12_345, -2_000_000_000)] == [
         *("–", "$0.00", "$1,234.57", "$0.0123", "$0.000012", "−$2.00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aisa.edge.bill_view import iso
@@ -108,8 +109,10 @@ def changed_value(value: object, name: str) -> str:
         return dollars(int(number))
     if number is not None and name.endswith("_at"):
         return clock(int(number * 1000))
-    if is_tree(value):  # a key's team
-        return str(value.get("name"))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_tree(value):  # a key's team, or what was booked in a wallet
+        return str(value["name"]) if "name" in value else changed_value(value.get("amount"), "amount")
     return ", ".join(map(str, value)) if is_list(value) else str(value)
 
 
@@ -125,7 +128,7 @@ def near(unix_seconds: float | None, now: float) -> str:
     return "just now"
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., str]] = {
     "dollars": dollars,
     "plain_dollars": plain_dollars,
     "short_id": short_id,

@@ -107,10 +107,10 @@ def listen_to_process(report: Callable[[Fact], None], folder: str | None = None)
             report(ServerWarning(notice))
 
 
-#: What whoever sets a variable for `aisa reload` has to know.
+#: What whoever sets a variable for `aisa reload` has to know, and what to do then.
 OWN_ENVIRONMENT = (
-    "The environment is the server's own, as it was when the server was started, and not that of the command: "
-    "set the variable where the server is started, and restart it."
+    "The environment is the server's own, as it was when the server was started, and not that of the command. → "
+    "Set the variable where the server is started, and restart it."
 )
 
 
@@ -123,9 +123,9 @@ def swapped(reload: Callable[[], Awaitable[Swapped]], loop: asyncio.AbstractEven
     try:
         return asyncio.run_coroutine_threadsafe(reloaded(), loop).result(RELOAD_SECONDS_MAX)
     except ConfigErrors as errors:
-        said = "; ".join(f"{problem.where}: {problem.what} {problem.remedy}" for problem in errors.problems)
-        said += f" {OWN_ENVIRONMENT}" if errors.lacking else ""
-        raise ApiError("invalid_request", f"The configuration was not taken, the old one stays. {said}") from None
+        said = "\n".join(f"{problem.where}: {problem.what} → {problem.remedy}" for problem in errors.problems)
+        said += f"\nenvironment: {OWN_ENVIRONMENT}" if errors.lacking else ""
+        raise ApiError("invalid_request", f"The configuration was not taken, the old one stays.\n{said}") from None
     except TimeoutError:
         raise ApiError("overloaded", "The server is too busy to read its configuration now. Its log says when it has.") from None
 

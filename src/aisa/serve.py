@@ -115,7 +115,8 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
             raise ConfigErrors([Problem("LISTEN_FDS", f"It cannot be listened on: {error}.", remedy)], config) from error
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         gc.set_threshold(GC_YOUNG_OBJECTS)
-        found = Running(str(Path(config.server.data_dir).absolute()), None if loaded.path is None else str(Path(loaded.path).absolute()))
+        file = None if loaded.path is None else str(Path(loaded.path).absolute())
+        found = Running(str(Path(config.server.data_dir).absolute()), file, config.server.host, config.server.port)
         stack.enter_context(announced(found, os.environ))
         start = Start(control, tls, tokenizers, say, again, handed=handed, settled=crash_settled(settled))
         # The database is closed before the loop waits for its threads: one that has asked a server which hangs would be waited for.

@@ -22,7 +22,8 @@ def refusal(allowances: Iterable[Shown], now: int, *, tokens: int, input_tokens:
     for each in allowances:
         requests, used = each.requests, each.tokens
         if requests is not None and requests.left(now) < 1:
-            said = f"{each.whose} may begin {requests.limit:,} calls in any {length_in_words(requests.span)}, and has begun them."
+            calls, them = ("call", "it") if requests.limit == 1 else ("calls", "them")
+            said = f"{each.whose} may begin {requests.limit:,} {calls} in any {length_in_words(requests.span)}, and has begun {them}."
             waits.append((requests.take_place(now, 1), said))
         if used is not None and (left := used.left(now)) < tokens:
             needs = f"{max(0, left):,} are left, and this call needs {tokens:,}, {input_tokens:,} of them for its input."

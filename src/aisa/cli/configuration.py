@@ -14,6 +14,7 @@ from aisa.cli.terminal import paint, say, table
 
 if TYPE_CHECKING:
     from aisa.config.schema import Config
+    from aisa.storage.running import Running
 
 SCHEMA_USE = """\b
 For editors with the YAML language server:
@@ -49,6 +50,7 @@ def check(path: str | None, *, online: bool) -> None:
 
     loaded: Loaded | None = None
     errors: ConfigErrors | None = None
+    server: Running | None = None
     try:
         server = server_elsewhere(path)
         loaded = load(path if server is None else server.config, os.environ, {}, nearby=look_around)
@@ -63,7 +65,7 @@ def check(path: str | None, *, online: bool) -> None:
     say(f"Read: {place}." if online else paint("No problems", "green", bold=True) + f" in {place}.")
     for note in loaded.notes:
         say("\n" + block(note))
-    for title, rows in overview(loaded, os.environ):
+    for title, rows in overview(loaded, os.environ, server):
         say(f"\n{paint(title, bold=True)}\n{table((), rows, indent='  ')}")
     if free := free_rows(routes_of(loaded.config), wall_clock()):
         say(f"\n{paint('Free of charge', bold=True)}\n{table((), free, indent='  ')}")

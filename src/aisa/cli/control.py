@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from aisa.cli.problems import Stop
+from aisa.cli.problems import Problem, Stop
 from aisa.cli.terminal import say
 from aisa.config.schema import Config
 from aisa.storage.failure import FolderHeld, NoData, StorageFailed
@@ -83,12 +83,20 @@ def decoded(data_dir: str, answered: tuple[int, bytes], expect: type[Expected]) 
     status, answer = answered
     try:
         if status >= http.client.BAD_REQUEST:
-            raise Stop(msgspec.json.decode(answer, type=ErrorAnswer).error.message, [])
+            said, *problems = msgspec.json.decode(answer, type=ErrorAnswer).error.message.splitlines()
+            raise Stop(said, [problem_of(line) for line in problems])
         return msgspec.json.decode(answer, type=expect)
     except msgspec.MsgspecError as error:
         remedy = "Use the command of the version that runs there."
         problem = (data_dir, f"It is not what this version expects: {error}.", remedy)
         raise Stop("the server's answer cannot be understood", [problem]) from error
+
+
+def problem_of(line: str) -> Problem:
+    """Return a problem as `process.swapped` has written it."""
+    where, _, said = line.partition(": ")
+    what, _, remedy = said.rpartition(" → ")
+    return where, what, remedy
 
 
 def _over_socket(data_dir: str, asking: Asking, seconds: float) -> tuple[int, bytes] | None:

@@ -14,19 +14,26 @@ from aisa.config.schema import Config, Model, Target
 from aisa.config.section import Section
 from aisa.credentials.rules import keys_of
 from aisa.http.address import bracketed, proxy_for, read_origin
+from aisa.storage.running import Running
 
 Rows = list[list[str]]
 
 
-def overview(loaded: Loaded, environment: Mapping[str, str]) -> Iterator[tuple[str, Rows]]:
-    """Yield each part's title and rows; parts with nothing to say are left out. `environment` may name proxies."""
+def overview(loaded: Loaded, environment: Mapping[str, str], running: Running | None = None) -> Iterator[tuple[str, Rows]]:
+    """Yield each part's title and rows; parts with nothing to say are left out. `environment` may name proxies.
+
+    The configuration may be that of a server that is `running`, which was perhaps told on its command line where to listen.
+    """
     config = loaded.config
     server = config.server
-    host = f"[{server.host}]" if ":" in server.host else server.host
+    host, port = server.host, server.port
+    if running is not None and running.host is not None and running.port:
+        host, port = running.host, running.port
+    host = f"[{host}]" if ":" in host else host
     yield (
         "Server",
         [
-            ["listens on", f"{'https' if config.tls else 'http'}://{host}:{server.port}"],
+            ["listens on", f"{'https' if config.tls else 'http'}://{host}:{port}"],
             ["keeps data in", server.data_dir],
             ["built-in model", built_in(config)],
         ],

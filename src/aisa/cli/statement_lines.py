@@ -110,8 +110,9 @@ def statement(page: WalletPage, labels: dict[str, str]) -> str:
         for line in page.data
     ]
     rows.append(["", "", dollars_text(page.opening), "", "before these lines" if page.has_more or page.opening else "at first"])
-    width = max(shutil.get_terminal_size().columns, WIDTH_MIN)
-    return "\n".join(short(line, width) for line in aligned(HEADS, rows, (1, 2)).splitlines())
+    head, *lines = aligned(HEADS, rows, (1, 2)).splitlines()
+    width = max(shutil.get_terminal_size().columns, WIDTH_MIN, len(head))
+    return "\n".join((head, *(short(line, width) for line in lines)))
 
 
 def moment(line: WalletLine) -> str:

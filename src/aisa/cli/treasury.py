@@ -81,7 +81,9 @@ def statement(account: AccountStanding, entries: list[Entry]) -> str:
         rows.append([when, KINDS.get(entry.kind, entry.kind), dollars(entry.amount), entry.reference or "", entry.note])
     if older:
         rows.append(["", "older entries", dollars(older), "", ""])
-    rows.append(["", "calls", dollars(-account.charged), "", "all that the wallet has paid for; one by one: aisa wallet statement NAME"])
+    rows.append(
+        ["", "calls", dollars(-account.charged), "", f"all that the wallet has paid for; one by one: aisa wallet statement {account.name}"]
+    )
     rows.append(["", "in the wallet", balance(account) if account.balance is None else dollars(account.balance), "", ""])
     unpaid = account.spent - account.charged
     said = f"\n\nIts calls cost {dollars(account.spent)} in all; {dollars(unpaid)} of it while the account was unlimited." if unpaid else ""

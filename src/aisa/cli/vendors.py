@@ -11,7 +11,7 @@ from aisa.cli.problems import Misuse, counted
 from aisa.cli.terminal import paint, say, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from aisa.config.load import Loaded
     from aisa.vendors.row import Row
@@ -36,6 +36,7 @@ def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     from aisa.cli.failing_vendors import failing_at
     from aisa.config.load import ConfigErrors, load
     from aisa.http.nearby import look_around
+    from aisa.storage.running import running
     from aisa.vendors.table import ROWS
 
     try:
@@ -47,7 +48,8 @@ def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
         raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
     used = loaded.config.vendors
     failing = failing_at(loaded.config.server.data_dir)
-    lines = [line(row, loaded, os.environ, failing=failing) for row in ROWS.values()]
+    ours = {each.port or 0 for each in running(os.environ)} or {loaded.config.server.port}
+    lines = [line(row, loaded, os.environ, failing=failing, ours=ours) for row in ROWS.values()]
     lines += [[name, "", setting.dialect, "", used_as(name, loaded, failing)] for name, setting in used.items() if name not in ROWS]
     say(table(HEADS, lines))
     if check:
@@ -60,18 +62,16 @@ def used_as(name: str, loaded: Loaded, failing: Mapping[str, str]) -> str:
     return paint("used", "green") + f": {loaded.origins[f'vendors.{name}']}{told}"
 
 
-def line(row: Row, loaded: Loaded, environment: Mapping[str, str], *, failing: Mapping[str, str]) -> list[str]:
-    """Return the line of a vendor of the table."""
-    if row.name in loaded.config.vendors:
-        state = used_as(row.name, loaded, failing)
-    else:
-        state = paint(unused(row, environment, loaded.config.server.port), dim=True)
+def line(row: Row, loaded: Loaded, environment: Mapping[str, str], *, failing: Mapping[str, str], ours: Collection[int]) -> list[str]:
+    """Return the line of a vendor of the table. `ours` are the ports that servers of ours listen at."""
+    used = row.name in loaded.config.vendors
+    state = used_as(row.name, loaded, failing) if used else paint(unused(row, environment, ours), dim=True)
     variables = " or ".join(row.key_variables) or {"google": "a Google credential"}.get(row.proved_by, "")
     return [row.name, row.title, row.dialect, variables, state]
 
 
-def unused(row: Row, environment: Mapping[str, str], port: int) -> str:
-    """Say why a vendor is not used. `port` is where this server listens."""
+def unused(row: Row, environment: Mapping[str, str], ours: Collection[int]) -> str:
+    """Say why a vendor is not used. `ours` are the ports that servers of ours listen at."""
     from aisa.config.detect import SPOKEN, lacking
 
     if row.retired:
@@ -84,5 +84,5 @@ def unused(row: Row, environment: Mapping[str, str], port: int) -> str:
         return f"{entry}, and set {missing}" if missing else f"{entry}; what proves its requests serves other things, too"
     if row.sign is not None:
         way = f", and {row.base_url_variable} is not set" if row.base_url_variable else ""
-        return ("we listen" if row.sign.port == port else "it does not answer") + f" at port {row.sign.port}{way}"
+        return ("we listen" if row.sign.port in ours else "it does not answer") + f" at port {row.sign.port}{way}"
     return f"set {missing}" if missing else "switched off by `discovery`"

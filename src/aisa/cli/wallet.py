@@ -62,7 +62,8 @@ def statement(account: str, config: str | None, data_dir: str | None, *, form: s
     statement_lines.show(msgspec.convert({"account": account, **asked}, statement_lines.Asked), form, config=config, data_dir=data_dir)
 
 
-@wallet.command("top-up")
+# A negative amount begins like an option.
+@wallet.command("top-up", context_settings={"ignore_unknown_options": True})
 @click.argument("account", callback=text)
 @click.argument("amount", callback=text)
 @click.option("--note", callback=text, default="", help="What it is for.")
@@ -75,6 +76,8 @@ def top_up(account: str, amount: str, note: str, *, reference: str | None, confi
     """
     from aisa.cli import treasury
 
+    if amount.startswith("-"):
+        raise click.BadParameter(f"{amount} is not above zero. To take money out: aisa wallet adjust {account} {amount} --note WHY")
     treasury.top_up(account, {"amount": amount, "note": note, "reference": reference}, config=config, data_dir=data_dir)
 
 

@@ -182,8 +182,12 @@ def _origin(_name: str, value: object) -> Flaw | None:
 
 
 def _base_url(_name: str, value: object) -> Flaw | None:
-    what = _url_flaw(str(value))
-    return Flaw(what, "Write for example https://api.example.com/v1.") if what else None
+    text = str(value)
+    what = _url_flaw(text)
+    if what is None:
+        return None
+    shown = "" if "@" in text else f" There stands `{text.partition('?')[0][:SHOWN_CHARACTERS_MAX]}`."  # neither a password nor a query
+    return Flaw(what + shown, "Write for example https://api.example.com/v1.")
 
 
 def _url_flaw(text: str) -> str | None:

@@ -186,6 +186,9 @@ def _not_yaml(path: str, text: str, error: yaml.YAMLError) -> ConfigErrors:
     if mark is None:
         return _unreadable(path, "The file holds characters that YAML does not allow.", "Save it as plain UTF-8 text.")
     line = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column : mark.column + 1] == "\t":
+        what = "Not valid YAML: there is a tab where the indentation or a value begins."
+        return _unreadable(f"{path}, line {mark.line + 1}, column {line.index(chr(9)) + 1}", what, "Write spaces in place of the tab.")
     remedy = 'Inside { } and [ ], put quotes around "${NAME}".' if "${" in line else "Look at the indentation, quotes and colons there."
     what = f"Not valid YAML: {getattr(error, 'problem', None) or 'it cannot be parsed'}."
     return _unreadable(f"{path}, line {mark.line + 1}, column {mark.column + 1}", what, remedy)

@@ -20,7 +20,7 @@ SERVER_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "what compressed ones unpack to beyond 1 MiB each while their calls run; beyond it the answer is `503 overloaded`. At least "
         "`body_bytes_max`, or the largest never fit.",
         "server.body_timeout_seconds": "In any span of so many seconds while a request's body arrives, at least 1,000 bytes for each of "
-        "them must come; else the answer is `408 request_timeout`.",
+        "them must come, or all that is left of it; else the answer is `408 request_timeout`.",
         "server.keep_alive_timeout_seconds": "How long an idle connection is kept for a next request.",
         "server.connections_max": "Connections of clients open at the same time; further ones are answered `503 overloaded`.",
         "server.workers": "Processes that serve calls; with more than one, another process accepts connections and writes the database "

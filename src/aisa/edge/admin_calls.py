@@ -114,7 +114,7 @@ def only(statement: Statement, index: CallIndex, name: str) -> str:
     """Return the id that begins with a text as somebody typed it. Raises ApiError resource_not_found, invalid_request."""
     bare = name.strip().upper().removeprefix(PREFIX.upper())
     beginning = PREFIX + bare
-    ids = sorted({*(id_ for id_ in ids_waiting(statement) if id_.startswith(beginning)), *index.beginning(beginning)}) if bare else []
+    ids = sorted({*(id_ for id_ in ids_waiting(statement) if id_.startswith(beginning)), *index.beginning(beginning)})
     if not ids:
         raise unknown(beginning if moment_in(beginning) is not None else name, statement)
     if len(ids) > 1:

@@ -57,7 +57,8 @@ class Arrival:
         before, arrived = self._before, self._reader.body_bytes
         before.append(arrived)
         if len(before) > SLICES and arrived - before.popleft() < self._window_seconds * BODY_BYTES_PER_SECOND_MIN:
-            wanted = f"in {self._window_seconds:g} seconds there must be at least {BODY_BYTES_PER_SECOND_MIN} bytes for each of them."
+            least = f"{self._window_seconds * BODY_BYTES_PER_SECOND_MIN:,.0f} bytes of it must come"
+            wanted = f"in any {self._window_seconds:g} seconds {least}, or all that is left of it."
             self._refuse(ApiError("request_timeout", f"The request's body arrived too slowly: {wanted}"))
         else:
             self._timer.set(self._window_seconds / SLICES, self._check_rate)

@@ -21,7 +21,9 @@ def parse_spend_cap(text: str | None) -> SpendCap | None:
         amount = parse_dollars(dollars)
     except ValueError as error:
         raise invalid("spend_cap", f"The spend cap cannot be read: {error}") from None
-    if amount <= 0 or window not in (DAY, WEEK, MONTH):
+    if amount <= 0 and window in (DAY, WEEK, MONTH):
+        raise invalid("spend_cap", f"{text[:40]!r} is no spend cap: its dollars must be above 0.")
+    if window not in (DAY, WEEK, MONTH):
         raise invalid("spend_cap", f"{text[:40]!r} is no spend cap: write dollars and a window, such as 5/day, 20/week or 99.50/month.")
     return SpendCap(amount, window)
 

@@ -23,10 +23,15 @@ SERVERS_MAX = 100  # files that are looked at; a user runs a handful
 
 
 class Running(msgspec.Struct, frozen=True):
-    """A server: where its data and its configuration are, as whole paths. The second is None if it has no file."""
+    """A server: where its data and its configuration are, as whole paths. The second is None if it has no file.
+
+    `host` and `port` are where it was told to listen, whatever its file says by now; a port of 0 is one that the system chooses.
+    """
 
     data_dir: str
     config: str | None = None
+    host: str | None = None
+    port: int | None = None
 
 
 def runtime_folder(environment: Mapping[str, str]) -> Path:

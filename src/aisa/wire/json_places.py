@@ -70,11 +70,11 @@ def marked(value: object, path: str) -> Iterator[tuple[str, Twice]]:
         yield path[:PATH_CHARACTERS_MAX], value
     if is_tree(value):
         for name, inner in value.items():
-            if isinstance(inner, dict | list):
+            if is_tree(inner) or is_list(inner):
                 yield from marked(inner, f"{path}.{shown(name)}" if path else shown(name))
     elif is_list(value):
         for place, inner in enumerate(value):
-            if isinstance(inner, dict | list):
+            if is_tree(inner) or is_list(inner):
                 yield from marked(inner, f"{path}[{place}]")
 
 

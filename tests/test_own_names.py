@@ -9,14 +9,15 @@ import pytest
 
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.prices.lacking import unpriced_kind
-from aisa.providers import anthropic, cohere, mistral
+from aisa.providers import anthropic, cohere, mistral, responses
 from aisa.providers.shape import Target
 from aisa.providers.tasks import DIALECTS
+from aisa.providers.through_chat import ThroughChat
 from aisa.testing.clock import run_virtual
 from aisa.wire.completions_door import COMPLETIONS_DOOR
 from aisa.wire.gemini_door import GeminiDoor
 from aisa.wire.messages_door import MESSAGES_DOOR
-from aisa.wire.origins import at_home
+from aisa.wire.origins import at_home, named
 from aisa.wire.own_names import GEMINI, MESSAGES, RESPONSES, in_own_names
 from aisa.wire.responses_door import RESPONSES_DOOR
 from rig import MemoryClient, Rig, Script, ScriptedUpstream
@@ -131,3 +132,10 @@ def test_what_was_left_out_or_moved_is_named_so_too(door: Any, asked: dict[str, 
     assert client.status == 200
     assert sorted(client.headers["x-aisa-dropped-params"].split(", ")) == [own + name for name in dropped]
     assert client.headers["x-aisa-changed-params"].split(", ") == [own + name for name in changed]
+
+
+def test_a_bound_that_is_moved_twice_is_told_once() -> None:
+    """[fault P1] The header had `max_tokens=1, max_tokens=16`: no conversation has no token, and the Responses API none of less than 16."""
+    request = COMPLETIONS_DOOR.read(b'{"model": "fast", "prompt": "Hi.", "max_tokens": 0}')
+    sent = ThroughChat(responses).to_upstream(request, Target("v", "m", "responses"))
+    assert (json.loads(sent.body)["max_output_tokens"], named(sent.changed, request)) == (16, "max_tokens=16")

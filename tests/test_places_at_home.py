@@ -260,7 +260,16 @@ TURNS = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": US
                 "messages[5].content[1]": "input[7].content[1]",
                 "messages[9].content[9]": "input",
                 "messages[99]": "input",
-                "tools[0].function.parameters": "tools[1].tools[0]",
+                "messages[1].tool_calls[0].function.name": "input[2].name",
+                "messages[1].tool_calls[9].function.name": "input[1]",
+                "messages[1].function.name": "input[1]",
+                "messages[0].tool_call_id": "input[0]",
+                "messages.[3].role": "input[6]",
+                "body.messages.5.content.1.text": "input[7].content[1]",
+                "request.body.messages[5].content[1]": "input[7].content[1]",
+                "tools[0].function.parameters": "tools[1].tools[0].parameters",
+                "tools[0].function.parameters.properties.a-b['c d'].type": "tools[1].tools[0].parameters.properties.a-b['c d'].type",
+                "tools[0].function.parameter": "tools[1].tools[0]",
                 "tools[1].function.name": "tools[2].name",
                 "tools[7].function": "tools",
             },
@@ -276,7 +285,11 @@ TURNS = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": US
             {**told(), "messages": TURNS, "tools": [{"type": "web_search_1", "name": "w"}, {**FUNCTION, "name": "look"}]},
             {
                 "messages[0]": "system",
-                "messages[2].tool_calls[0].id": "messages[1]",
+                "messages[2].tool_calls[0].id": "messages[1].content[1]",
+                "messages[2].tool_calls[0].function.name": "messages[1].content[1].name",
+                "messages[2].tool_calls[1].function.name": "messages[1]",
+                "messages[0].tool_calls[0].function.name": "system",
+                "tools[0].function.parameters.properties[x].items": "tools[1].input_schema.properties[x].items",
                 "messages[3].tool_call_id": "messages[2].content[1].tool_use_id",
                 "messages[4].content[0].text": "messages[2].content[0]",
                 "tools[0].function.name": "tools[1].name",
@@ -295,7 +308,12 @@ TURNS = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": US
         (
             "gemini",
             {"contents": [*PARTS[:1], *PARTS]},
-            {"messages[2].tool_calls[0].id": "contents[2]", "messages[3].tool_call_id": "contents[3].parts[1].functionResponse"},
+            {
+                "messages[2].tool_calls[0].id": "contents[2].parts[0].functionCall",
+                "messages[2].tool_calls[0].function.name": "contents[2].parts[0].functionCall.name",
+                "messages[2].tool_calls[1].function.name": "contents[2]",
+                "messages[3].tool_call_id": "contents[3].parts[1].functionResponse",
+            },
         ),
         (
             "responses",
@@ -303,7 +321,7 @@ TURNS = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": US
                 "model": "fast",
                 "input": [{"role": "user", "content": "Hi."}, {"type": "additional_tools", "role": "developer", "tools": [LOOK]}],
             },
-            {"tools[0].function.parameters": "input[1].tools[0]"},
+            {"tools[0].function.parameters": "input[1].tools[0].parameters"},
         ),
         ("completions", {"model": "fast", "prompt": "Hi."}, {"messages[0].content": "prompt"}),
     ],
@@ -330,6 +348,55 @@ def test_a_place_in_what_only_the_vendor_was_sent_is_not_named(dialect: str, wor
     assert refused("openai", dialect, chat, told_by)["message"] == shown.format("messages")
     if dialect != "responses":
         assert refused("responses", dialect, {"model": "fast", "input": "Hi."}, told_by)["message"] == shown.format("input")
+
+
+WORDS_OF_GOOGLE = "* GenerateContentRequest.tools[0].function_declarations[{}].parameters.properties[x].items: missing field."
+
+
+@pytest.mark.parametrize(
+    ("dialect", "words", "shown", "behind"),
+    [
+        ("gemini", WORDS_OF_GOOGLE.format(1), "* {}: missing field.", ".parameters.properties[x].items"),
+        ("gemini", "At 'tools[0].function_declarations[1].parameters.properties[0].value': no.", "At '{}': no.", ".parameters.properties"),
+        ("gemini", "Bad 'tools[0].functionDeclarations[1].name'.", "Bad '{}'.", ".name"),
+        ("anthropic", "tools.1.custom.input_schema.properties.a-b.type: bad", "{}: bad", ".parameters.properties.a-b.type"),
+        ("anthropic", "tools.1.custom.name: bad", "{}: bad", ".name"),
+        ("responses", "Invalid schema: 'tools[1].parameters'.", "Invalid schema: '{}'.", ".parameters"),
+        ("cohere", "tools[1].type is unknown", "{} is unknown", ""),
+        ("gemini", "tools[0] is unknown", "{} is unknown", None),
+        ("gemini", WORDS_OF_GOOGLE.format(7), "* {}: missing field.", None),
+        ("bedrock", "The value at toolConfig.tools.1.toolSpec.inputSchema.json.type is bad.", "The value at {} is bad.", None),
+        ("bedrock", "Value 'a b' at 'toolConfig.tools.1.member.toolSpec.name' failed", "Value 'a b' at '{}' failed", None),
+    ],
+)  # fmt: skip
+def test_a_tool_that_a_vendor_refuses_is_the_one_that_the_client_offered(dialect: str, words: str, shown: str, behind: str | None) -> None:
+    """[fault P1] Google has all functions in its first tool, and each was told as the client's first; where nobody knows, it is `tools`."""
+    told_by = {"message": words, "type": "invalid_request_error", "status": "INVALID_ARGUMENT"}
+    other: Json = {"type": "function", "name": "other", "parameters": {"type": "object"}}
+    asked = {"model": "fast", "input": "Hi.", "tools": [{"type": "web_search"}, other, LOOK]}
+    if dialect != "responses":  # which is the client's own protocol
+        assert refused("responses", dialect, asked, told_by)["message"] == shown.format("tools" if behind is None else f"tools[2]{behind}")
+    both = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("other", "look")]
+    chat = {"model": "fast", "messages": [{"role": "user", "content": "Hi."}], "tools": both}
+    if "[7]" not in words:
+        place = "tools" if behind is None else f"tools[1].function{behind}" if behind else "tools[1]"
+        assert refused("openai", dialect, chat, told_by)["message"] == shown.format(place)
+    mixed = {**chat, "tools": [*both, {"type": "custom", "custom": {"name": "c"}}]}
+    if dialect == "responses":  # which has such tools; others are not asked
+        assert refused("openai", dialect, mixed, told_by)["message"] == shown.format("tools")
+
+
+def test_a_place_in_a_list_of_names_and_numbers_is_the_clients_too() -> None:
+    """[fault P1] As vLLM has it in what it says of a body."""
+    words = "[{'type': 'string_type', 'loc': ('body', 'messages', 1, 'content', 1, 'text'), 'msg': 'Input should be a valid string'}]"
+    error = refused("responses", "openai", shown({"type": "input_text", "text": "a"}), {"message": words, "code": 400})
+    assert error["message"] == "[{'type': 'string_type', 'loc': 'input[1].content[1]', 'msg': 'Input should be a valid string'}]"
+    error = refused("responses", "openai", shown(), {"message": 'At ["body", "messages", 0]: bad', "code": 400})
+    assert error["message"] == "At 'input': bad"
+    assert refused("openai", "openai", {"model": "fast", "messages": SAID_OFTEN}, {"message": words, "code": 400})["message"] == words
+
+
+SAID_OFTEN = [{"role": "user", "content": "Hi."}]
 
 
 def test_what_would_be_lost_keeps_its_place() -> None:

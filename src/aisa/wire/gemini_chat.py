@@ -65,7 +65,7 @@ def messages_of(tree: Tree, losses: Losses) -> list[Tree]:
             what = f"contents[{place}] has no 'parts', which are what a model is shown."
             losses.append(Loss(f"contents[{place}].parts", f"{what} Send {{'role': 'user', 'parts': [{{'text': ...}}]}}."))
         if role == "model":
-            message = said(parts, place, pending)
+            message = said(parts, place, pending, losses=losses)
             messages += losses.came([message] if message else [], f"contents[{place}]")
         elif role in ASKING:
             messages += losses.came(asked(parts, place, pending, losses=losses), f"contents[{place}]")
@@ -104,7 +104,7 @@ def instructions(given: object, losses: Losses) -> Iterator[Tree]:
         yield {"role": "system", "content": text}
 
 
-def said(parts: list[Tree], place: int, pending: list[tuple[str, str]]) -> Tree | None:
+def said(parts: list[Tree], place: int, pending: list[tuple[str, str]], *, losses: Losses) -> Tree | None:
     """Return what a model has said; None if that is nothing."""
     texts: list[str] = []
     calls: list[Tree] = []
@@ -117,7 +117,8 @@ def said(parts: list[Tree], place: int, pending: list[tuple[str, str]]) -> Tree 
             name, call_id = str(member(call, "name") or ""), text_or_none(member(call, "id")) or f"call_{place}_{order}"
             pending.append((call_id, name))
             arguments = msgspec.json.encode(member(call, "args") or {}).decode()
-            calls.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
+            called: Tree = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            calls += losses.came([called], f"contents[{place}].parts[{order}].functionCall")
         elif part.get("thought") is not True and (text := text_or_none(part.get("text"))):
             texts.append(text)
     if not (texts or calls or details):

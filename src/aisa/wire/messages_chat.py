@@ -234,7 +234,7 @@ def said_in(message: Tree, param: str, losses: Losses, *, marked: bool) -> list[
     role, content = message.get("role"), message.get("content")
     if role == "assistant":
         losses += unread_calls(content, param)
-        return spoken(content, marked=marked)
+        return spoken(content, param, losses, marked=marked)
     if role != "user":
         losses += unread_texts(content, param)
         return instructions(content, marked=marked)
@@ -261,20 +261,16 @@ def said_in(message: Tree, param: str, losses: Losses, *, marked: bool) -> list[
     return results + said
 
 
-def spoken(content: object, *, marked: bool) -> list[Tree]:
+def spoken(content: object, param: str, losses: Losses, *, marked: bool) -> list[Tree]:
     """Return what the model said: text, calls, and what its vendor wants back."""
     texts = texts_in(content)
     blocks = trees_in(content)
-    calls: list[Tree] = [
-        {
-            "id": block.get("id"),
-            "type": "function",
-            "function": {"name": block.get("name"), "arguments": encoded(block.get("input"))},
-            **({MARK: mark} if marked and (mark := mark_in(block)) is not None else {}),
-        }
-        for block in blocks
-        if block.get("type") == "tool_use"
-    ]
+    calls: list[Tree] = []
+    for place, block in enumerate(blocks):
+        if block.get("type") == "tool_use":
+            function = {"name": block.get("name"), "arguments": encoded(block.get("input"))}
+            mark: Tree = {MARK: found} if marked and (found := mark_in(block)) is not None else {}
+            calls += losses.came([{"id": block.get("id"), "type": "function", "function": function, **mark}], f"{param}[{place}]")
     seals = [text for block in blocks if (text := text_or_none(block.get("signature"))) and text.startswith(SEALED_PREFIX)]
     said: Tree = {"role": "assistant", "content": "".join(texts) or None, **(mark_of_texts(content) if marked else {})}
     if calls:

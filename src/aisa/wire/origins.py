@@ -10,21 +10,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+import msgspec
+
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.chat import ChatRequest, chat_of
 from aisa.wire.losses import Traced
 from aisa.wire.own_names import in_own_names, retold
-from aisa.wire.trees import Tree, as_list, as_tree
+from aisa.wire.trees import Tree, as_list, as_tree, is_tree
 
-#: A place in a chat completion, with brackets or points: which message or tool, which of its parts or calls, and what stands behind that.
-PLACE = re.compile(
-    r"\b(?:body\.)?(messages|tools)[.\[](\d{1,9})\b\]?(?:\.(content|tool_calls)\b(?:[.\[](\d{1,9})\b\]?)?)?((?:\.\w+|\[\d+\])*)"
-)
+#: The number of an entry, as `[3]`, `.3` or `.[3]`; and what stands behind a place.
+AT, BEHIND = r"(?:\.?\[|\.)(\d{1,9})\b\]?", r"""((?:\.[\w$-]+|\[(?:[\w$-]{1,99}|'[^']{1,99}'|"[^"]{1,99}")\])*)"""
+#: A place in a chat completion: which message or tool, which of its parts or calls, and what stands behind that.
+PLACE = re.compile(rf"(?<![\w.])(?:\w{{1,40}}\.){{0,3}}(messages|tools){AT}(?:\.(content|tool_calls)\b(?:{AT})?)?{BEHIND}")
+#: The same as frameworks of Python's write it: `('body', 'messages', 3, 'content', 0, 'text')`.
+LISTED_GAP = re.compile(r"\W*, ?\W*|\W+$")
+LISTED = re.compile(r"""[(\[]['"]body['"]((?:, ?(?:['"][\w-]{1,99}['"]|\d{1,9})){1,32}),?[)\]]""")
 #: A member by its name, quoted or at the beginning, as in `max_tokens: 9 > 8`.
 NAME = re.compile(r"(?<=['`])[a-z_]+(?=(?:\[\d+\])?['`])|^[a-z_]+(?=:)")
 #: A place in what we have sent to a vendor, in its own form: none that its client could know.
-SENT = re.compile(r"\b(?:GenerateContentRequest\.)?(?:messages|contents|input)(?:\[\d+\]|\.\d+)(?:\.\w+|\[\d+\])*")
+SENT = re.compile(rf"\b(?:GenerateContentRequest\.)?(?:messages|contents|input){AT}{BEHIND}")
+#: A tool in that, and what is known of it there: its name, or a place in its schema.
+SENT_TOOL = re.compile(rf"(?<![\w.])(?:GenerateContentRequest\.|toolConfig\.)?tools{AT}(?:\.function_?[dD]eclarations{AT})?{BEHIND}")
+IN_TOOL = re.compile(r"\.(?:custom\.|function\.)?(?:(name)$|(?:input_schema|parameters(?:_json_schema|JsonSchema)?)\b(.*))")
+OF_MAP = re.compile(r"\[\d+\]\.value\b.*")  # Google counts the members of an object, which their client does not
 CHAT, MISTRAL, MESSAGES = "openai", "mistral", "messages"  # the first two count the messages of a chat as it has them
+GEMINI, OFFER = "gemini", {"tools", "functions", "tool_choice"}
+IN_ORDER = ("anthropic", "cohere", GEMINI, "responses")  # have the functions of a chat as it has them; Google all in one tool
 
 
 class Translated(ABC):
@@ -57,6 +68,7 @@ class Translated(ABC):
 
     def placed(self, error: ApiError) -> ApiError:
         """Return a refusal that names places in a chat completion as one that names those in which the client wrote the same."""
+        error = with_places(error, LISTED, lambda found: f"'{LISTED_GAP.sub('.', found[1]).strip('.')}'")
         if not PLACE.search(f"{error.message} {error.param}"):
             return error
         chat, traced = self.traced()
@@ -64,14 +76,21 @@ class Translated(ABC):
 
     def _place(self, found: re.Match[str], chat: Tree, traced: Traced) -> str:
         """Return what a client calls a place of the chat completion; where that is not known, the whole in which it stands."""
-        root, behind = found[1], found[5].removeprefix(".")
+        root, behind = found[1], found[5]
         outer = entry(chat.get(root), int(found[2]))
-        inner = traced.place(entry(as_tree(outer).get(found[3] or ""), int(found[4]))) if found[4] else ""
-        place = inner or traced.place(outer)
-        if not place:
-            return self.own_names.get(root, root)
-        name = self.own_names.get(f".{behind}", "")
-        return f"{place}.{name}" if name else place
+        inner = entry(as_tree(outer).get(found[3] or ""), int(found[4])) if found[4] else outer
+        if place := traced.place(inner):
+            return place + self._behind(behind, inner)
+        return traced.place(outer) or self.own_names.get(root, root)
+
+    def _behind(self, behind: str, written: object) -> str:
+        """Return what a client calls a member of something that has come from one place of his; nothing if that is not known."""
+        if re.split(r"[.\[]", f"{behind}.")[1] not in as_tree(written):
+            return ""
+        for ours, theirs in self.own_names.items():
+            if ours.startswith(".") and behind.startswith(ours) and (rest := behind.removeprefix(ours))[:1] in ("", ".", "["):
+                return f".{theirs}{rest}"
+        return ""
 
 
 def entry(given: object, place: int) -> object:
@@ -90,6 +109,7 @@ def at_home(failed: UpstreamFailed, request: object, dialect: str, *, ours: bool
     error, asked = failed.error, request if isinstance(request, Translated) else None
     if not (failed.is_home or dialect == (CHAT if asked is None else asked.protocol)):
         if not (ours or dialect in (CHAT, MISTRAL)):
+            error = with_tools(error, request, dialect)
             error = with_places(error, SENT, lambda _: MESSAGES if asked is None else asked.own_names.get(MESSAGES, MESSAGES))
         if asked is not None:
             error = asked.told_at_home(error) if ours else in_own_names(asked.placed(error), asked.own_names)
@@ -97,11 +117,34 @@ def at_home(failed: UpstreamFailed, request: object, dialect: str, *, ours: bool
     return failed
 
 
+def with_tools(error: ApiError, request: Translated | ChatRequest, dialect: str) -> ApiError:
+    """Return a vendor's refusal with the places of tools in a chat completion; with `tools` where its own may be counted otherwise."""
+    if not SENT_TOOL.search(f"{error.message} {error.param}"):
+        return error
+    if isinstance(request, Translated):
+        chat, _ = request.traced()
+    else:
+        chat = {name: msgspec.json.decode(request.fields[name]) for name in OFFER & request.fields.keys()}
+    choice, alike = chat.get("tool_choice"), all(as_tree(tool).get("type") == "function" for tool in as_list(chat.get("tools")))
+    known = dialect in IN_ORDER and alike and not chat.get("functions") and not (is_tree(choice) and choice.get("type") != "function")
+
+    def place(found: re.Match[str]) -> str:
+        number = found[2] if dialect == GEMINI else found[1]
+        if not known or number is None or (inner := IN_TOOL.match(found[3])) is None:
+            return f"tools[{number}]" if known and number is not None else "tools"
+        return f"tools[{number}].function." + (inner[1] or f"parameters{OF_MAP.sub('', inner[2])}")
+
+    return with_places(error, SENT_TOOL, place)
+
+
 def named(members: Sequence[str], request: object) -> str:
-    """Return a list of members of a chat completion, some with their values, by the names that the client of the request knows them by."""
+    """Return a list of members of a chat completion, some with their values, by the names that the client of the request knows them by.
+
+    Of those that have one name in his protocol, or were moved twice, the last says what was sent.
+    """
     names: Mapping[str, str] = request.own_names if isinstance(request, Translated) else {}
     parted = [member.partition("=") for member in members]
-    return ", ".join(dict.fromkeys([f"{names.get(name, name)}{equals}{value}" for name, equals, value in parted]))
+    return ", ".join([name + value for name, value in {names.get(name, name): equals + value for name, equals, value in parted}.items()])
 
 
 def with_places(error: ApiError, pattern: re.Pattern[str], place: Callable[[re.Match[str]], str]) -> ApiError:

@@ -15,6 +15,7 @@ RESPONSES: Mapping[str, str] = {
     "response_format": "text.format",
     "verbosity": "text.verbosity",
     ".function.name": "name",
+    ".function.parameters": "parameters",
     ".tool_call_id": "call_id",
 }
 MESSAGES: Mapping[str, str] = {
@@ -25,6 +26,7 @@ MESSAGES: Mapping[str, str] = {
     "stop": "stop_sequences",
     "file_data": "source",
     ".function.name": "name",
+    ".function.parameters": "input_schema",
     ".tool_call_id": "tool_use_id",
 }
 COMPLETIONS: Mapping[str, str] = {

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,12 @@ from sqlalchemy import insert
 from aisa.cli.commands import aisa
 from aisa.cli.control import ANSWER_BYTES_MAX
 from aisa.clock import wall_clock
-from aisa.edge.admin import Admin
+from aisa.edge.admin import Admin, Records
+from aisa.edge.key_usings import KeyUsings
+from aisa.edge.statement import Statement
 from aisa.keys.store import KeyStore
+from aisa.ledger.find import CallFinder
+from aisa.ledger.usage import UsageStore
 from aisa.storage.engine import open_database
 from aisa.storage.lock import control_path, own_folder
 from aisa.storage.migrate import migrate
@@ -70,8 +74,9 @@ def opened(folder: str) -> Iterator[KeyStore]:
 @contextmanager
 def serving(folder: str) -> Iterator[Admin]:
     """Own a folder and answer on its socket, as a running server does."""
-    with opened(folder) as store:
-        admin = Admin(store, wall_clock)
+    with opened(folder) as store, closing(open_database(folder, migrate)) as database:
+        usings = KeyUsings(Statement(None, UsageStore(database)), CallFinder(database), wall_clock)
+        admin = Admin(store, wall_clock, records=Records(usings))
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:

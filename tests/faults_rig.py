@@ -27,7 +27,7 @@ import yaml
 from aisa.admission.unlimited import Unlimited
 from aisa.background_reads import BackgroundReads
 from aisa.clock import wall_clock
-from aisa.composition import body_reader
+from aisa.composition import body_reader, body_threads, body_work
 from aisa.config.schema import Config, Cors, Model, Server, Stream, Vendor
 from aisa.context import Dependencies
 from aisa.edge.app import Edge
@@ -497,9 +497,11 @@ class Gateway:
         self.port = 0
         self.pools = {name: HttpUpstream(name, vendor, {}, names=names) for name, vendor in config.vendors.items()}
         chance = random.Random(1)
+        threads = body_threads()
         self.dependencies = Dependencies(
             keys=keys,
-            read=body_reader(),
+            read=body_reader(threads),
+            work=body_work(threads),
             routes=Routes(config),
             admission=Unlimited(),
             ledger=self.ledger,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -101,6 +101,11 @@ class OneKey:
         return self.verify(secret)
 
 
+async def at_once(_body_bytes: int, task: Callable[[], object]) -> None:
+    """Do a task here and now."""
+    task()
+
+
 async def read(door: Door, data: bytes) -> Request:
     """Parse in place."""
     return door.read(data)
@@ -145,6 +150,7 @@ class Rig:
         self.dependencies = Dependencies(
             keys=OneKey(),
             read=read,
+            work=at_once,
             routes=Routes(config, look_up),
             admission=Unlimited(),
             ledger=self.ledger,

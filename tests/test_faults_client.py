@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from aisa.background_reads import REPORT_SECONDS_MAX
-from aisa.composition import PARSES_MAX, body_reader
+from aisa.composition import PARSES_MAX, body_reader, body_threads
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
@@ -821,7 +821,7 @@ def test_large_bodies_are_parsed_one_at_a_time() -> None:
     """[fault S15] Of several that come together, each begins when the one before is parsed, and all are answered."""
 
     async def main() -> None:
-        read, body_of_them = body_reader(), body(x="y" * 2_000_000)
+        read, body_of_them = body_reader(body_threads()), body(x="y" * 2_000_000)
         before = set(threading.enumerate())
         running = [asyncio.create_task(read(CHAT_DOOR, body_of_them)) for _ in range(5)]
         most = 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from aisa.composition import PARSE_INLINE_BYTES_MAX, body_threads, body_work
 from aisa.errors import ApiError
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat_door import CHAT_DOOR
@@ -18,7 +22,7 @@ from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.responses import parse_responses
 from aisa.wire.responses_door import RESPONSES_DOOR
 from repeats import repeats
-from rig import MemoryClient, Rig, Script, ScriptedUpstream
+from rig import MemoryClient, Rig, Script, ScriptedUpstream, document
 
 Json = dict[str, Any]
 DOORS: dict[str, Any] = {
@@ -397,6 +401,40 @@ def test_a_place_in_a_list_of_names_and_numbers_is_the_clients_too() -> None:
 
 
 SAID_OFTEN = [{"role": "user", "content": "Hi."}]
+
+
+@pytest.mark.parametrize(("statuses", "often"), [((500, 400, 503), 1), ((500, 200), 0)])
+def test_places_are_looked_for_once_and_only_if_the_client_is_told(statuses: tuple[int, ...], often: int) -> None:
+    """[fault P1] The whole request is read once more for it: 0.2 s of a megabyte on the event loop, at each attempt that failed."""
+    words = {"message": "Invalid 'messages[0].content'.", "type": "invalid_request_error", "code": "bad"}
+    refusal, answer = json.dumps({"error": words}).encode(), document("Yes.")
+    scripts = [
+        Script([answer if status == 200 else refusal], status=status, headers={"content-type": "application/json"}) for status in statuses
+    ]
+    rig, client, told = Rig(*map(ScriptedUpstream, scripts)), MemoryClient(), list[int]()
+
+    async def work(body_bytes: int, task: Callable[[], object]) -> None:
+        told.append(body_bytes)
+        await asyncio.sleep(1_000)  # however long: no vendor is asked meanwhile
+        task()
+
+    rig.dependencies.work = work
+    asked = json.dumps({"model": "fast", "input": [{"role": "user", "content": "Hi."}]}).encode()
+    run_virtual(rig.call(client, asked, door=RESPONSES_DOOR))
+    assert (client.status, told) == (400 if often else 200, [len(asked)] * often)
+    assert ("Invalid 'input[0]'." in client.body.decode()) == bool(often)
+
+
+def test_a_large_body_is_read_once_more_in_a_thread() -> None:
+    """[fault P1] As it was parsed; a small one at once."""
+
+    async def main() -> list[bool]:
+        work, here = body_work(body_threads()), list[bool]()
+        for size in (PARSE_INLINE_BYTES_MAX, PARSE_INLINE_BYTES_MAX + 1):
+            await work(size, lambda: here.append(threading.current_thread() is threading.main_thread()))
+        return here
+
+    assert asyncio.run(main()) == [True, False]
 
 
 def test_what_would_be_lost_keeps_its_place() -> None:

@@ -54,8 +54,9 @@ from aisa.testing.upstream import Break, Script, ScriptedAnswer, ScriptedUpstrea
 from aisa.timers import Timers
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
-from aisa.wire.door import Door, Request
+from aisa.wire.door import Request
 from aisa.wire.port import SERVER_CLOSES
+from rig import at_once, read
 
 #: window -> when one begins, and no larger one.
 MIDNIGHTS = {DAY: seconds_of(date(2026, 12, 2)), WEEK: seconds_of(date(2026, 11, 30)), MONTH: seconds_of(date(2026, 12, 1))}
@@ -394,6 +395,7 @@ class Life:
         self.dependencies = Dependencies(
             keys=self,
             read=read,
+            work=at_once,
             routes=Routes(Config(vendors=vendors, models=models)),
             admission=Unlimited(),
             ledger=self,
@@ -547,11 +549,6 @@ class Life:
             place().copy()
             left.recoveries = recoveries(left.rows, int(self.wall_clock() * 1000), dies_again=self.world.seed % 2 == 0)
         dead.set()
-
-
-async def read(door: Door, data: bytes) -> Request:
-    """Parse in place."""
-    return door.read(data)
 
 
 def thoughts_in(data: bytes) -> int:

@@ -94,9 +94,13 @@ def seal_key(config: Config) -> bytes:
     return own_secret(Path(config.server.data_dir) / SEAL_KEY_NAME, SEAL_KEY_BYTES, system_chance())
 
 
-def body_reader() -> Callable[[Door, bytes], Awaitable[Request]]:
-    """Return what parses request bodies: small ones at once, large ones in a thread and one at a time."""
-    threads = ThreadPoolExecutor(PARSES_MAX, thread_name_prefix="parse")
+def body_threads() -> ThreadPoolExecutor:
+    """Return the threads for large bodies: one at a time."""
+    return ThreadPoolExecutor(PARSES_MAX, thread_name_prefix="parse")
+
+
+def body_reader(threads: ThreadPoolExecutor) -> Callable[[Door, bytes], Awaitable[Request]]:
+    """Return what parses request bodies: small ones at once, large ones in a thread."""
 
     async def read(door: Door, body: bytes) -> Request:
         if len(body) <= PARSE_INLINE_BYTES_MAX:
@@ -104,6 +108,18 @@ def body_reader() -> Callable[[Door, bytes], Awaitable[Request]]:
         return await asyncio.get_running_loop().run_in_executor(threads, door.read, body)
 
     return read
+
+
+def body_work(threads: ThreadPoolExecutor) -> Callable[[int, Callable[[], object]], Awaitable[None]]:
+    """Return what does other work that takes as long as a body is large: for small ones at once, for large ones in a thread."""
+
+    async def work(body_bytes: int, task: Callable[[], object]) -> None:
+        if body_bytes <= PARSE_INLINE_BYTES_MAX:
+            task()
+        else:
+            await asyncio.get_running_loop().run_in_executor(threads, task)
+
+    return work
 
 
 def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:
@@ -154,14 +170,15 @@ def open_dependencies(
     report: Callable[[Fact], None],
 ) -> Dependencies:
     """Return everything that the path of a call needs."""
-    resets = Resets()
+    resets, threads = Resets(), body_threads()
     admission = MemoryAdmission(config.limits, keys.tiers, wall_clock=wall_clock, micros=loop_clock(), report=report, resets=resets)
     admission.expect(ledger.usual)
     embedded = EmbeddedUpstream(config.embedded.tokens_per_second, wall_clock, chance)
     read_on = [name for name, vendor in config.vendors.items() if vendor.on_disconnect == "drain"]
     return Dependencies(
         keys=keys,
-        read=body_reader(),
+        read=body_reader(threads),
+        work=body_work(threads),
         routes=routes,
         admission=admission,
         resets=resets,

@@ -61,6 +61,7 @@ class Dependencies(msgspec.Struct):
 
     keys: Keys
     read: Callable[[Door, bytes], Awaitable[Request]]
+    work: Callable[[int, Callable[[], object]], Awaitable[None]]  # of a task for a request's body of so many bytes
     routes: Routes
     admission: Admission
     ledger: Ledger

@@ -154,11 +154,13 @@ class UpstreamFailed(Exception):
     `refused`: members that we had added to the request and that the vendor does not take.
     `of_vendor`: why it fails so whichever of its models is asked, one of OF_VENDORS; empty where another model may do.
     `is_home`: the error's words are about the request as its client wrote it, and not as a chat completion.
+    `asked_in`: the dialect of the target that failed; `in_our_words`: it was not asked, and what is told of it is ours.
     `detail` is for the log only and may name addresses.
     """
 
     of_vendor = ""
-    is_home = False
+    is_home = in_our_words = False
+    asked_in = ""
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from aisa.document import DocumentDelivery
 from aisa.endings import explain, report_failure, too_silent
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import TargetHealth
+from aisa.falling_back import next_try, tries_after
 from aisa.large_events import LARGE_BYTES_MIN
 from aisa.ledger.port import Bill
 from aisa.ledger.rules import COMPLETED
@@ -30,9 +31,8 @@ from aisa.providers.port import Answer
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.timeouts import CallTimeouts
 from aisa.traffic import TargetTry
-from aisa.tries import Tries, may_be_charged
+from aisa.tries import may_be_charged
 from aisa.wire.door import refuse
-from aisa.wire.origins import at_home
 from aisa.wire.port import Client
 
 #: Takes a piece; returns what is to be waited for before the next.
@@ -100,16 +100,8 @@ async def first_piece(context: CallContext, offer: Offer, places: Places | None)
         except (UpstreamFailed, asyncio.CancelledError) as ending:
             failure = given_up(context, ending)
             report_failure(context, target, failure)
-            tries = tries or Tries(
-                context.plan,
-                context.request.body_bytes,
-                context.dependencies.chance,
-                began=context.life.asked_at or 0.0,
-                first=offer,
-                health=context.dependencies.health,
-                has_room=None if places is None else places.has_room,
-            )
-            offer, wait_seconds = tries.after(offer, failure, context.timeouts.now())
+            tries = tries or tries_after(context, offer, places)
+            offer, wait_seconds = await next_try(context, tries, offer, failed=failure)
             without = failure.refused
             context.life.step(FAIL)
             if wait_seconds:
@@ -173,7 +165,8 @@ def given_up(context: CallContext, ending: UpstreamFailed | asyncio.CancelledErr
         context.watch.failed(failure, context.timeouts.now())
         context.watch = None
     if isinstance(failure, UpstreamFailed):
-        return at_home(failure, context.request, context.target.dialect, ours=answer is None)
+        failure.asked_in, failure.in_our_words = context.target.dialect, answer is None
+        return failure
     raise failure
 
 

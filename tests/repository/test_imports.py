@@ -83,6 +83,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.context", "relay"),
     ("aisa.continuing", "relay"),
     ("aisa.endings", "relay"),
+    ("aisa.falling_back", "relay"),
     ("aisa.relay", "relay"),
     ("aisa.storage", "storage"),
     ("aisa.storage.*", "storage"),

@@ -6,6 +6,7 @@ Behind one address there may be a gateway, a proxy or another vendor, each with 
 from __future__ import annotations
 
 import json
+import tracemalloc
 from types import ModuleType
 from typing import Any
 
@@ -71,6 +72,43 @@ def failure_of(decoder: Decoder, arrival: list[bytes]) -> UpstreamFailed:
     decoder.end()
     assert decoder.failure is not None, "it did not fail"
     return decoder.failure
+
+
+@pytest.mark.parametrize("begun", [b'{"x":"', b'[{"x":"', b' {"x":"'])
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.NAME)
+def test_what_is_held_of_a_body_that_is_no_stream_counts(dialect: ModuleType, begun: bytes) -> None:
+    """[fault S7] Of each such call 64 MiB were held outside `stream.large_events_bytes_max`."""
+    decoder = decoder_of(dialect, stream=True)
+    for data in (begun, *[b"y" * 100_000] * 3):
+        decoder.feed(data)
+    assert (decoder.failure, 300_000 <= decoder.held_bytes <= 300_000 + len(begun)) == (None, True)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.NAME)
+def test_nothing_is_held_of_blanks_in_front_of_a_body(dialect: ModuleType) -> None:
+    """[fault S7] They were kept without a bound, and copied at each read: 30 MB of them cost 12 s of CPU."""
+    said, code = SHAPES["an object"]
+    body = json.dumps(said).encode()
+    tracemalloc.start()
+    try:
+        decoder = decoder_of(dialect, stream=True)
+        for _ in range(50):
+            decoder.feed(b" \r\n\t" * 25_000)
+            assert decoder.held_bytes == 0
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000
+    assert failure_of(decoder, [body[:1], body[1:]]).error.code == code
+
+
+@pytest.mark.parametrize("dialect", STREAMED, ids=lambda dialect: dialect.NAME)
+def test_a_byte_order_mark_in_front_of_a_body_says_nothing_however_it_is_cut(dialect: ModuleType) -> None:
+    """With blanks around it, too."""
+    said, code = SHAPES["an object"]
+    body = b" \xef\xbb\xbf \n" + json.dumps(said).encode()
+    for cut in range(8):
+        assert failure_of(decoder_of(dialect, stream=True), [body[:cut], body[cut : cut + 1], body[cut + 1 :]]).error.code == code
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.NAME)

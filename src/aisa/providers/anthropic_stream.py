@@ -19,7 +19,7 @@ from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
-from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in, in_runs
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder, beginning, events_in, in_runs
 from aisa.wire.token_meter import TokenMeter, weakest
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none
 from aisa.wire.vendor_cost import vendor_cost
@@ -148,6 +148,7 @@ class StreamDecoder(MessageReader):
         self._place = 0
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._first = True
+        self._start: bytes = b""  # what may be half of a byte order mark
 
     @property
     def _streamed(self) -> bool:
@@ -171,13 +172,15 @@ class StreamDecoder(MessageReader):
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
-        if self._first and data.strip():
-            self._first = False
-            if data.lstrip()[:1] in (b"{", b"["):
+        if self._first:
+            data, self._start = beginning(self._start, data)
+            self._first = not data
+            if data[:1] in (b"{", b"["):
                 self._whole = bytearray()
         if self._whole is not None:
             self._whole += data
-            if len(self._whole) > self._target.answer_bytes_max:
+            self.held_bytes = len(self._whole)
+            if self.held_bytes > self._target.answer_bytes_max:
                 self.failure = unreadable(self._target, "a document over the size limit")
             return []
         try:

@@ -30,8 +30,8 @@ class FrameStream(TypedDecoder):
 
     @property
     def held_bytes(self) -> int:
-        """How much of a frame that is not whole yet is held."""
-        return self._frames.held_bytes
+        """How much is held of a frame that is not whole yet, or of a refusal."""
+        return self._frames.held_bytes + len(self._refusal or b"")
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""

@@ -21,10 +21,10 @@ from aisa.wire.answer import as_chunk
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chunks import ChunkStream
 from aisa.wire.fitting import untouched
-from aisa.wire.lenient_json import BOM, NotEvenLenient, encode, read_leniently
+from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, PlainChunk, PlainUsage, is_utf8, template_of
 from aisa.wire.searches import OPTIONS, number_of
-from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, data_event, events_in, in_runs
+from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, beginning, data_event, events_in, in_runs
 from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.token_meter import TokenMeter
 from aisa.wire.trees import Tree, is_tree
@@ -68,7 +68,7 @@ class StreamDecoder:
         self._pending = 0  # tokens counted of which no piece has left
         self._outlet = Outlet(passes=passes)
         self._may_search = OPTIONS in chat.fields
-        self._start: bytes = b""  # what came before the first byte that tells which it is
+        self._start: bytes = b""  # what may be half of a byte order mark
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body; what they complete is one piece at most."""
@@ -107,13 +107,9 @@ class StreamDecoder:
 
     def _first(self, data: bytes) -> bytes:
         """Take the first bytes of a body, without a byte order mark: they tell whether it is a stream or one document."""
-        data = self._start + data
-        text = data.removeprefix(BOM).lstrip()
-        if not text or BOM.startswith(data):
-            self._start = data
-            return b""
-        self._begun, self._start = True, b""
-        if text[:1] in (b"{", b"[", b'"'):
+        data, self._start = beginning(self._start, data)
+        self._begun = bool(data)
+        if data[:1] in (b"{", b"[", b'"'):
             self._whole = bytearray()
         return data
 
@@ -141,8 +137,8 @@ class StreamDecoder:
 
     @property
     def held_bytes(self) -> int:
-        """How much of an event that is not whole yet is held."""
-        return self._events.held_bytes
+        """How much is held of an event that is not whole yet, or of a document where a stream was asked."""
+        return self._events.held_bytes if self._whole is None else len(self._whole)
 
     @property
     def finished(self) -> bool:

@@ -15,9 +15,8 @@ from aisa.providers.continuation import Continuation
 from aisa.providers.event_objects import EventObjects, object_in, objects_in
 from aisa.providers.shape import Target
 from aisa.usage import Usage
-from aisa.wire.lenient_json import BOM
 from aisa.wire.shown import Asked
-from aisa.wire.sse import Event, EventTooLarge, SseDecoder, events_in
+from aisa.wire.sse import Event, EventTooLarge, SseDecoder, beginning, events_in
 from aisa.wire.trees import Tree
 from aisa.wire.vendor_cost import vendor_cost
 from aisa.wire.vendor_error import VendorError
@@ -166,13 +165,13 @@ class TypedStream(TypedDecoder):
         self._objects = EventObjects()
         self._array: list[bytes] | None = None  # of a body that is JSON and no stream: an array of all events, or an error
         self._size = 0
-        self._start: bytes = b""  # what came before the first byte that tells which it is
+        self._start: bytes = b""  # what may be half of a byte order mark
         self._streams = False  # it is a stream
 
     @property
     def held_bytes(self) -> int:
-        """How much of an event that is not whole yet is held."""
-        return self._events.held_bytes
+        """How much is held of an event that is not whole yet, or of a body that is no stream."""
+        return self._events.held_bytes + self._size
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
@@ -229,13 +228,9 @@ class TypedStream(TypedDecoder):
     def _first(self, data: bytes) -> bytes:
         """Take bytes of a body that is not known to be a stream; return those of one. The first tell whether it is."""
         if self._array is None:
-            data = self._start + data
-            text = data.removeprefix(BOM).lstrip()
-            if not text or BOM.startswith(data):
-                self._start = data
-                return b""
-            if text[:1] not in (b"[", b"{"):
-                self._streams = True
+            data, self._start = beginning(self._start, data)
+            if data[:1] not in (b"[", b"{"):
+                self._streams = bool(data)
                 return data
             self._array = []
         self._array.append(data)

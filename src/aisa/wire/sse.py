@@ -84,6 +84,14 @@ class SseDecoder:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def beginning(kept: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Return a body from its first letter on, and what of it may be half of the mark before that; `kept` is that of what came before."""
+    data = (kept + data).lstrip()
+    if len(data) < len(BOM) and BOM.startswith(data):
+        return b"", data
+    return data.removeprefix(BOM).lstrip(), b""
+
+
 def events_in(complete: bytes) -> list[Event]:
     """Return the events in a text of blocks with blank lines between them."""
     events: list[Event] = []

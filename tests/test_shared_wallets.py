@@ -118,7 +118,7 @@ def test_a_window_that_the_clock_was_set_back_to_is_read_by_the_office_alone() -
         assert (shared.reading(1), shared.reading(1)) == (False, True)
         span = treasury.unread("key_1", yesterday)
         assert span is not None
-        assert (span.key_id, span.start_ms) == ("key_1", (yesterday - yesterday % DAY_SECONDS) * 1000)
+        assert (span.whose, span.start_ms) == ("key_1", (yesterday - yesterday % DAY_SECONDS) * 1000)
         treasury.learn(span, 33, yesterday)
         shared.learn(1, 0)
         assert shared.spent_at(yesterday) == 33

@@ -827,7 +827,7 @@ def test_an_empty_text_is_borne_by_googles_client() -> None:
         ({"systemInstruction": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "eA=="}}]}}, "systemInstruction.parts[0]"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools[0]"),
         ({"tools": [{"name": "f", "parameters": {}}]}, "tools[0]"),
-        ({"tools": [{"functionDeclarations": [{"name": "f"}]}, {"hologram": {}}]}, "tools[1]"),
+        ({"tools": [{"functionDeclarations": [{"name": "f"}]}, {"type": "function", "name": "g"}]}, "tools[1]"),
         (
             {"tools": [{"functionDeclarations": [{"name": "f"}]}], "toolConfig": {"functionCallingConfig": {"mode": "FORCE"}}},
             "toolConfig.functionCallingConfig.mode",

@@ -35,8 +35,8 @@ OF_GOOGLE = re.compile(r"gs://|https://generativelanguage\.googleapis\.com/[^?]*
 ASKING = (None, "user", "function", "tool")
 #: Tools of Google's whose calls a client runs, or without which a model does not see what it is to answer by.
 NEEDED = ("computerUse", "fileSearch", "retrieval")
-#: All others that are known.
-DISPENSABLE = ("googleSearch", "googleSearchRetrieval", "googleMaps", "codeExecution", "urlContext", "enterpriseWebSearch", "mcpServers")
+#: What a function of another API has where a tool is to be. Tools of Google's have none of these, and are left out, newer ones too.
+MISPLACED = ("function", "name", "parameters", "parametersJsonSchema", "input_schema", "type")
 DECLARED = 'A function goes into `functionDeclarations`: {"functionDeclarations": [{"name": "...", "parameters": {"type": "object"}}]}.'
 MODES = ("", "MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED")
 MODE = "toolConfig.functionCallingConfig.mode"
@@ -200,8 +200,8 @@ def tools_of(tree: Tree, losses: Losses) -> list[Tree]:
     for place, tool in enumerate(trees_at(tree, "tools")):
         needed = [name for name in NEEDED if member(tool, name) is not None]
         losses += [Loss(f"tools[{place}].{name}", f"The tool '{name}' is Gemini's alone. Leave it out, or ask Gemini.") for name in needed]
-        if tool and all(member(tool, name) is None for name in (*NEEDED, *DISPENSABLE, "functionDeclarations")):
-            losses.append(Loss(f"tools[{place}]", f"'tools[{place}]' is no tool that is known here. {DECLARED}"))
+        if member(tool, "functionDeclarations") is None and any(name in tool for name in MISPLACED):
+            losses.append(Loss(f"tools[{place}]", f"'tools[{place}]' is a function in another form than Gemini's. {DECLARED}"))
         for order, declared in enumerate(trees_at(tool, "functionDeclarations")):
             schema = member(declared, "parametersJsonSchema")
             if schema is None and member(declared, "parameters") is not None:

@@ -24,6 +24,10 @@ BEDROCK: Rows = {
         "pictures by address": "bedrock:pictures_by_address_are_read_for_it_where_that_is_wanted",
         "tools": "bedrock:tools_are_declared_with_all_that_is_said_of_them",
         "tool_choice: every form": "bedrock:every_form_of_tool_choice_has_its_words",
+        "one call at a time": (
+            "bedrock:one_call_at_a_time_is_asked_of_claude_itself "
+            "own_names:a_client_that_cannot_help_asking_for_one_call_at_a_time_is_served"
+        ),
         "there is no `none`, and a history with calls needs its tools": (
             "bedrock:no_call_is_no_tool_but_a_history_with_calls_keeps_its_tools"
         ),

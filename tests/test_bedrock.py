@@ -35,6 +35,7 @@ PNG = "data:image/png;base64,iVBORw0KGgo="
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "f", "parameters": SCHEMA}}
 CLAUDE, NEWEST, NOVA = "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "anthropic.claude-opus-5-5-v1:0", "amazon.nova-2-lite-v1:0"
+ONE_CALL = "disable_parallel_tool_use"
 SPEC = {"toolSpec": {"name": "f", "inputSchema": {"json": SCHEMA}}}
 
 
@@ -377,6 +378,27 @@ def test_a_model_that_cannot_be_made_to_call_is_left_to_choose_and_the_caller_is
     assert ("toolChoice" not in json.loads(request.body)["toolConfig"], request.changed) == (True, ("tool_choice=auto",))
 
 
+@pytest.mark.parametrize(
+    ("choice", "converse", "model"),
+    [
+        (None, None, {"type": "auto", ONE_CALL: True}),
+        ("auto", None, {"type": "auto", ONE_CALL: True}),
+        ("required", {"any": {}}, {ONE_CALL: True}),
+        ({"type": "function", "function": {"name": "f"}}, {"tool": {"name": "f"}}, {ONE_CALL: True}),
+    ],
+)
+def test_one_call_at_a_time_is_asked_of_claude_itself(choice: Any, converse: Any, model: Any) -> None:
+    """Converse has no word for it; beside a choice of its own it takes no second `type`. Functions of the older API are one at a time."""
+    chosen = {} if choice is None else {"tool_choice": choice}
+    body = body_of(tools=[FUNCTION], parallel_tool_calls=False, **chosen)
+    assert (body["toolConfig"].get("toolChoice"), body["additionalModelRequestFields"]["tool_choice"]) == (converse, model)
+    older = body_of(functions=[{"name": "f", "parameters": SCHEMA}])
+    assert older["additionalModelRequestFields"]["tool_choice"] == {"type": "auto", ONE_CALL: True}
+    for asks in ({}, {"parallel_tool_calls": False, "tool_choice": "none"}, {"parallel_tool_calls": True}):
+        assert "additionalModelRequestFields" not in body_of(tools=[FUNCTION], **asks)
+    assert "additionalModelRequestFields" not in body_of(parallel_tool_calls=False)
+
+
 def test_functions_of_the_older_api_are_called_and_answered() -> None:
     """By ids of our own, as they have none."""
     legacy = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
@@ -454,7 +476,7 @@ def test_thinking_is_asked_for_as_the_model_takes_it(fields: dict[str, Any], thi
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
         ({"seed": 3}, "seed"),
-        ({"parallel_tool_calls": False, "tools": [FUNCTION]}, "parallel_tool_calls"),
+        ({"parallel_tool_calls": False, "tools": [FUNCTION], "model": NOVA}, "parallel_tool_calls"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools"),
         ({"modalities": ["audio"]}, "modalities"),
     ],

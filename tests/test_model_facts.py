@@ -397,8 +397,8 @@ def test_a_client_of_another_protocol_is_not_refused_for_an_effort_that_it_alway
     """It is left out and told, as such clients cannot do without."""
     chat = request(reasoning_effort="high")
     target = target_of("gpt-4.1")
-    concessions = Concessions(target)
-    assert "reasoning_effort" not in conceded(chat, target.facts, concessions, translated=True).fields
+    concessions = Concessions(target, translated=True)
+    assert "reasoning_effort" not in conceded(chat, target.facts, concessions).fields
     assert concessions.dropped == ("reasoning_effort",)
 
 

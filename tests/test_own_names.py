@@ -9,7 +9,7 @@ import pytest
 
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.prices.lacking import unpriced_kind
-from aisa.providers import anthropic, cohere, mistral, responses
+from aisa.providers import anthropic, bedrock, cohere, gemini, mistral, responses
 from aisa.providers.shape import Target
 from aisa.providers.tasks import DIALECTS
 from aisa.providers.through_chat import ThroughChat
@@ -27,6 +27,7 @@ WRITTEN = {"model": "fast", "input": "Hi."}
 TOLD = {"model": "fast", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi."}]}
 TOOLS = [{"name": "look", "input_schema": {"type": "object"}}]
 ONE_AT_A_TIME = "tool_choice.disable_parallel_tool_use"
+FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object"}}
 GEMINI_DOOR = GeminiDoor("fast")
 
 
@@ -39,12 +40,6 @@ GEMINI_DOOR = GeminiDoor("fast")
         (GEMINI_DOOR, anthropic, {**SPOKEN, "generationConfig": {"stopSequences": [" "]}}, "generationConfig.stopSequences"),
         (RESPONSES_DOOR, cohere, {**WRITTEN, "text": {"verbosity": "low"}}, "text.verbosity"),
         (RESPONSES_DOOR, mistral, {**WRITTEN, "text": {"verbosity": "low"}}, "text.verbosity"),
-        (
-            MESSAGES_DOOR,
-            cohere,
-            {**TOLD, "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}, "tools": TOOLS},
-            ONE_AT_A_TIME,
-        ),
     ],
 )
 def test_a_refusal_names_what_the_client_wrote(door: Any, dialect: Any, asked: dict[str, Any], name: str) -> None:
@@ -57,6 +52,27 @@ def test_a_refusal_names_what_the_client_wrote(door: Any, dialect: Any, asked: d
     assert (client.status, error["message"].startswith(f"'{name}' cannot be given to ")) == (422, True)
     if door is RESPONSES_DOOR:
         assert error["param"] == name
+
+
+@pytest.mark.parametrize("dialect", [bedrock, cohere, gemini])
+@pytest.mark.parametrize(
+    ("door", "asked", "name"),
+    [
+        (MESSAGES_DOOR, {**TOLD, "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}, "tools": TOOLS}, ONE_AT_A_TIME),
+        (RESPONSES_DOOR, {**WRITTEN, "tools": [FUNCTION], "parallel_tool_calls": False}, "parallel_tool_calls"),
+    ],
+)
+def test_a_client_that_cannot_help_asking_for_one_call_at_a_time_is_served(
+    door: Any, asked: dict[str, Any], name: str, dialect: Any
+) -> None:
+    """Codex and Claude Code do so; where nobody can be asked for that it is left out, and the answer says so. A chat is refused."""
+    request = door.read(json.dumps(asked).encode())
+    written = dialect.to_upstream(request, Target("v", "some-model", dialect.NAME))
+    own = RESPONSES if door is RESPONSES_DOOR else MESSAGES
+    assert [own.get(each, each) for each in written.dropped] == [name]
+    assert b"parallel" not in written.body
+    with pytest.raises(UpstreamFailed, match="'parallel_tool_calls' cannot be given"):
+        dialect.to_upstream(request.as_chat(), Target("v", "some-model", dialect.NAME))
 
 
 @pytest.mark.parametrize("names", [GEMINI, MESSAGES, RESPONSES])

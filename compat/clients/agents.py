@@ -72,8 +72,8 @@ TASK = "Write add.py with a test, make the test pass, and say when you are done.
 INTRODUCTION = """\
 `make agents`: a coding task of ten turns (eleven calls of tools, two of them at once, a test that fails and is mended) by Codex {codex},
 Claude Code {claude} and openai-agents {agents}. codex-patch is Codex with its custom `apply_patch`, codex-code with the code mode of
-OpenAI's newest models, whose tool is a custom one in a namespace and which asks for one call at a time (models have `unsupported: drop`
-here, as some vendors cannot be asked for that). openai-agents has a `shell`, a `local_shell`, an `apply_patch` and a custom tool, which are
+OpenAI's newest models, whose tool is a custom one in a namespace and which asks for one call at a time (which some
+vendors cannot be asked for, and then are not). openai-agents has a `shell`, a `local_shell`, an `apply_patch` and a custom tool, which are
 no functions either, and asks for documents or for streams. The vendors are scripted; they think before each turn and, where their dialect
 has a place for it, want it back.
 The bill is the price of what the vendor reported, to the nano-dollar."""
@@ -120,8 +120,7 @@ class CodingVendor(Polyglot):
 def settings(url: str) -> str:
     """A model for each run, with a price."""
     priced = f"prices: {{input: {INPUT_PRICE}, cached_input: {INPUT_PRICE}, cache_write: {INPUT_PRICE}, output: {OUTPUT_PRICE}}}"
-    dropped = {run: ", unsupported: drop" for run in RUNS if run.agent == "codex-code"}
-    models = "".join([f"  {run.name}: {{to: [{run.dialect}/{run.name}], {priced}{dropped.get(run, '')}}}\n" for run in RUNS])
+    models = "".join([f"  {run.name}: {{to: [{run.dialect}/{run.name}], {priced}}}\n" for run in RUNS])
     return f"{configuration(url)}models:\n{models}"
 
 

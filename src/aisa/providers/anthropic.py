@@ -49,7 +49,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         )
     chat = of_functions(request)
     streams = chat.stream or target.assemble
-    body, betas, concessions = written(chat, target)
+    body, betas, concessions = written(chat, target, translated=chat is not request)
     return UpstreamRequest(
         path="/messages",
         headers=headers_of(betas, stream=streams) + target.headers,

@@ -32,10 +32,10 @@ class Written(NamedTuple):
     concessions: Concessions
 
 
-def written(chat: ChatRequest, target: Target) -> Written:
-    """Write a request. Raises UpstreamFailed for what cannot be asked of the target's model."""
+def written(chat: ChatRequest, target: Target, *, translated: bool = False) -> Written:
+    """Write a request that may be `translated` from another protocol. Raises UpstreamFailed for what its model cannot be asked."""
     traits = traits_of(target.model)
-    concessions = Concessions(target, traits.title)
+    concessions = Concessions(target, traits.title, translated=translated)
     chat = conceded(chat, target.facts, concessions)
     refuse_what_nobody_here_has(chat, concessions)
     limit = limit_of(chat, target, traits)

@@ -35,7 +35,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what the model has no words for."""
     traits = traits_of(target.model)
     chat = request.as_chat(marked=True) if traits.known and isinstance(request, MessagesRequest) else of_functions(request)
-    concessions = Concessions(target, traits.title if traits.known else f"the model '{chat.model}'")
+    title = traits.title if traits.known else f"the model '{chat.model}'"
+    concessions = Concessions(target, title, translated=chat is not request)
     fetches = Fetches(wanted=target.fetches)
     if target.model.strip(".") == "":
         raise refused("unknown_model", f"'{target.model[:10]}' is no model's name.", param="model")  # in a path it would be another place

@@ -19,6 +19,7 @@ from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer
 from aisa.providers.fetched import Fetches
 from aisa.providers.shape import Target
+from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_tier import OPEN, USUAL
@@ -26,6 +27,7 @@ from aisa.wire.vendor_tier import OPEN, USUAL
 TIERS = frozenset({"priority", "flex", "reserved"})
 #: Members of Converse that a chat request may have as they are.
 OWN = ("guardrailConfig", "performanceConfig", "requestMetadata", "promptVariables", "additionalModelResponseFieldPaths")
+ONE_CALL = "disable_parallel_tool_use"  # as Anthropic's models call it
 FORM_NAME = "answer"  # of a schema that has no name
 
 
@@ -47,9 +49,11 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     kind = None if thinking is None else thinking.get("type")
     sampling = sampling_of(chat, traits, concessions, thinks=kind in ("enabled", "adaptive"))
     betas: list[str] = []
+    tools, one_call = tool_config(chat, turns.messages, traits, concessions=concessions, thinks=kind == "enabled")
     model_fields: Tree = {
         "top_k": sampling.get("top_k"),
         "thinking": binding_relaxed(thinking, target, betas) if traits.known else thinking,
+        "tool_choice": one_call,
     }
     inference: Tree = {
         "maxTokens": limit if traits.known or chat.max_tokens is not None else None,
@@ -60,7 +64,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     output: Tree = {"textFormat": None if schema is None else form(chat, schema), "effort": effort}
     body: Tree = {
         "system": [written for block in turns.system for written in blocks.write(block)],
-        "toolConfig": tool_config(chat, turns.messages, traits, concessions=concessions, thinks=kind == "enabled"),
+        "toolConfig": tools,
         "messages": [turn(message, blocks) for message in turns.messages],
         "inferenceConfig": present(inference),
         "outputConfig": present(output),
@@ -96,21 +100,31 @@ def thought(chat: ChatRequest, traits: Traits, limit: int, *, concessions: Conce
     return (thinking if own_member(chat, "thinking") is not None else None), effort
 
 
-def tool_config(chat: ChatRequest, messages: list[Tree], traits: Traits, *, concessions: Concessions, thinks: bool) -> Tree | None:
-    """Return the tools and how they are to be called; None without any. A history with calls needs its tools, whatever is asked now."""
+def tool_config(
+    chat: ChatRequest, messages: list[Tree], traits: Traits, *, concessions: Concessions, thinks: bool
+) -> tuple[Tree | None, Tree | None]:
+    """Return the tools and how they are to be called, and what asks the model itself for one call at a time; None for nothing.
+
+    A history with calls needs its tools, whatever is asked now. Converse has no word for one call at a time; models of Anthropic's have,
+    and refuse a `type` beside the choice that Converse makes for them.
+    """
     choice, tools = choice_of(chat, tools_of(chat, concessions), traits, concessions=concessions, thinks=thinks)
     called = names_called(messages)
     kind = None if choice is None else choice.get("type")
-    if choice is not None and choice.get("disable_parallel_tool_use") and chat.known.parallel_tool_calls is False:
-        concessions.drop("parallel_tool_calls", "one cannot be asked for")
+    one_call: Tree | None = None
+    if choice is not None and choice.get(ONE_CALL):
+        if traits.known:
+            one_call = {ONE_CALL: True} if kind in ("any", "tool") else {"type": "auto", ONE_CALL: True}
+        elif is_wished(chat, PARALLEL):
+            concessions.do_without(PARALLEL, "one cannot be asked for")
     if kind == "none":
         if not called:
-            return None
+            return None, None
         concessions.move("tool_choice", "auto", "its history has calls, whose tools it must be given")
     unlisted: list[Tree] = [{"name": name, "input_schema": {"type": "object"}} for name in called]
     tools = tools or unlisted
     if not tools:
-        return None
+        return None, None
     specs: list[Tree] = []
     for tool in tools:
         if "type" in tool:
@@ -123,7 +137,7 @@ def tool_config(chat: ChatRequest, messages: list[Tree], traits: Traits, *, conc
         config["toolChoice"] = {"any": {}}
     elif kind == "tool":
         config["toolChoice"] = {"tool": {"name": as_tree(choice).get("name")}}
-    return config
+    return config, one_call
 
 
 def names_called(messages: list[Tree]) -> list[str]:

@@ -26,7 +26,7 @@ NAME: str = "cohere"
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what Cohere has no words for."""
     chat = of_functions(request)
-    concessions = Concessions(target, f"the model '{chat.model}'")
+    concessions = Concessions(target, f"the model '{chat.model}'", translated=chat is not request)
     body = request_of(chat, target, concessions)
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
     return UpstreamRequest(

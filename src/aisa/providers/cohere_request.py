@@ -10,14 +10,14 @@ from aisa.providers.cohere_messages import MessagesWriter
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.shape import Target
-from aisa.providers.wishes import is_wished
+from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.vendor_tier import OPEN, USUAL
 
 NO_PARAMETERS: Tree = {"type": "object", "properties": {}}
 #: What it has no form of.
-LACKING = ("n", "top_logprobs", "logit_bias", "parallel_tool_calls", "modalities", "prediction", "web_search_options", "verbosity")
+LACKING = ("n", "top_logprobs", "logit_bias", "modalities", "prediction", "web_search_options", "verbosity")
 #: Members of Cohere's own that a chat request may have.
 OWN = ("documents", "citation_options", "safety_mode", "strict_tools", "priority")
 #: Models that were made before Cohere's thought, or that do not.
@@ -63,6 +63,8 @@ def refuse_what_it_lacks(chat: ChatRequest, concessions: Concessions) -> None:
     for name in LACKING:
         if is_wished(chat, name):
             concessions.drop(name)
+    if is_wished(chat, PARALLEL):
+        concessions.do_without(PARALLEL)
     tier = (chat.known.service_tier or "").strip().lower()
     if tier not in USUAL | OPEN:
         concessions.move("service_tier", "default", "it has the usual one")
@@ -154,7 +156,7 @@ def thinking_of(chat: ChatRequest, target: Target, concessions: Concessions) -> 
         return None
     if UNTHINKING.search(target.model):
         if effort != "none":
-            concessions.drop("reasoning_effort", "it does not think")
+            concessions.do_without("reasoning_effort", "it does not think")
         return None
     if effort == "none":
         return {"type": "disabled"}

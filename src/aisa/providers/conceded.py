@@ -24,7 +24,7 @@ from aisa.providers.model_facts import (
     TOOLS,
     ModelFacts,
 )
-from aisa.providers.wishes import is_wished
+from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.efforts import EFFORTS, NONE, nearest
 from aisa.wire.searches import PAGES
@@ -33,21 +33,17 @@ from aisa.wire.trees import is_tree, trees_in
 THINKING, OTHER_THINKING = "reasoning_content", "reasoning"  # the names that vendors have for what was thought
 
 
-def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessions, *, translated: bool = False) -> ChatRequest:
-    """Return a request as a model takes it. Raises UpstreamFailed for what it lacks, unless its entry has such left out.
-
-    A client of another protocol, whose request was `translated`, always asks for an effort, so that is left out where there is none.
-    """
+def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessions) -> ChatRequest:
+    """Return a request as a model takes it. Raises UpstreamFailed for what it lacks, unless its entry has such left out."""
     if facts is None or facts.touched.isdisjoint(chat.fields):
         return chat
     changes = _Changes(chat)
     effort = _effort(chat.known, facts, changes, concessions=concessions)
     if not (facts.free_at_none and effort == NONE):
         for name in facts.lacks:
-            if translated and name == EFFORT and is_wished(chat, name):
-                concessions.leave_out(name)
-            elif is_wished(chat, name):
-                concessions.drop(name, "they have no such parameter")
+            if is_wished(chat, name):
+                give_up = concessions.do_without if name in (EFFORT, PARALLEL) else concessions.drop
+                give_up(name, "they have no such parameter")
             if name in chat.fields:
                 changes.leave_out(name)
         for name, only in facts.only:

@@ -15,9 +15,12 @@ SHOWN_CHARACTERS_MAX = 100  # of a value in a header or a message
 class Concessions:
     """Collects what one request to one target had to give up. `dropped` and `changed` go into the UpstreamRequest."""
 
-    def __init__(self, target: Target, model_class: str = "") -> None:
-        """`model_class` says in an error what kind of model it is that cannot: nothing for the dialect's models at large."""
-        self._target = target
+    def __init__(self, target: Target, model_class: str = "", *, translated: bool = False) -> None:
+        """`model_class` says in an error what kind of model it is that cannot: nothing for the dialect's models at large.
+
+        `translated`: the request came in another protocol than chat completions.
+        """
+        self._target, self._translated = target, translated
         known = target.facts.title if target.facts is not None else ""
         self._class = model_class or known or f"models of the vendor '{target.vendor}'"
         self._dropped: dict[str, None] = {}
@@ -38,6 +41,13 @@ class Concessions:
         if self._target.unsupported != DROP:
             raise self.refusal(name, why)
         self._dropped[name] = None
+
+    def do_without(self, name: str, why: str = "") -> None:
+        """Leave a parameter out that clients of other protocols cannot help sending (effort, one call at a time). Of a chat's: `drop`."""
+        if self._translated:
+            self.leave_out(name)
+        else:
+            self.drop(name, why)
 
     def leave_out(self, name: str) -> None:
         """Note that a parameter was left out that its client cannot help sending. Never refused."""

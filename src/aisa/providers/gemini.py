@@ -44,7 +44,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     if isinstance(request, GeminiRequest):  # in the client's own bytes: all that Gemini has may be in them
         return UpstreamRequest(path_of(target.model, stream=request.stream), headers + target.headers, request.body)
     chat = of_functions(request)
-    concessions, fetches = Concessions(target, f"the model '{chat.model}'"), Fetches(wanted=target.fetches)
+    concessions = Concessions(target, f"the model '{chat.model}'", translated=chat is not request)
+    fetches = Fetches(wanted=target.fetches)
     written = request_of(chat, target, concessions=concessions, fetches=fetches)
     return UpstreamRequest(
         path=path_of(target.model, stream=chat.stream),

@@ -15,7 +15,7 @@ from aisa.providers.gemini_media import Media
 from aisa.providers.gemini_schema import gemini_schema
 from aisa.providers.gemini_thinking import FIRST_WITH_ADDRESSES, generation, samples_by_itself, thinking_of
 from aisa.providers.shape import Target
-from aisa.providers.wishes import is_wished
+from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 from aisa.wire.vendor_tier import OPEN, USUAL
@@ -40,7 +40,7 @@ SAME = {
 }
 SAMPLING = ("temperature", "top_p", "top_k")
 #: What Gemini has no word for, and when it is asked for.
-LACKING = ("logit_bias", "prediction", "verbosity", "parallel_tool_calls")
+LACKING = ("logit_bias", "prediction", "verbosity")
 MODALITIES = {"text": "TEXT", "image": "IMAGE", "audio": "AUDIO"}
 
 
@@ -58,6 +58,8 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     for name in LACKING:
         if is_wished(chat, name):
             concessions.drop(name, "it has none")
+    if is_wished(chat, PARALLEL):
+        concessions.do_without(PARALLEL, "it has none")
     writer = ContentsWriter(target, Media(concessions, fetches, addresses=generation(target.model) >= FIRST_WITH_ADDRESSES))
     system, contents, signed = writer.write(trees_in(msgspec.json.decode(chat.fields["messages"])))
     if not contents:

@@ -62,7 +62,7 @@ def thinking_of(effort: object, model: str, concessions: Concessions) -> Tree | 
     word = str(effort)
     if generation(model) < FIRST_WITH_BUDGETS:
         if word != "none":
-            concessions.drop("reasoning_effort", "it does not think")
+            concessions.do_without("reasoning_effort", "it does not think")
         return None
     if generation(model) < FIRST_WITH_LEVELS:
         return with_budget(word, model, concessions)

@@ -54,8 +54,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     chat, facts = request.as_chat(), target.facts
     translated, concessions = chat is not request, None
     if facts is not None and not facts.touched.isdisjoint(chat.fields):
-        concessions = Concessions(target)
-        chat = conceded(chat, facts, concessions, translated=translated)
+        concessions = Concessions(target, translated=translated)
+        chat = conceded(chat, facts, concessions)
     if target.assemble and is_assembled(chat, target):
         chat, translated = as_stream(chat), True
     fields = dict(chat.fields)

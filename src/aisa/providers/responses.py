@@ -36,9 +36,9 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     headers = (STREAM_HEADERS if request.stream else DOCUMENT_HEADERS) + target.headers
     if isinstance(request, ResponsesRequest):
         return UpstreamRequest(PATH, headers, msgspec.json.encode(own_request(request, target)), added=ADDED)
-    concessions = Concessions(target, f"the model '{request.model}', which is asked through the Responses API")
     chat = request.as_chat()
-    chat = conceded(chat, target.facts, concessions, translated=chat is not request)
+    concessions = Concessions(target, f"the model '{chat.model}', which is asked through the Responses API", translated=chat is not request)
+    chat = conceded(chat, target.facts, concessions)
     body = msgspec.json.encode(request_of(chat, target, concessions))
     return UpstreamRequest(PATH, headers, body, dropped=concessions.dropped, changed=concessions.changed, added=ADDED)
 

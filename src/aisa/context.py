@@ -190,8 +190,8 @@ class CallContext:
         headers = [*self.writer().headers, *self.call.headers, *self.dependencies.admission.headers(self.key)]
         if self.served is not None:
             headers += (("x-aisa-served-by", self.served.shown), ("x-aisa-attempts", str(self.life.attempts)))
-        if self.dropped:
-            headers.append(("x-aisa-dropped-params", named(self.dropped, self.request)))
+        if dropped := self.dropped + getattr(self.decoder, "unheeded", ()):
+            headers.append(("x-aisa-dropped-params", named(dropped, self.request)))
         if self.changed:
             headers.append(("x-aisa-changed-params", named(self.changed, self.request)))
         if self._choices > 1 and self.choices_missing:

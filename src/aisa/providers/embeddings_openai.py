@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from aisa.answer import Part, Piece
+from aisa.providers.embeddings_terms import unheeded
 from aisa.providers.openai import read_failure
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target, path_to
@@ -77,6 +78,7 @@ class Vectors(WholeDocument):
         places = [place_of(item.get("index", NULL), position) for position, item in enumerate(items)]
         order = in_order(places, len(self._request.texts))
         vectors = [as_asked(item.get("embedding", NULL), self._request.encoding) for item in items]
+        self.unheeded = unheeded(map(length_of, vectors), self._request, self._target)
         same = all(vector is item.get("embedding") and is_named(item) for vector, item in zip(vectors, items, strict=True))
         if not same or order != list(range(len(items))):
             written = [{**items[at], "object": "embedding", "index": place, "embedding": vectors[at]} for place, at in enumerate(order)]
@@ -123,6 +125,12 @@ def as_asked(vector: Raw, encoding: str) -> Raw:
     if LARGE.search(data):
         numbers_in(data)  # which has none beyond any float
     return vector
+
+
+def length_of(vector: Raw) -> int:
+    """Return how many numbers a vector has that is as it should be, in either encoding."""
+    data = bytes(vector)
+    return len(msgspec.json.decode(data, type=bytes)) // FLOAT_BYTES if data[:1] == b'"' else data.count(b",") + 1
 
 
 def numbers_in(data: bytes) -> list[float]:

@@ -56,6 +56,7 @@ class EmbeddingsRequest:
             raise ApiError("invalid_request", message, param="encoding_format")
         if None not in (known.dimensions, known.output_dimension) and known.dimensions != known.output_dimension:
             raise ApiError("invalid_request", "'dimensions' and 'output_dimension' differ: give one of them.", param="output_dimension")
+        self.dimensions_name = "dimensions" if known.output_dimension is None else "output_dimension"  # as its client calls them
         self.texts = texts_of(known.input, "input")
         self.fields: dict[str, Raw] = FIELDS_DECODER.decode(body)
         self.body_bytes = len(body)

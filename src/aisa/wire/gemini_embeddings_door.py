@@ -110,6 +110,7 @@ class GeminiEmbeddingsDoor(GeminiDoor):
         texts = [text_of(each, f"requests[{place}].content" if self._batch else "content") for place, each in enumerate(asked)]
         fields: Tree = {"model": self._model, "input": texts, "encoding_format": FLOAT, **settings}
         request = EmbeddingsRequest(msgspec.json.encode(fields))
+        request.dimensions_name = "outputDimensionality"
         request.fields.pop("input_type", None)  # OpenAI's API has no such member, and refuses what it does not know
         return request
 

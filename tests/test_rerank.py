@@ -114,6 +114,15 @@ def test_cohere_charges_by_the_search_and_its_tokens_cost_nothing() -> None:
     assert row.billed.breakdown.uncharged_input_tokens == 700
 
 
+@pytest.mark.parametrize(("name", "dialect"), [(name, dialect) for name in ("top_n", "top_k") for dialect in ("openai", "cohere")])
+def test_as_many_are_returned_as_are_wanted_whatever_a_client_calls_that(name: str, dialect: str) -> None:
+    """Voyage calls it `top_k`. Cohere is asked in its own word, vendors of that form in the client's, and who pays no heed is cut."""
+    rig, client, _ = called(asked(["a", "b", "c"], **{name: 2}), script(answer(0.1, 0.3, 0.2)), dialect=dialect)
+    told_to = sent(rig)[1]
+    assert {each: told_to[each] for each in ("top_n", "top_k") if each in told_to} == {"top_n" if dialect == "cohere" else name: 2}
+    assert [result["index"] for result in told(client)["results"]] == [1, 2]
+
+
 def test_who_is_charged_by_the_search_and_by_the_token_pays_both() -> None:
     """Where the units that are billed name both; only a search alone makes the tokens free."""
     given = {
@@ -204,6 +213,8 @@ def test_a_failure_costs_nothing_and_a_wallet_is_asked_before() -> None:
         ({"documents": [{"title": "a"}]}, "invalid_parameter_type", "documents[0]"),
         ({"query": None}, "invalid_parameter_type", "query"),
         ({"top_n": 0}, "invalid_request", "top_n"),
+        ({"top_k": 0}, "invalid_request", "top_k"),
+        ({"top_n": 1, "top_k": 2}, "invalid_request", "top_k"),
         ({"documents": [{"Text": "a", "text": "b"}]}, "json_parse_error", "documents[0].text"),
     ],
     ids=str,

@@ -68,7 +68,7 @@ def ranking(body: object, vocabulary: Vocabulary) -> Generator[int, None, dict[s
         tokens = sum(1 for _ in vocabulary.encode(text))
         total += tokens
         yield tokens
-    best = sorted(scored, key=lambda each: (-each[0], each[1]))[: known.top_n or len(scored)]
+    best = sorted(scored, key=lambda each: (-each[0], each[1]))[: known.most or len(scored)]
     results = [{"index": place, "relevance_score": score} for score, place in best]
     return {"model": known.model, "results": results, "usage": {"prompt_tokens": total, "total_tokens": total}}
 

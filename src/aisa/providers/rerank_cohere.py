@@ -11,11 +11,12 @@ from aisa.wire.door import Request
 __all__ = ["NAME", "decoder", "read_failure", "to_upstream"]
 
 NAME: str = "rerank/cohere"
-SAME = ("query", "top_n", "max_tokens_per_doc", "priority")
+SAME = ("query", "max_tokens_per_doc", "priority")
 
 
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: documents as texts, and what else it knows."""
     given = asked(request)
-    fields = {name: given.fields[name] for name in SAME if name in given.fields and bytes(given.fields[name]) != b"null"}
+    fields: dict[str, object] = {name: given.fields[name] for name in SAME if name in given.fields and bytes(given.fields[name]) != b"null"}
+    fields |= {} if given.known.most is None else {"top_n": given.known.most}
     return post("/rerank", {"model": target.model, "documents": given.texts, **fields}, target)

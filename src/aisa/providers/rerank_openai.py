@@ -134,4 +134,4 @@ def ranked(results: list[Result], request: RerankRequest) -> list[Result]:
     count = len(request.texts)
     if not results or len(set(places)) != len(places) or not all(0 <= place < count for place in places):
         raise Unintelligible(f"a ranking of {len(places)} that are not the {count} documents")
-    return sorted(results, key=attrgetter("fit"), reverse=True)[: request.known.top_n or count]
+    return sorted(results, key=attrgetter("fit"), reverse=True)[: request.known.most or count]

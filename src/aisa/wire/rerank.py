@@ -21,7 +21,7 @@ from aisa.wire.trees import is_tree
 from aisa.wire.wish import Wish
 
 TASK = "rerank/"
-SHAPE = Shape("model query top_n return_documents max_tokens_per_doc priority", documents=Shape("text"))
+SHAPE = Shape("model query top_n top_k return_documents max_tokens_per_doc priority", documents=Shape("text"))
 DOCUMENT = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}]}
 
 
@@ -32,7 +32,13 @@ class KnownRerank(msgspec.Struct):
     query: str
     documents: Annotated[list[Annotated[Any, Meta(extra_json_schema=DOCUMENT)]], Meta(min_length=1)]
     top_n: Annotated[int, Meta(ge=1)] | None = None
+    top_k: Annotated[int, Meta(ge=1)] | None = None  # the same in the words of Voyage's clients
     return_documents: bool | None = None
+
+    @property
+    def most(self) -> int | None:
+        """How many documents are wanted, None for all."""
+        return self.top_n if self.top_k is None else self.top_k
 
 
 class RerankRequest:
@@ -49,6 +55,8 @@ class RerankRequest:
         except msgspec.ValidationError as error:
             raise explain(str(error)) from None
         check_name(self.known.model)
+        if None not in (self.known.top_n, self.known.top_k) and self.known.top_n != self.known.top_k:
+            raise ApiError("invalid_request", "'top_n' and 'top_k' differ: give one of them.", param="top_k")
         self.texts = [text_of(document, place) for place, document in enumerate(self.known.documents)]
         self.fields: dict[str, Raw] = FIELDS_DECODER.decode(body)
         self.body_bytes = len(body)

@@ -116,7 +116,9 @@ ANTHROPIC: Rows = {
         "input is what was not cached": "anthropic/cached-input anthropic/cache-written",
         "cache writes by how long they last": "anthropic/cache-written-by-class",
         "reports that are restated, and that come late": (
-            "anthropic/usage-restated-at-the-end anthropic/usage-restated-as-nothing anthropic/usage-at-the-end-only"
+            "anthropic/usage-restated-at-the-end anthropic/usage-restated-as-nothing anthropic/usage-at-the-end-only "
+            "reports_alike:a_smaller_report_does_not_replace_a_larger_one "
+            "reports_alike:an_input_of_anthropics_is_smaller_as_a_whole_or_not_at_all"
         ),
         "making the conversation shorter stands beside the sums": "anthropic/compaction-is-billed",
         "thinking is part of the output": "anthropic/thinking-and-text",

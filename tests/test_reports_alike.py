@@ -187,6 +187,46 @@ def test_a_good_report_wins_over_one_that_cannot_be_read(dialect: str, write: Wr
     assert read(dialect, stream(dialect, *(told if first else reversed(told))), streamed=True) == usual(dialect)
 
 
+@pytest.mark.parametrize("dialect", TWICE)
+def test_a_smaller_report_does_not_replace_a_larger_one(dialect: str) -> None:
+    """[fault M4] Counts grow while an answer is made. Of Anthropic's the last one held, whatever it said."""
+    taken, made, _ = SUMS[dialect]
+    less = report(dialect) | {taken: 30, made: 40}
+    for told in ((report(dialect), less), (less, report(dialect)), (less, report(dialect), less)):
+        if dialect != "responses" or told[-1] is not less:
+            assert read(dialect, stream(dialect, *told), streamed=True) == usual(dialect)
+
+
+IN, READ, WROTE = "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"
+SHORT, LONG = "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "taken", "cached", "written", "hour"),
+    [
+        ({IN: 100}, {IN: 10, READ: 90}, 100, 90, 0, 0),  # told apart later
+        ({IN: 100}, {IN: 20, READ: 70, WROTE: 30, "cache_creation": {SHORT: 10, LONG: 20}}, 120, 70, 30, 20),
+        ({IN: 100, READ: 50}, {IN: 20}, 150, 50, 0, 0),  # smaller, whatever is not named
+        ({IN: 100, READ: 50}, {IN: 20, READ: 130}, 150, 130, 0, 0),
+        ({IN: 20, WROTE: 80, "cache_creation": {LONG: 80}}, {IN: 20, READ: 80, WROTE: 0}, 100, 80, 0, 0),
+        ({IN: 20, WROTE: 80, "cache_creation": {LONG: 80}}, {IN: 20, WROTE: 80, "cache_creation": {SHORT: 80, LONG: 0}}, 100, 0, 80, 0),
+        ({IN: 20, WROTE: 80, "cache_creation": {LONG: 80}}, {IN: 5, WROTE: 9, "cache_creation": {SHORT: 9, LONG: 0}}, 100, 0, 80, 80),
+        ({IN: 20, WROTE: 80}, {"cache_creation": {LONG: 80}}, 100, 0, 80, 80),
+        ({IN: 20}, {IN: 5, WROTE: 9, "cache_creation": {LONG: 9}}, 20, 0, 0, 0),
+    ],
+)
+def test_an_input_of_anthropics_is_smaller_as_a_whole_or_not_at_all(
+    first: Json, later: Json, taken: int, cached: int, written: int, hour: int
+) -> None:
+    """[fault M4] Its parts stand beside each other: the larger of each could be more than there ever was. Clients see what is billed."""
+    answer = stream("anthropic", {**first, "output_tokens": 1}, {**later, "output_tokens": 110})
+    usage = read("anthropic", answer, streamed=True)
+    assert (usage.input_tokens, usage.cached_tokens, usage.cache_write_tokens, usage.output_tokens) == (taken, cached, written, 110)
+    assert (usage.breakdown.cache_write_1h_tokens if usage.breakdown else 0) == hour
+    told = first | shown("anthropic", answer, streamed=True)  # as its clients put it together
+    assert (told[IN] + told.get(READ, 0) + told.get(WROTE, 0), told.get(READ, 0), told.get(WROTE, 0)) == (taken, cached, written)
+
+
 @pytest.mark.parametrize("dialect", TOTAL)
 def test_a_total_tells_what_the_sums_leave_out(dialect: str) -> None:
     """[fault M9] Output that was not shown; of Bedrock it was not read."""

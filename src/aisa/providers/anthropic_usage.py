@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aisa.answer import ADVISED, BESIDE, WITHIN
 from aisa.usage import REPORTED, Breakdown, Usage
-from aisa.wire.shown import Asked, Shown
+from aisa.wire.shown import COUNT_MAX, Asked, Shown
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
-from aisa.wire.usage_report import LIFETIMES, UsageReport, count_of, lifetimes
+from aisa.wire.usage_report import LIFETIMES, UsageReport, count_of, lifetimes, merged
 from aisa.wire.vendor_tier import tier_in
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"
@@ -15,6 +17,7 @@ TURNS = ("message", "fallback_message")  # what the sums are of: each a model's 
 ADVICE_MAX = 32  # entries of one answer that are believed
 ADVICE_TOKENS_MAX = 2_000_000  # of each, and a side: no window is larger
 READ, WRITTEN = "cache_read_input_tokens", "cache_creation_input_tokens"
+INPUT_SIDE, LASTING = (INPUT, READ, WRITTEN), "cache_creation"  # which has what was written by how long it lasts
 
 
 class MessageUsage:
@@ -25,7 +28,7 @@ class MessageUsage:
         self._report = UsageReport()
 
     def take(self, value: object) -> None:
-        """Take a further report: what it names replaces what was known, but for a zero or no number in place of a count."""
+        """Take a further report: what it names replaces what was known, but for what is smaller or no number in place of a count."""
         self.fields = restated(self.fields, as_tree(value))
 
     @property
@@ -67,15 +70,34 @@ class MessageUsage:
 
 
 def restated(known: Tree, later: Tree) -> Tree:
-    """Return a report with what a later one names in its place, member by member."""
-    both = dict(known)
-    for name, value in later.items():
-        before = both.get(name)
-        if is_tree(before) and is_tree(value):
-            both[name] = restated(before, value)
-        elif value is not None and (count_of(value) or not count_of(before)):
-            both[name] = value
-    return both
+    """Return a report with a later one over it, as `merged` has it; of the input as a whole, whose parts stand beside each other.
+
+    That is smaller only if all of it is: what was told as new may turn out to have been in the cache, or be written there. And it may be
+    smaller where the later one tells whose turns its sums are of.
+    """
+    named = counts_of(later, INPUT_SIDE)
+    if not named:
+        return merged(known, later)
+    whole, lasting, given = known | named, as_tree(known.get(LASTING)), as_tree(later.get(LASTING))
+    if taken_in(whole) < taken_in(known) and not entries_of(later, *TURNS):
+        whole = known
+    elif given:
+        lasting = lasting | counts_of(given, given)
+    elif named.get(WRITTEN, COUNT_MAX) < sum(lifetimes(known).values()):
+        lasting = {}  # it is of what was told before
+    both = merged(known, {name: value for name, value in later.items() if name not in (*INPUT_SIDE, LASTING)})
+    both |= {name: value for name, value in whole.items() if name in INPUT_SIDE}
+    return both | {LASTING: lasting} if lasting or LASTING in known else both
+
+
+def counts_of(fields: Tree, names: Iterable[str]) -> dict[str, int]:
+    """Return the counts that a report has by these names."""
+    return {name: count for name in names if (count := count_of(fields.get(name))) is not None}
+
+
+def taken_in(fields: Tree) -> int:
+    """Return how large the whole input of a report is."""
+    return sum([count_of(fields.get(name)) or 0 for name in INPUT_SIDE])
 
 
 def written(fields: Tree) -> Tree:

@@ -214,7 +214,8 @@ GEMINI: Rows = {
         ),
         "an answer in several parts": (
             "gemini/an-answer-in-two-parts gemini/an-answer-in-two-parts-as-documents gemini/a-call-and-citations-in-the-second-part "
-            "gemini/finish-continuation-is-a-failure continuation:a_stream_in_two_parts_is_one_answer_at_the_cost_of_both"
+            "gemini/finish-continuation-is-a-failure continuation:a_stream_in_two_parts_is_one_answer_at_the_cost_of_both "
+            "continuation:a_last_part_that_reports_nothing_is_counted_beside_what_the_others_told"
         ),
         "OTHER, NO_IMAGE, IMAGE_OTHER, and what nobody knows": (
             "gemini/finish-other gemini/finish-no-image gemini/finish-image-other gemini/an-unknown-finish-after-text-is-a-stop "

@@ -126,6 +126,45 @@ def test_a_part_whose_count_falls_behind_is_counted_where_it_is_cut() -> None:
     assert (row.outcome, row.billed.output_tokens) == ("client_gone", 1 + 5)
 
 
+UNTOLD: dict[str, dict[str, Any] | None] = {
+    "none": None,
+    "zeros": {"promptTokenCount": 0, "candidatesTokenCount": 0},
+    "no counts": {"promptTokenCount": None, "candidatesTokenCount": "many", "totalTokenCount": -1},
+}
+
+
+@pytest.mark.parametrize("usage", UNTOLD.values(), ids=UNTOLD)
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+def test_a_last_part_that_reports_nothing_is_counted_beside_what_the_others_told(usage: dict[str, Any] | None, *, stream: bool) -> None:
+    """[fault M4] The parts before it stood for the whole: its input and its text were free."""
+    last = with_usage(part("one two three four "), usage)
+    events = [part("one ", "CONTINUATION", "t1"), part("two ", "CONTINUATION", "t2", made=2), last]
+    scripts = [script(each) if stream else Script([each.removeprefix(b"data: ")], headers={}) for each in events]
+    client, row = made(ScriptedUpstream(*scripts), data=b"" if stream else body())
+    assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens) == ("completed", 10 + 10 + 1, 1 + 2 + 5)
+    told = events_of(client.body)[-2]["usage"] if stream else json.loads(client.body)["usage"]
+    assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (21, 8, 29)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["behind the finish", "before it"])
+def test_what_a_last_part_reports_holds_and_our_count_does_not(order: int) -> None:
+    """Wherever in the part it comes: less than we had counted by then, too."""
+    report = b'data: {"usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 3, "totalTokenCount": 4}}\r\n\r\n'
+    said = with_usage(part("one two three four five six "), None)
+    words = said.replace(b'"finishReason": "STOP", ', b"")
+    steps = [words, *[report, with_usage(part(""), None)][::order]]
+    _, row = made(ScriptedUpstream(script(part("one ", "CONTINUATION", "t1")), script(*steps)))
+    assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens) == ("completed", 10 + 1, 1 + 3)
+
+
+def test_who_leaves_in_a_part_that_has_not_reported_yet_pays_its_input() -> None:
+    """A stream that was cut costs its input in full: that of the part that was being read, too."""
+    words = with_usage(part("one two three four "), None).replace(b'"finishReason": "STOP", ', b"")
+    vendor = ScriptedUpstream(script(part("one ", "CONTINUATION", "t1")), script(words, Stall()))
+    _, row = made(vendor, client=MemoryClient(leaves_after=2))
+    assert (row.outcome, row.billed.input_tokens, row.billed.output_tokens) == ("client_gone", 10 + 1, 1 + 5)
+
+
 def test_a_part_that_says_nothing_falls_back_as_a_whole_answer_would() -> None:
     """The rest was refused before the first word: the next target is asked, and the caller pays for that alone."""
     broken = ScriptedUpstream(script(part("", "CONTINUATION", "t1")), script(b'{"error":{"code":503,"message":"busy"}}', status=503))

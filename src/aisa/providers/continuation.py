@@ -38,7 +38,15 @@ class Continuation:
 
     def lacking(self, usage: Tree) -> None:
         """The part that is being read is over; this is our own count of what it may not have reported."""
-        self._used = usage | {name: value for name, value in self._used.items() if count_of(value) or name not in usage}
+        self._used = self._with(usage)
+
+    def whole(self, usage: Tree) -> Tree:
+        """Return the usage of the whole answer so far, where this is our own count of what the part that is read may not have reported."""
+        return summed(self._spent, self._with(usage))
+
+    def lacks(self, usage: Tree) -> bool:
+        """Tell whether the part that is being read has not reported one of these counts so far."""
+        return any(not count_of(self._used.get(name)) for name, count in usage.items() if count)
 
     def want(self) -> bool:
         """The part has ended with the wish to be asked for the next. False if that cannot be: it would be the same again."""
@@ -55,6 +63,9 @@ class Continuation:
         self._spent, self._used = summed(self._spent, self._used), {}
         body = MEMBERS.decode(first.body) | {self._member: Raw(msgspec.json.encode(self._token))}
         return msgspec.structs.replace(first, body=msgspec.json.encode(body))
+
+    def _with(self, usage: Tree) -> Tree:
+        return usage | {name: value for name, value in self._used.items() if count_of(value) or name not in usage}
 
 
 def summed(spent: Tree, usage: Tree) -> Tree:

@@ -44,6 +44,7 @@ class GeminiReader:
         self._inside = False  # the last report, if it was of another, has thinking inside what was made
         self._goes_on = False  # this is no longer the first part of the answer
         self._counted = 0  # tokens said in the parts that have ended, by the running count
+        self._told: tuple[Tree | None] | None = None  # what was reported, where our count of a further part stands beside it
         self._partial: dict[int, PartialArguments] = {}
         self._pictures: dict[int, int] = {}
 
@@ -53,6 +54,9 @@ class GeminiReader:
         self._builder.identify(event.get("responseId"), event.get("modelVersion"))
         metadata, candidates = event.get("usageMetadata"), trees_in(event.get("candidates"))
         said = 0
+        if self._told is not None:
+            [told], self._told = self._told, None
+            self._builder.report.replace(told)
         if is_tree(metadata):
             said, metadata = visible_in(metadata), self._usage(metadata)
         finished = any(candidate.get("finishReason") for candidate in candidates)
@@ -63,6 +67,8 @@ class GeminiReader:
         finally:  # whatever is wrong with it, what it reports is of all that was shown
             if is_tree(metadata):
                 self._builder.catch_up(said and visible_in(metadata), ended=finished)
+            if self._goes_on:
+                self._count_part()
         goes_on = not finished and says(candidates)  # behind a finish that came too early
         self.reported = not goes_on and self._builder.complete and (self.reported or is_tree(metadata))
         feedback = event.get("promptFeedback")
@@ -151,13 +157,25 @@ class GeminiReader:
             return
         builder = self._builder
         self._end_plain()
-        said = builder.tokens - builder.reasoning_shown
-        self.continuation.lacking({"promptTokenCount": builder.asked.input()[0], "candidatesTokenCount": said - self._counted})
-        self._counted = said
+        self.continuation.lacking(self._own_count())
+        self._counted = builder.tokens - builder.reasoning_shown
         builder.ask_again()
         self._goes_on = True
         self._before += len("".join(self._first_said))
         self._first_said.clear()
+
+    def _own_count(self) -> Tree:
+        """Return what the part that is being read has used by our own count."""
+        builder = self._builder
+        said = builder.tokens - builder.reasoning_shown - self._counted
+        return {"promptTokenCount": builder.asked.input()[0], "candidatesTokenCount": said}
+
+    def _count_part(self) -> None:
+        """A further part may end without a report of its own, or be cut before it: what those before it told is not all."""
+        report, counted = self._builder.report, self._own_count()
+        if self.continuation is not None and self.continuation.lacks(counted):
+            self._told = (report.fields,)
+            report.take(report_of(self.continuation.whole(counted)))
 
     def _part(self, part: Tree, choice: int) -> None:
         builder, text = self._builder, part.get("text")

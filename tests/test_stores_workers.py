@@ -64,6 +64,15 @@ def test_workers_on_a_shared_database_have_one_wallet_one_cap_and_the_same_keys(
         answers = [settled(client, made["secret"], once) for client in them]
         assert {answer[0] for answer in answers} == {answers[0][0]}  # one document, under the id of the one call that is billed
         assert [replayed for _, replayed in answers] == [None, "true", "true", "true"]
+        control(one, "/accounts/acme/tier", tier="free")
+        for client in them:
+            until(lambda client=client: "x-ratelimit-limit" in ask(client, made["secret"])[1], "the tier is not known")
+        control(one, "/accounts/acme/disable")
+        for client in them:
+            until(lambda client=client: ask(client, made["secret"])[0] == 401, "that the account is disabled is not known")
+        control(one, "/accounts/acme/enable")
+        for client in them:
+            until(partial(is_known, client, made["secret"]), "that the account is enabled is not known")
         control(one, "/keys/shared/revoke")
         for client in them:
             until(lambda client=client: ask(client, made["secret"])[0] == 401, "the revocation is not known")

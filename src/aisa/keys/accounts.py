@@ -23,7 +23,7 @@ class AccountStore:
         """Read what is not as it is made. Raises StorageFailed."""
         self._database = database
         self._wall_clock = wall_clock
-        #: Told of each account that is new or has changed, in the thread that changed it, once it counts here.
+        #: Told of each account that is new or has changed, here or on another server, in the thread that learned it, once it counts here.
         self.changed: Callable[[Account], None] = unheard
         self.tiers: dict[str, str] = {}  # of those that were given one
         self.disabled: set[str] = set()
@@ -46,7 +46,7 @@ class AccountStore:
             if connection.execute(select(accounts).where(accounts.c.name == name)).first() is not None:
                 raise invalid("name", f"There is an account {name!r} already.")
             add_account(connection, name, created_at=int(self._wall_clock()), tier=tier)
-        return self._changed(Account(name, tier))
+        return self.remember(Account(name, tier))
 
     def set_tier(self, name: str, tier: str | None) -> Account:
         """Give an account another tier. Raises ApiError: resource_not_found, internal_error (the database)."""
@@ -63,14 +63,9 @@ class AccountStore:
             found = connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state).where(accounts.c.name == name)).first()
         if found is None:
             raise unknown(name)
-        return self._changed(Account(*found))
+        return self.remember(Account(*found))
 
-    def _changed(self, account: Account) -> Account:
-        self.remember(account)
-        self.changed(account)
-        return account
-
-    def remember(self, account: Account) -> None:
+    def remember(self, account: Account) -> Account:
         """Let an account count as it is in the database now."""
         if account.tier is None:
             self.tiers.pop(account.name, None)
@@ -80,6 +75,8 @@ class AccountStore:
             self.disabled.add(account.name)
         else:
             self.disabled.discard(account.name)
+        self.changed(account)
+        return account
 
 
 def unheard(_account: Account) -> None:

@@ -32,6 +32,7 @@ class Candidates:
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
+        self._seed = identity.id  # of ours: makes ids for calls in the older form, which have none
         self.calls = HeldCalls()
         self.untold = 0  # tokens of calls that no client is told of: they are nobody's, and ride on nothing else
         self._seals: dict[int, list[str]] = {}  # by choice, that go with its next call
@@ -55,7 +56,7 @@ class Candidates:
             case Arguments():
                 return self._given(part)
             case FunctionCall(choice, name, text, tokens):  # some vendors answer so, though calls in the newer form were asked for
-                begun = self._called(self.calls.begin(ToolCall(choice, 0, f"call_{choice}", name))) if name else []
+                begun = self._called(self.calls.begin(ToolCall(choice, 0, f"call_{self._seed}_{choice}", name))) if name else []
                 return begun + self._given(Arguments(choice, 0, text, tokens))
             case Extra(choice, name, value, _, beside):
                 given = [] if beside else media_in(name, value)

@@ -1,33 +1,40 @@
 """The parts of an answer as the content blocks of a message, streamed or whole. One block is open at a time, as its clients have it.
 
-Calls that come side by side are told one behind the other: a later one waits until the arguments of the one before are whole. What a vendor
-seals waits while a text goes on, and is not told where nothing was called: clients take the last block for the answer, and nobody needs it
-back.
+What comes inside a call waits until that has all it is given: another call, a text, thinking. No block is opened again, so the rest of the
+call would be lost. What a vendor seals waits while a text goes on, and is not told where nothing was called: clients take the last block
+for the answer, and nobody needs it back.
 """
 
 from __future__ import annotations
 
 from aisa.answer import Arguments, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
+from aisa.errors import ApiError
+from aisa.wire.completeness import Completeness
 from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, is_tree
 
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use", "content_filter": "refusal"}
 DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking"), "tool_use": ("input_json_delta", "partial_json")}
 
+WAITING_CHARACTERS_MAX = 8 << 20  # beside a call that is not whole: beyond what a model writes in one answer
+
 
 class Blocks:
-    """Turns parts into events. `content` is what has come of them."""
+    """Turns parts into events. `content` is what has come of them. `seed` makes ids for calls in the older form, which have none."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, seed: str) -> None:
         self.identity = identity
         self.content: list[Tree] = []
         self.reason = "end_turn"
         self.refusal: list[str] = []
+        self._seed = seed
         self._open = ""
-        self._call = -1
+        self._call = -1  # the place of the newest call, and how far it is
+        self._progress = Completeness()
         self._given: list[str] = []
         self._seals: list[str] = []  # that came without thinking, for the next block but text that goes on
-        self._waiting: list[tuple[int, ToolCall | Arguments]] = []
+        self.waiting: list[Part] = []  # of which no event has told yet
+        self._waiting_characters = 0
 
     @property
     def cut_call(self) -> str:
@@ -36,7 +43,14 @@ class Blocks:
         return "" if block is None else str(block["name"])
 
     def take(self, part: Part) -> list[Tree]:
-        """Return the events for a part."""
+        """Return the events for a part, and for what has waited for it. Raises ApiError when too much waits."""
+        if self._waits(part):
+            self._wait(part)
+            return []
+        events = self._take(part)
+        return [*events, *self._go_on()] if self.waiting else events
+
+    def _take(self, part: Part) -> list[Tree]:
         if type(part) is Text and part.choice == 0:  # as most are, and each pattern below would be tried at its cost
             return self._say("text", part.text)
         match part:
@@ -54,7 +68,7 @@ class Blocks:
             case ToolCall(0) | Arguments(0):
                 return self._called(part)
             case FunctionCall(0, name, arguments):
-                begun = self._called(ToolCall(0, 0, "toolu_function", name)) if name else []
+                begun = self._called(ToolCall(0, 0, f"toolu_{self._seed}", name)) if name else []
                 return begun + (self._called(Arguments(0, 0, arguments)) if arguments else [])
             case _:
                 return []
@@ -67,14 +81,49 @@ class Blocks:
         return len(self.content) - 1
 
     def end(self) -> list[Tree]:
-        """Close what is open."""
+        """Close what is open. A call that was cut is closed as it is, and what has waited for it is told behind it."""
         events = self._close()
-        while self._waiting:
-            events += self._next(self._waiting.pop(0)[1])
-        events += self._close()
+        while self.waiting:
+            events += self._go_on() + self._close()
         if self._seals and any(block["type"] == "tool_use" for block in self.content):
             events += self._sealed()
         return events
+
+    @property
+    def _in_a_call(self) -> bool:
+        return self._open == "tool_use" and not self._progress.complete
+
+    def _waits(self, part: Part) -> bool:
+        """Tell whether a call is open that is not whole yet, and a part is none of it."""
+        if not self._in_a_call or isinstance(part, Finish | Identity):
+            return False
+        own = (isinstance(part, Arguments) and part.index == self._call) or (isinstance(part, FunctionCall) and not part.name)
+        return not own
+
+    def _wait(self, part: Part) -> None:
+        self.waiting.append(part)
+        self._waiting_characters += len(part.text) if isinstance(part, Text | Reasoning | Refusal | Arguments) else 0
+        if self._waiting_characters > WAITING_CHARACTERS_MAX:
+            raise ApiError("gateway_error", "The model's call of a tool does not end, and what came beside it is too long to wait.")
+
+    def _go_on(self) -> list[Tree]:
+        """Return the events for what has waited, as far as nothing of it has to wait again."""
+        events: list[Tree] = []
+        parts = self._all_waiting()
+        while parts:
+            part = parts.pop()
+            if self._waits(part):
+                self._wait(part)
+                continue
+            events += self._take(part)
+            if self.waiting and not self._in_a_call:
+                parts += self._all_waiting()
+        return events
+
+    def _all_waiting(self) -> list[Part]:
+        """Return what has waited, the first one last."""
+        parts, self.waiting, self._waiting_characters = self.waiting[::-1], [], 0
+        return parts
 
     def _say(self, kind: str, text: str) -> list[Tree]:
         if not text:
@@ -100,31 +149,15 @@ class Blocks:
         return events
 
     def _called(self, part: ToolCall | Arguments) -> list[Tree]:
-        behind = self._open == "tool_use" and part.index != self._call
-        if behind and not self._is_whole():
-            self._waiting.append((part.index, part))
-            return []
-        events = self._next(part)
-        while self._waiting and self._is_whole():
-            index = self._waiting[0][0]
-            mine = [entry for entry in self._waiting if entry[0] == index]
-            self._waiting = [entry for entry in self._waiting if entry[0] != index]
-            for _, waited in mine:
-                events += self._next(waited)
-        return events
-
-    def _next(self, part: ToolCall | Arguments) -> list[Tree]:
         if isinstance(part, ToolCall):
             events = self._begin("tool_use", {"type": "tool_use", "id": part.id, "name": part.name, "input": {}})
-            self._call = part.index
+            self._call, self._progress = part.index, Completeness()
             return events
         if not part.text or part.index != self._call or self._open != "tool_use":
             return []
         self._given.append(part.text)
+        self._progress.feed(part.text)
         return [self._delta(part.text)]
-
-    def _is_whole(self) -> bool:
-        return is_tree(value_in("".join(self._given)))
 
     def _sealed(self) -> list[Tree]:
         """Write the seals that wait, each as thinking without a text."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 
-from aisa.answer import Finish, Identity, Part, Piece, Report, Text, together
+from aisa.answer import OUTPUT, Finish, Identity, Part, Piece, Report, Text, together
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.wire.content import Content
 from aisa.wire.documents import WholeDocument, passed_in, report_in
@@ -59,7 +59,7 @@ class MessageEncoder:
 
     def __init__(self, identity: Identity, call_id: str, kind: str) -> None:
         self.headers: HeaderList = [("content-type", kind), ("request-id", call_id)]
-        self._blocks = Blocks(identity)
+        self._blocks = Blocks(identity, call_id.removeprefix("req_"))
         self._call_id = call_id
 
     def _message(self) -> Tree:
@@ -81,6 +81,7 @@ class StreamEncoder(MessageEncoder):
     def __init__(self, identity: Identity, call_id: str) -> None:
         super().__init__(identity, call_id, "text/event-stream; charset=utf-8")
         self._opened = False
+        self._owed = 0  # tokens of what no event has told
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece. Raises UpstreamFailed for an answer that ends inside a call."""
@@ -99,12 +100,17 @@ class StreamEncoder(MessageEncoder):
                 pieces.append(part)
                 continue
             data = b"".join([event_of(event) for event in self._blocks.take(part)])
+            self._owed += part.tokens
             if isinstance(part, Finish):
                 self._refuse_cut_calls(part)
             if not self._opened and not isinstance(part, Identity):
                 data = self._opening() + data
             if data:
-                pieces.append(Piece(data, part.tokens))
+                waiting = sum([held.tokens for held in self._blocks.waiting])
+                told, self._owed = self._owed - waiting, waiting
+                pieces.append(Piece(data, told, carries=isinstance(part, OUTPUT) or told > 0))
+        if not pieces and self._blocks.waiting and any(isinstance(part, OUTPUT) for part in parts):
+            return Piece(PING, 0, carries=True)  # it waits for a call to be whole: the model is at work
         return together(pieces)[0] if pieces else None
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

@@ -15,7 +15,7 @@ from google.genai.types import GenerateContentResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
-from aisa.answer import Arguments, Finish, FunctionCall, Identity, Part, Reasoning, Report, Text, ToolCall
+from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Report, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder
@@ -171,6 +171,26 @@ def test_what_waits_for_a_call_at_the_messages_door_is_bounded() -> None:
         writer.write([part])
     with pytest.raises(ApiError, match="too long to wait"):
         writer.write([Text(0, "x" * (WAITING_CHARACTERS_MAX + 1))])
+
+
+NOTE = {"type": "url_citation", "url_citation": {"url": "https://page.example", "title": "T", "start_index": 0, "end_index": 2}}
+CHANCE = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["before the call", "behind the call"])
+@pytest.mark.parametrize("stream", [False, True], ids=["document", "stream"])
+def test_notes_on_a_text_are_in_a_response_wherever_a_call_stands(behind: bool, stream: bool) -> None:
+    """Citations and log-probabilities of an answer that also calls a tool: they belong to the text before it."""
+    notes: list[Part] = [Extra(0, "annotations", [NOTE]), Extra(0, "logprobs", {"content": [CHANCE]}, beside=True)]
+    call: list[Part] = [ToolCall(0, 0, "c1", "f"), Arguments(0, 0, "{}")]
+    parts = [WHO, Text(0, "Hi"), *(call + notes if behind else notes + call), Finish(0, "tool_calls")]
+    if stream:
+        told = streamed("responses", parts, random.Random(1))[0].decode()
+        document = json.loads(told.split("data: ")[-1])["response"]
+    else:
+        document = json.loads(whole("responses", parts))
+    [text] = document["output"][0]["content"]
+    assert (text["annotations"], text["logprobs"]) == ([{"type": "url_citation", **NOTE["url_citation"]}], [CHANCE])
 
 
 @pytest.mark.parametrize("door", ["responses", "messages", "gemini"])

@@ -31,8 +31,10 @@ def parts_of(answer: Tree, tokens: int) -> list[Part]:
         said = choice.get("delta", choice.get("message"))
         given = choice.get("index")
         index = given if isinstance(given, int) else 0
-        parts += said_in(said if is_tree(said) else {}, index)
+        held = said if is_tree(said) else {}
+        parts += said_in(held, index)
         parts += [Extra(index, name, choice[name], beside=True) for name in choice if name not in KNOWN and choice[name] is not None]
+        parts += calls_in(held, index)
         if (reason := choice.get("finish_reason")) is not None:
             finished.append(Finish(index, str(reason)))
     parts += finished
@@ -42,23 +44,27 @@ def parts_of(answer: Tree, tokens: int) -> list[Part]:
 
 
 def said_in(said: Tree, choice: int) -> Iterator[Part]:
-    """Yield what a delta or a message holds, in the order in which clients want it."""
+    """Yield what a delta or a message says, in the order in which clients want it, and what is carried along with it."""
     if text := said.get("reasoning_content"):
         yield Reasoning(choice, str(text))
     if text := said.get("content"):
         yield Text(choice, str(text))
     if text := said.get("refusal"):
         yield Refusal(choice, str(text))
+    if not SAID.issuperset(said):
+        for name, value in said.items():
+            if name not in SAID and value is not None:
+                yield Extra(choice, name, value)
+
+
+def calls_in(said: Tree, choice: int) -> Iterator[Part]:
+    """Yield the calls that a delta or a message holds: behind what is said, and behind all notes on that."""
     if calls := said.get("tool_calls"):
         for place, call in enumerate(trees_in(calls)):
             yield from called_in(call, choice, place)
     legacy = said.get("function_call")
     if is_tree(legacy):
         yield FunctionCall(choice, str(legacy.get("name") or ""), str(legacy.get("arguments") or ""))
-    if not SAID.issuperset(said):
-        for name, value in said.items():
-            if name not in SAID and value is not None:
-                yield Extra(choice, name, value)
 
 
 def called_in(call: Tree, choice: int, place: int) -> Iterator[Part]:

@@ -95,6 +95,12 @@ class Message(Item):
         place = {"annotation_index": len(self.annotations) - 1, "annotation": annotation}
         return {"type": "response.output_text.annotation.added", **self._where(), **place}
 
+    def note(self, name: str, more: list[Tree]) -> None:
+        """Add notes on its last text, which has ended: the whole answer has them. `name` is what they are."""
+        said = self._parts[-1].get(name) if self._parts else None
+        if is_list(said):
+            said += more
+
     def tree(self, status: str) -> Tree:
         """Return the item as it is."""
         return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": [*self._parts]}
@@ -220,6 +226,7 @@ class Output:
         self._names = names
         self._items: list[Item] = []
         self._message: Message | None = None
+        self._ended: Message | None = None  # the last before it
         self._thought: Thought | None = None
         self._calls: dict[int, Calling] = {}
         self._held = HeldCalls()  # of tools that are no functions, and what stands behind them
@@ -269,6 +276,8 @@ class Output:
         told = [weighed(entry) for entry in trees_in(logprobs)]
         if self._message is not None:
             self._message.logprobs += told
+        elif self._ended is not None:
+            self._ended.note("logprobs", told)
         return told
 
     def _said(self, kind: str, text: str) -> list[Tree]:
@@ -334,9 +343,12 @@ class Output:
         return events + self.take(Arguments(0, 0, arguments)) if arguments else events
 
     def _annotated(self, annotations: list[Tree]) -> list[Tree]:
-        if self._message is None:
-            return []
-        return [self._message.annotate(flat(annotation)) for annotation in annotations]
+        notes = [flat(annotation) for annotation in annotations]
+        if self._message is not None:
+            return [self._message.annotate(note) for note in notes]
+        if self._ended is not None:  # a call has begun since
+            self._ended.note("annotations", notes)
+        return []
 
     def _finish(self, reason: str) -> list[Tree]:
         """End what is open. Where the answer was cut short, so was what was open."""
@@ -350,6 +362,7 @@ class Output:
 
     def _end_message(self, status: str) -> list[Tree]:
         message, self._message = self._message, None
+        self._ended = message or self._ended
         return [] if message is None else message.end(status)
 
     def _end_thought(self, status: str) -> list[Tree]:

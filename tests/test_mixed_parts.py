@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from anthropic.types import Message
 from google.genai.types import GenerateContentResponse
@@ -20,7 +22,7 @@ from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder
 from aisa.wire.gemini_door import GeminiDoor
-from aisa.wire.messages_blocks import WAITING_CHARACTERS_MAX
+from aisa.wire.messages_blocks import WAITING_BYTES_MAX
 from aisa.wire.messages_door import PING
 from aisa.wire.whole_calls import WholeCallsDoor
 from door_readers import SPEAKERS
@@ -164,13 +166,16 @@ def test_a_text_inside_a_call_waits_for_it_or_does_not_but_is_not_billed_before_
         assert (inside.data, inside.tokens) == (PING, 0)
 
 
-def test_what_waits_for_a_call_at_the_messages_door_is_bounded() -> None:
-    """A vendor whose call never ends does not fill the memory."""
+@pytest.mark.parametrize("beside", [Text(0, "x" * 1000), Text(0, "x"), Reasoning(0, "", 0, "s" * 1000), ToolCall(0, 1, "c", "f")], ids=range(4))
+def test_what_waits_for_a_call_at_the_messages_door_is_bounded(beside: Part) -> None:
+    """A vendor whose call never ends does not fill the memory, by much text or by many parts with hardly any."""
     writer = encoder("messages", stream=True)
     for part in (WHO, ToolCall(0, 0, "c1", "f"), Arguments(0, 0, "{")):
         writer.write([part])
+    size = sys.getsizeof(beside) + sum([len(value) for value in msgspec.structs.astuple(beside) if isinstance(value, str)])
     with pytest.raises(ApiError, match="too long to wait"):
-        writer.write([Text(0, "x" * (WAITING_CHARACTERS_MAX + 1))])
+        for _ in range(2 * WAITING_BYTES_MAX // size):
+            writer.write([beside])
 
 
 NOTE = {"type": "url_citation", "url_citation": {"url": "https://page.example", "title": "T", "start_index": 0, "end_index": 2}}

@@ -7,7 +7,9 @@ for the answer, and nobody needs it back.
 
 from __future__ import annotations
 
-from aisa.answer import Arguments, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
+import msgspec
+
+from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.completeness import Completeness
 from aisa.wire.tool_calls import value_in
@@ -16,7 +18,8 @@ from aisa.wire.trees import Tree, is_tree
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use", "content_filter": "refusal"}
 DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking"), "tool_use": ("input_json_delta", "partial_json")}
 
-WAITING_CHARACTERS_MAX = 8 << 20  # beside a call that is not whole: beyond what a model writes in one answer
+WAITING_BYTES_MAX = 16 << 20  # beside a call that is not whole: beyond what a model writes in one answer
+PART_BYTES = 128  # of memory, whatever it says
 
 
 class Blocks:
@@ -33,8 +36,14 @@ class Blocks:
         self._progress = Completeness()
         self._given: list[str] = []
         self._seals: list[str] = []  # that came without thinking, for the next block but text that goes on
-        self.waiting: list[Part] = []  # of which no event has told yet
-        self._waiting_characters = 0
+        self._waiting: list[Part] = []  # of which no event has told yet
+        self._waiting_bytes = 0
+        self.waiting_tokens = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for a call to be whole."""
+        return bool(self._waiting)
 
     @property
     def cut_call(self) -> str:
@@ -48,7 +57,7 @@ class Blocks:
             self._wait(part)
             return []
         events = self._take(part)
-        return [*events, *self._go_on()] if self.waiting else events
+        return [*events, *self._go_on()] if self._waiting and not self._in_a_call else events
 
     def _take(self, part: Part) -> list[Tree]:
         if type(part) is Text and part.choice == 0:  # as most are, and each pattern below would be tried at its cost
@@ -83,7 +92,7 @@ class Blocks:
     def end(self) -> list[Tree]:
         """Close what is open. A call that was cut is closed as it is, and what has waited for it is told behind it."""
         events = self._close()
-        while self.waiting:
+        while self._waiting:
             events += self._go_on() + self._close()
         if self._seals and any(block["type"] == "tool_use" for block in self.content):
             events += self._sealed()
@@ -95,15 +104,16 @@ class Blocks:
 
     def _waits(self, part: Part) -> bool:
         """Tell whether a call is open that is not whole yet, and a part is none of it."""
-        if not self._in_a_call or isinstance(part, Finish | Identity):
+        if not self._in_a_call or isinstance(part, Finish | Identity | Extra):
             return False
         own = (isinstance(part, Arguments) and part.index == self._call) or (isinstance(part, FunctionCall) and not part.name)
         return not own
 
     def _wait(self, part: Part) -> None:
-        self.waiting.append(part)
-        self._waiting_characters += len(part.text) if isinstance(part, Text | Reasoning | Refusal | Arguments) else 0
-        if self._waiting_characters > WAITING_CHARACTERS_MAX:
+        self._waiting.append(part)
+        self.waiting_tokens += part.tokens
+        self._waiting_bytes += PART_BYTES + sum([len(value) for value in msgspec.structs.astuple(part) if isinstance(value, str)])
+        if self._waiting_bytes > WAITING_BYTES_MAX:
             raise ApiError("gateway_error", "The model's call of a tool does not end, and what came beside it is too long to wait.")
 
     def _go_on(self) -> list[Tree]:
@@ -116,13 +126,13 @@ class Blocks:
                 self._wait(part)
                 continue
             events += self._take(part)
-            if self.waiting and not self._in_a_call:
+            if self._waiting and not self._in_a_call:
                 parts += self._all_waiting()
         return events
 
     def _all_waiting(self) -> list[Part]:
         """Return what has waited, the first one last."""
-        parts, self.waiting, self._waiting_characters = self.waiting[::-1], [], 0
+        parts, self._waiting, self._waiting_bytes, self.waiting_tokens = self._waiting[::-1], [], 0, 0
         return parts
 
     def _say(self, kind: str, text: str) -> list[Tree]:

@@ -106,7 +106,7 @@ class StreamEncoder(MessageEncoder):
             if not self._opened and not isinstance(part, Identity):
                 data = self._opening() + data
             if data:
-                waiting = sum([held.tokens for held in self._blocks.waiting])
+                waiting = self._blocks.waiting_tokens
                 told, self._owed = self._owed - waiting, waiting
                 pieces.append(Piece(data, told, carries=isinstance(part, OUTPUT) or told > 0))
         if not pieces and self._blocks.waiting and any(isinstance(part, OUTPUT) for part in parts):

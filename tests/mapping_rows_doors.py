@@ -158,7 +158,7 @@ DOORS: Rows = {
     "embeddings and completions": {
         "encodings": "embeddings:the_encoding_is_the_one_that_was_asked_for embeddings:a_vector_is_the_same_in_either_encoding",
         "texts, lists, ids of tokens, dimensions": (
-            "embeddings:token_ids_and_dimensions_are_taken embeddings:vectors_of_another_length_than_was_asked_for_are_not_taken_for_them "
+            "embeddings:token_ids_and_dimensions_are_taken embeddings:vectors_of_another_length_than_was_asked_for_are_told "
             "embeddings:ids_of_tokens_are_refused_with_the_clients_setting_where_nobody_takes_them"
         ),
         "no empty list": "embeddings:an_answer_that_is_not_whole_is_a_failure_and_the_next_target_is_asked",

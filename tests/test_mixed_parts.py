@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections import deque
+from itertools import repeat
 from typing import NamedTuple
 
 import msgspec
@@ -166,16 +168,18 @@ def test_a_text_inside_a_call_waits_for_it_or_does_not_but_is_not_billed_before_
         assert (inside.data, inside.tokens) == (PING, 0)
 
 
-@pytest.mark.parametrize("beside", [Text(0, "x" * 1000), Text(0, "x"), Reasoning(0, "", 0, "s" * 1000), ToolCall(0, 1, "c", "f")], ids=range(4))
+@pytest.mark.parametrize(
+    "beside", [Text(0, "x" * 1000), Text(0, "x"), Reasoning(0, "", 0, "s" * 1000), ToolCall(0, 1, "c", "f")], ids=range(4)
+)
 def test_what_waits_for_a_call_at_the_messages_door_is_bounded(beside: Part) -> None:
     """A vendor whose call never ends does not fill the memory, by much text or by many parts with hardly any."""
     writer = encoder("messages", stream=True)
     for part in (WHO, ToolCall(0, 0, "c1", "f"), Arguments(0, 0, "{")):
         writer.write([part])
     size = sys.getsizeof(beside) + sum([len(value) for value in msgspec.structs.astuple(beside) if isinstance(value, str)])
+    beginning = [beside] * (WAITING_BYTES_MAX // (2 * size))
     with pytest.raises(ApiError, match="too long to wait"):
-        for _ in range(2 * WAITING_BYTES_MAX // size):
-            writer.write([beside])
+        deque(map(writer.write, repeat(beginning, 4)), maxlen=0)
 
 
 NOTE = {"type": "url_citation", "url_citation": {"url": "https://page.example", "title": "T", "start_index": 0, "end_index": 2}}

@@ -68,7 +68,7 @@ class CohereVectors(WholeDocument):
     def _take(self, members: dict[str, Raw]) -> None:
         self._vectors = msgspec.json.decode(members["embeddings"], type=Embeddings).numbers
         in_order(list(range(len(self._vectors))), len(self._request.texts))
-        self.unheeded = unheeded(map(len, self._vectors), self._request, self._target)
+        self.unheeded = unheeded(map(len, self._vectors), self._request)
         self._report.take(billed_units(members))
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:

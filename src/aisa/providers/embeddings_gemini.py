@@ -75,7 +75,7 @@ class GeminiVectors(WholeDocument):
     def _take(self, members: dict[str, Raw]) -> None:
         self._vectors = VALUES.decode(members["embeddings"])
         in_order(list(range(len(self._vectors))), len(self._request.texts))
-        self.unheeded = unheeded([len(vector.values) for vector in self._vectors], self._request, self._target)
+        self.unheeded = unheeded([len(vector.values) for vector in self._vectors], self._request)
         self._report.take(msgspec.json.decode(members.get("usageMetadata", b"null")))
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:

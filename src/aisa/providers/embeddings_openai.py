@@ -78,7 +78,7 @@ class Vectors(WholeDocument):
         places = [place_of(item.get("index", NULL), position) for position, item in enumerate(items)]
         order = in_order(places, len(self._request.texts))
         vectors = [as_asked(item.get("embedding", NULL), self._request.encoding) for item in items]
-        self.unheeded = unheeded(map(length_of, vectors), self._request, self._target)
+        self.unheeded = unheeded(map(length_of, vectors), self._request)
         same = all(vector is item.get("embedding") and is_named(item) for vector, item in zip(vectors, items, strict=True))
         if not same or order != list(range(len(items))):
             written = [{**items[at], "object": "embedding", "index": place, "embedding": vectors[at]} for place, at in enumerate(order)]

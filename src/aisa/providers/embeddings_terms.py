@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aisa.providers.concessions import Concessions
-from aisa.providers.shape import Target
 from aisa.wire.embeddings import EmbeddingsRequest
 
 QUERY, DOCUMENT, CLASSES, CLUSTERS = "query", "document", "classification", "clustering"
@@ -34,17 +33,12 @@ def only_floats(request: EmbeddingsRequest, concessions: Concessions) -> None:
         concessions.drop("output_dtype", "its numbers are asked for as floats alone")
 
 
-def unheeded(lengths: Iterable[int], request: EmbeddingsRequest, target: Target) -> tuple[str, ...]:
-    """Return the member that a vendor has paid no heed to: that for dimensions, where vectors have others. Nothing if all is as asked.
-
-    Raises UpstreamFailed, unless the model's entry has such dropped: a client that keeps vectors beside others needs their length.
-    """
-    wanted, concessions = request.dimensions, Concessions(target, f"the model '{request.model}'")
-    if wanted is not None and request.known.output_dtype in (None, "float"):  # numbers of other kinds may be packed
-        for length in lengths:
-            if length != wanted:
-                concessions.drop(request.dimensions_name, f"its vectors have {length} dimensions, whatever is asked for")
-    return concessions.dropped
+def unheeded(lengths: Iterable[int], request: EmbeddingsRequest) -> tuple[str, ...]:
+    """Return the member that a vendor has paid no heed to: that for dimensions, where vectors have others. Nothing if all is as asked."""
+    wanted = request.dimensions
+    if wanted is None or request.known.output_dtype not in (None, "float"):  # numbers of other kinds may be packed
+        return ()
+    return () if all(length == wanted for length in lengths) else (request.dimensions_name,)
 
 
 def only_texts(request: EmbeddingsRequest, concessions: Concessions) -> list[str]:

@@ -79,7 +79,7 @@ class WholeDocument(ABC):
     unknown: Sequence[str] = ()
     tier: str | None = None
     answered = ""  # the model that the vendor names
-    unheeded: tuple[str, ...] = ()  # what was asked for in vain, where the model's entry has such dropped
+    unheeded: tuple[str, ...] = ()  # what was asked for in vain
     content_name = other_name = "data"  # the member without which there is no answer, and what else it may be called
 
     def __init__(self, request: TextsRequest, target: Target) -> None:
@@ -105,8 +105,6 @@ class WholeDocument(ABC):
                 self._read(body)
             except NOT_READABLE:  # strictly; once more what every client reads
                 self._read(again[1] if (again := document_in(body)) else b"")
-        except UpstreamFailed as failed:
-            self.failure = failed
         except VendorError as error:
             self.failure = blame_for(error, self._target)
         except NOT_READABLE:
@@ -144,10 +142,7 @@ class WholeDocument(ABC):
 
     @abstractmethod
     def _take(self, members: dict[str, Raw]) -> None:
-        """Take the members of the document.
-
-        Raises VendorError for no answer, what a decoder raises for no JSON, UpstreamFailed for what was not asked for.
-        """
+        """Take the members of the document. Raises VendorError where they are no answer, what a decoder raises where they are no JSON."""
 
 
 def refuse_failure(members: dict[str, Raw], content: str) -> None:

@@ -15,7 +15,7 @@ from openai.types.responses import ResponseCustomToolCall
 
 from aisa.answer import Arguments, Finish, Text, ToolCall
 from aisa.errors import UpstreamFailed
-from aisa.providers import anthropic
+from aisa.providers import anthropic, bedrock, cohere, gemini, mistral
 from aisa.providers.shape import Target
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.responses_custom import with_functions_alone
@@ -61,6 +61,17 @@ def test_a_custom_tool_is_a_function_of_one_text() -> None:
     assert among == [{"type": "function", "function": {"name": name}} for name in ("note", "look")]
     plain = read(tools=[LOOK]).as_chat()
     assert with_functions_alone(plain) is plain
+
+
+@pytest.mark.parametrize("dialect", [anthropic, bedrock, cohere, gemini, mistral])
+def test_a_custom_call_in_a_chats_history_keeps_what_it_was_given(dialect: Any) -> None:
+    """At the chat door too, where such a tool is no longer offered: Claude was told of a call with nothing, Mistral of none."""
+    made = {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": PATCHED}}
+    said = [user("Hi."), {"role": "assistant", "content": None, "tool_calls": [made]}]
+    body = {"model": "m", "messages": [*said, {"role": "tool", "tool_call_id": "c1", "content": "Done."}]}
+    sent = dialect.to_upstream(CHAT_DOOR.read(json.dumps(body).encode()), Target("a", "some-model", dialect.NAME)).body
+    assert json.dumps(PATCHED).strip('"') in sent.decode().replace("\\\\n", "\\n")
+    assert b"patch" in sent
 
 
 def test_a_function_call_of_a_custom_tool_is_a_custom_call() -> None:

@@ -277,8 +277,13 @@ class ResponsesRequest(Translated):
 
 
 def of_functions(request: Request) -> ChatRequest:
-    """Return the chat completion that a request comes to, for a vendor of functions alone. Raises UpstreamFailed as `as_chat` does."""
-    return request.as_chat(functions_alone=True) if isinstance(request, ResponsesRequest) else request.as_chat()
+    """Return the chat completion that a request comes to, for a vendor of functions alone. Raises UpstreamFailed as `as_chat` does.
+
+    Custom tools that a chat offers stay, as no door makes their calls custom again; what was called of them before is told all the same.
+    """
+    if isinstance(request, ResponsesRequest):
+        return request.as_chat(functions_alone=True)
+    return with_functions_alone(request.as_chat(), offered=False)
 
 
 def chat_format(given: Tree) -> Tree:

@@ -1,6 +1,6 @@
-"""Custom tools of a Responses request, which take any text, as functions of one text, for models that know functions alone.
+"""Custom tools, which take any text, as functions of one text, for models that know functions alone.
 
-The door makes a call of such a function a custom call again. Knows no items and no vendor.
+The door of the Responses API makes a call of such a function a custom call again. Knows no items and no vendor.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 CUSTOM, INPUT = "custom", "input"
 
 
-def with_functions_alone(chat: ChatRequest) -> ChatRequest:
-    """Return a chat completion without custom tools and calls: as it is, if it has none."""
+def with_functions_alone(chat: ChatRequest, *, offered: bool = True) -> ChatRequest:
+    """Return a chat completion without custom calls in its history, nor, if it has such `offered`, custom tools: as it is without any."""
     calls = [call for message in chat.known.messages for call in message.tool_calls or ()]
-    if not any(tool.type == CUSTOM for tool in chat.known.tools or ()) and not any(call.get("type") == CUSTOM for call in calls):
+    has_tools = offered and any(tool.type == CUSTOM for tool in chat.known.tools or ())
+    if not has_tools and not any(CUSTOM in call for call in calls):
         return chat
     tree: Tree = {name: msgspec.json.decode(value) for name, value in chat.fields.items()}
-    tools, choice = trees_in(tree.get("tools")), as_tree(tree.get("tool_choice"))
+    tools, choice = trees_in(tree.get("tools")) if offered else [], as_tree(tree.get("tool_choice")) if offered else {}
     if tools:
         tree["tools"] = [function_of(tool) for tool in tools]
     if choice:

@@ -70,6 +70,15 @@ def test_a_conversation_leads_on_and_the_vendor_is_asked_the_whole_of_it(stream:
     assert said == [[("system", "Be brief."), turns[0]], turns[:3], turns]
 
 
+def test_a_conversation_leads_on_without_anything_more_to_say() -> None:
+    """The model is asked to go on from what is kept: `input` is not needed then."""
+    vendor = ScriptedUpstream(Script([document("one")]))
+    rig, (kept, _) = Rig(vendor), kept_by()
+    first = call(kept, rig, input="Say.")
+    call(kept, rig, previous_response_id=first["id"])
+    assert [message["role"] for message in json.loads(vendor.requests[-1].body)["messages"]] == ["user", "assistant"]
+
+
 def test_one_response_can_lead_on_in_several_ways_and_is_not_changed_by_it() -> None:
     """As often as it is asked."""
     script = Script([document("ok")])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aisa.config.schema import Model
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.model_limits import check_limits
-from aisa.providers import openai
+from aisa.providers import openai, responses
 from aisa.providers.shape import Target
 from aisa.wire.responses import ResponsesRequest, parse_responses
 from aisa.wire.responses_tools import NAME_CHARACTERS_MAX, Called
@@ -421,6 +421,8 @@ def test_what_needs_kept_responses_is_refused_with_the_way_out(fields: Json, par
         ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"type": "screenshot"}}]}, "input[0].type"),
         ({"input": [{"type": "reasoning", "summary": []}]}, "input"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"prompt": {"id": "pmpt_1"}, "input": ""}, "prompt"),
+        ({"prompt": {"id": "pmpt_1"}, "input": []}, "prompt"),
         ({"input": [user([{"type": "input_text", "text": "x"}, {"type": "hologram", "data": "y"}])]}, "input[0].content[1].type"),
         ({"input": [user([{"type": "input_text"}])]}, "input[0].content[0].text"),
         ({"input": [user("x"), {"role": "assistant", "content": [{"type": "output_text", "text": None}]}]}, "input[1].content[0].text"),
@@ -464,6 +466,18 @@ def test_a_body_that_no_vendor_can_mean_is_refused_by_place(fields: Json, code: 
     """With the item and the member (fault S3 for names in another case)."""
     error = refusal(**fields)
     assert (error.code, error.param) == (code, param)
+
+
+def test_a_prompt_that_its_vendor_keeps_needs_no_input() -> None:
+    """A vendor that speaks this protocol gets it as it is; without either there is nothing to ask, and any other is told by its name."""
+    body = b'{"model":"m","prompt":{"id":"pmpt_1","variables":{"city":"Oslo"}}}'
+    written = json.loads(responses.to_upstream(parse_responses(body), Target("a", "some-model", "responses")).body)
+    assert (written["prompt"], "input" in written) == ({"id": "pmpt_1", "variables": {"city": "Oslo"}}, False)
+    with pytest.raises(UpstreamFailed, match="prompt"):
+        openai.to_upstream(parse_responses(body), Target("a", "some-model", "openai"))
+    with pytest.raises(ApiError) as refused:
+        parse_responses(b'{"model":"m","instructions":"Hi."}')
+    assert (refused.value.code, refused.value.param) == ("missing_parameter", "input")
 
 
 def test_names_of_the_callers_own_may_be_anything() -> None:

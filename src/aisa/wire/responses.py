@@ -85,7 +85,7 @@ class KnownResponses(msgspec.Struct):
     """The fields that we act on or whose type every vendor agrees on."""
 
     model: ModelName
-    input: str | list[dict[str, Any]]
+    input: str | list[dict[str, Any]] = ""
     instructions: str | None = None
     stream: bool | None = None
     tools: list[OfferedTool] | None = None
@@ -236,7 +236,7 @@ class ResponsesRequest(Translated):
             for position, item in enumerate(items_of(known.input, names)):
                 conversation.take(position, item)
         messages = conversation.end()
-        if not messages:
+        if not messages and known.prompt is None:
             lost.append(Loss("input", "'input' has nothing that a model can be told which is reached through chat completions."))
         chat: Tree = {"model": known.model, "messages": messages or [{"role": "user", "content": ""}]}
         if self.stream:
@@ -304,7 +304,9 @@ def parse_responses(body: bytes, earlier: Earlier | None = None) -> ResponsesReq
     known = known_in(tree)
     if not KEPT.keys().isdisjoint(tree):
         refuse_kept(known, earlier)
-    if not known.input:
+    if not known.input and known.prompt is None and not known.previous_response_id:
+        if "input" not in tree:
+            raise ApiError("missing_parameter", "Missing required parameter: 'input'.", param="input")
         raise ApiError("invalid_request", "'input' is empty: send a text or items.", param="input")
     if earlier is None:
         return ResponsesRequest(known, tree, body)
@@ -369,5 +371,5 @@ def led_on(known: KnownResponses, earlier: Earlier) -> list[Tree]:
 
 
 def as_items(given: str | list[dict[str, Any]]) -> list[Tree]:
-    """Return an input as items: a text is a message of the user's."""
-    return [{"role": "user", "content": given}] if isinstance(given, str) else given
+    """Return an input as items: a text is a message of the user's, none is nothing."""
+    return ([{"role": "user", "content": given}] if given else []) if isinstance(given, str) else given

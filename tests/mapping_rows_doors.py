@@ -32,7 +32,8 @@ DOORS: Rows = {
             "messages_content:a_clients_own_tool_that_cannot_be_read_is_refused_and_never_left_out "
             "messages_content:a_tool_written_for_another_api_is_told_whose_form_it_is "
             "messages_content:whatever_version_of_a_tool_anthropic_runs_is_left_out "
-            "messages_content:what_says_how_to_answer_and_cannot_be_read_is_refused_by_its_place"
+            "messages_content:what_says_how_to_answer_and_cannot_be_read_is_refused_by_its_place "
+            "messages_content:what_only_a_user_can_show_or_nobody_knows_is_refused_wherever_it_stands"
         ),
         "signatures come back unchanged": (
             "messages_door:a_seal_of_this_accounts_is_the_thinking_that_it_stands_for_to_anthropic "

@@ -12,7 +12,9 @@ from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.providers.concessions import Concessions
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target
+from aisa.providers.tasks import DIALECTS
 from aisa.testing.clock import run_virtual
+from aisa.wire.chat import parse_chat
 from aisa.wire.door import Request
 from rig import MemoryClient, Rig, Script, ScriptedUpstream
 
@@ -130,3 +132,53 @@ def test_a_bug_in_a_dialect_is_no_failure_of_the_vendor() -> None:
     client = MemoryClient()
     run_virtual(rig.call(client, b'{"model": "fast", "messages": [{"role": "user", "content": "Hi."}]}'))
     assert client.status == 400
+
+
+TRANSLATING = {
+    "anthropic": "claude-sonnet-4-5",
+    "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "cohere": "command-a-plus-05-2026",
+    "gemini": "gemini-3.6-flash",
+    "mistral": "mistral-large-2512",
+}
+NAMED = {"type": "function", "function": {"name": "f"}}
+
+
+def in_dialect(dialect: str, members: Mapping[str, object], unsupported: str = "refuse") -> UpstreamRequest:
+    """What a model of a dialect is asked for a chat with these members."""
+    chat = parse_chat(msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "Hi."}], **members}))
+    return DIALECTS[dialect].to_upstream(chat, Target("v", TRANSLATING[dialect], dialect, unsupported=unsupported))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"tool_choice": "required"}, {"tool_choice": NAMED}, {"tool_choice": "required", "tools": []}, {"function_call": {"name": "f"}}],
+    ids=str,
+)
+@pytest.mark.parametrize("dialect", TRANSLATING)
+def test_a_choice_of_a_tool_where_none_is_offered_is_refused(dialect: str, members: dict[str, object]) -> None:
+    """It vanished, and a client that had forgotten its tools waited for a call. OpenAI refuses it, too."""
+    with pytest.raises(UpstreamFailed) as failed:
+        in_dialect(dialect, members)
+    name = next(iter(members))
+    assert (failed.value.error.status, failed.value.error.param) == (422, name)
+    assert in_dialect(dialect, members, "drop").dropped == (name,)
+    for harmless in ("auto", "none", None):
+        assert not in_dialect(dialect, {name: harmless}).dropped
+        assert in_dialect(dialect, {name: harmless}).body == in_dialect(dialect, {}).body
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"json_schema": {"name": "n", "schema": {"type": "object"}}}, {"schema": {}}, {"type": "hologram"}, {"type": None, "x": 1}],
+    ids=str,
+)
+@pytest.mark.parametrize("dialect", [name for name in TRANSLATING if name != "mistral"])
+def test_a_form_of_the_answer_of_no_known_type_is_refused(dialect: str, form: dict[str, object]) -> None:
+    """It vanished where it had no type, and the answer was text. An empty one asks for nothing; Mistral judges for itself."""
+    with pytest.raises(UpstreamFailed) as failed:
+        in_dialect(dialect, {"response_format": form})
+    assert (failed.value.error.status, failed.value.error.param) == (422, "response_format")
+    assert in_dialect(dialect, {"response_format": form}, "drop").dropped == ("response_format",)
+    for harmless in ({}, {"type": "text"}, None):
+        assert in_dialect(dialect, {"response_format": harmless}).body == in_dialect(dialect, {}).body

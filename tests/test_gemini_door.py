@@ -816,6 +816,10 @@ def test_an_empty_text_is_borne_by_googles_client() -> None:
     assert types.GenerateContentResponse.model_validate(json.loads(SILENCE.removeprefix(b"data: "))).text == ""
 
 
+PICTURE = {"mimeType": "image/png", "data": "eA=="}
+RESULT = {"functionResponse": {"name": "f", "response": {"result": "ok"}}}
+
+
 @pytest.mark.parametrize(
     ("members", "param"),
     [
@@ -824,6 +828,10 @@ def test_an_empty_text_is_borne_by_googles_client() -> None:
         ({"cached_content": "cachedContents/1"}, "cachedContent"),
         ({"contents": [{"parts": [{"text": "x"}, {"hologram": 1}]}]}, "contents[0].parts[1]"),
         ({"contents": [{"parts": [{}]}]}, "contents[0].parts[0]"),
+        *[
+            ({"contents": [{"parts": [{"text": "x"}]}, {"role": "model", "parts": [{"text": "y"}, part]}]}, "contents[1].parts[1]")
+            for part in ({"inline_data": PICTURE}, {"fileData": {"fileUri": "https://a.example/b.png"}}, {"hologram": 1}, RESULT)
+        ],
         ({"systemInstruction": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "eA=="}}]}}, "systemInstruction.parts[0]"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools[0]"),
         ({"tools": [{"name": "f", "parameters": {}}]}, "tools[0]"),
@@ -846,6 +854,13 @@ def test_what_only_google_keeps_or_knows_is_asked_of_nobody_else(members: dict[s
         openai.to_upstream(request, Target("acme", "m", "openai"))
     assert (failed.value.error.status, failed.value.error.param, failed.value.may_fall_back) == (422, param, True)
     assert json.loads(gemini.to_upstream(request, Target("google", "m", "gemini")).body) == json.loads(body)
+
+
+def test_what_a_model_did_at_google_or_only_thought_is_no_loss_in_its_turns() -> None:
+    """Nobody else needs it: code that Google ran, a signature alone, a picture that was a thought, nothing."""
+    parts = [{"executable_code": {"code": "1"}}, {"thoughtSignature": "c2ln"}, {"thought": True, "inlineData": PICTURE}, {}, {"text": "y"}]
+    said = chat({"contents": [{"parts": [{"text": "x"}]}, {"role": "model", "parts": parts}]})["messages"]
+    assert said[1]["content"] == "y"
 
 
 def test_what_a_tool_shows_stands_behind_its_results_and_nothing_said_is_an_empty_text() -> None:

@@ -267,6 +267,54 @@ def test_what_says_how_to_answer_and_cannot_be_read_is_refused_by_its_place(memb
 @pytest.mark.parametrize(
     "block",
     [
+        {"type": "hologram", "data": "AAAA"},
+        {"type": 3},
+        {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}},
+        {"type": "tool_result", "tool_use_id": "t", "content": "18"},
+        {"type": "browser_state", "tabs": []},
+    ],
+)
+@pytest.mark.parametrize("role", ["assistant", "system"])
+def test_what_only_a_user_can_show_or_nobody_knows_is_refused_wherever_it_stands(block: Json, role: str) -> None:
+    """[fault S21] In a turn of the model's, or of the system's, it vanished. Anthropic gets it as it is. Text is text by any name."""
+    asked = request(messages=[{"role": "user", "content": "Hi."}, {"role": role, "content": [{"type": "text", "text": "Hm."}, block]}])
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(asked, OTHER)
+    assert (failed.value.error.status, failed.value.error.param) == (422, "messages[1].content[1].type")
+    assert json.loads(anthropic.to_upstream(asked, OWN).body)["messages"][1]["content"][1] == block
+    with_text = request(messages=[{"role": role, "content": [{"type": "output_text", "text": "Hm."}]}])
+    assert sent(with_text)["messages"][0]["content"] == "Hm."
+
+
+def test_what_anthropic_made_or_tells_anyway_is_no_loss_in_a_turn_of_the_models() -> None:
+    """What its own tools did, a file that they made, and what stands for the turns before."""
+    own: list[Json] = [
+        {"type": "server_tool_use", "id": "s", "name": "code_execution", "input": {}},
+        {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {}},
+        {"type": "container_upload", "file_id": "f"},
+        {"type": "redacted_thinking", "data": "AAAA"},
+        {"type": "fallback"},
+    ]
+    said = {"role": "assistant", "content": [*own, {"type": "text", "text": "Done."}]}
+    assert sent(request(messages=[{"role": "user", "content": "Hi."}, said]))["messages"][-1]["content"] == "Done."
+
+
+def test_what_was_found_has_text_or_is_refused_by_its_place() -> None:
+    """[fault S21] A picture in it vanished."""
+    found = {
+        "type": "search_result",
+        "title": "t",
+        "source": "s",
+        "content": [{"type": "text", "text": "x"}, {"type": "image", "source": {}}],
+    }
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(request(messages=[{"role": "user", "content": [found]}]), OTHER)
+    assert failed.value.error.param == "messages[0].content[0].content[1].type"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
         {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
         {"type": "hologram_tool_result", "tool_use_id": "s", "content": {}},

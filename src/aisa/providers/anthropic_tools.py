@@ -9,6 +9,7 @@ import msgspec
 from aisa.providers.anthropic_media import mark_of
 from aisa.providers.anthropic_models import Traits
 from aisa.providers.concessions import Concessions
+from aisa.providers.legacy_calls import refuse_choice_of_nothing
 from aisa.wire.chat import ChatRequest
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, key_in, trees_in
 
@@ -91,6 +92,7 @@ def choice_of(
             raise concessions.refusal(name, "it is none, auto, required, allowed_tools or a function's name")
         choice = {"type": CHOICES[asked]}
     if not tools:
+        refuse_choice_of_nothing(chat, concessions)
         return None, tools
     if choice is not None and choice["type"] in ("any", "tool") and (thinks or not traits.takes_forced_tools):
         concessions.move(name, "auto", "they choose themselves whether to call a tool" + (" while they think" if thinks else ""))
@@ -105,7 +107,7 @@ def format_of(chat: ChatRequest, concessions: Concessions) -> tuple[Tree | None,
     """Return the schema that the answer is to have, None if there is none, and whether it is to be some JSON object without one."""
     asked = chat.known.response_format
     kind = None if asked is None else asked.get("type")
-    if asked is None or kind in (None, "text"):
+    if not asked or kind == "text":
         return None, False
     if kind == "json_object":
         return None, True

@@ -9,6 +9,7 @@ import msgspec
 from aisa.providers.cohere_messages import MessagesWriter
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
+from aisa.providers.legacy_calls import refuse_choice_of_nothing
 from aisa.providers.shape import Target
 from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest
@@ -107,6 +108,8 @@ def chosen(tools: list[Tree], chat: ChatRequest, concessions: Concessions) -> tu
     """Return the tools to choose from, and whether one must or must not be called; None where the model may decide."""
     known = chat.known
     choice: object = known.tool_choice if known.tool_choice is not None else known.function_call
+    if not tools:
+        refuse_choice_of_nothing(chat, concessions)
     if choice is None or choice == "auto" or not tools:
         return tools, None
     if choice in ("none", "required", "any"):
@@ -134,10 +137,10 @@ def form_of(chat: ChatRequest, concessions: Concessions) -> Tree | None:
     """Return the form that the answer is to have."""
     wanted = chat.known.response_format or {}
     kind = wanted.get("type")
-    if kind in (None, "text"):
+    if not wanted or kind == "text":
         return None
     if kind not in ("json_object", "json_schema"):
-        concessions.drop("response_format", f"it has none of the type '{str(kind)[:40]}'")
+        concessions.drop("response_format", "it has no `type`" if kind is None else f"there is none of the type '{str(kind)[:40]}'")
         return None
     inner: object = wanted.get("json_schema")
     schema = inner.get("schema") if is_tree(inner) else wanted.get("schema")

@@ -14,6 +14,7 @@ from aisa.providers.gemini_contents import ContentsWriter
 from aisa.providers.gemini_media import Media
 from aisa.providers.gemini_schema import gemini_schema
 from aisa.providers.gemini_thinking import FIRST_WITH_ADDRESSES, generation, samples_by_itself, thinking_of
+from aisa.providers.legacy_calls import refuse_choice_of_nothing
 from aisa.providers.shape import Target
 from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest, Known
@@ -70,7 +71,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     if tools:
         body["tools"] = tools
     body["contents"] = contents
-    if mode := calling(known, concessions):
+    if mode := calling(chat, concessions):
         body["toolConfig"] = {"functionCallingConfig": mode}
     config = dict(generation_config(chat, target, concessions))
     if is_tree(google.get("thinking_config")):
@@ -126,9 +127,11 @@ def declaration(name: object, description: object, parameters: object) -> Tree:
     return declared
 
 
-def calling(known: Known, concessions: Concessions) -> Tree | None:
+def calling(chat: ChatRequest, concessions: Concessions) -> Tree | None:
     """Return how functions are to be called; None where Gemini may decide, as it does by itself. Raises UpstreamFailed."""
+    known = chat.known
     if not (known.tools or known.functions):
+        refuse_choice_of_nothing(chat, concessions)
         return None
     choice: object = known.tool_choice if known.tool_choice is not None else known.function_call
     if choice is None or choice == "auto":
@@ -189,8 +192,8 @@ def form_of(known: Known, concessions: Concessions) -> Iterator[tuple[str, objec
         schema = inner.get("schema") if is_tree(inner) else None
         if schema is not None:
             yield "responseJsonSchema", gemini_schema(schema)
-    elif kind not in (None, "text"):
-        concessions.drop("response_format", f"it has none of the type {str(kind)[:40]!r}")
+    elif wanted and kind != "text":
+        concessions.drop("response_format", "it has no `type`" if kind is None else f"there is none of the type {str(kind)[:40]!r}")
 
 
 def spoken(known: Known, concessions: Concessions) -> Iterator[tuple[str, object]]:

@@ -1,6 +1,6 @@
 """Calls in the older form of chat completions, of vendors that know the newer one alone. Knows no dialect, and reads no bytes.
 
-`functions` are given as tools, and calls of tools come back as `function_call`.
+`functions` are given as tools, and calls of tools come back as `function_call`. In either form nothing may be offered to call.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aisa.answer import Arguments, Finish, FunctionCall, Part, ToolCall
+from aisa.providers.concessions import Concessions
+from aisa.providers.wishes import is_wished
 from aisa.providers.wrapped import Wrapped
 from aisa.wire.chat import ChatRequest
 from aisa.wire.finish import FUNCTION_CALL, TOOL_CALLS
@@ -27,6 +29,13 @@ def tools_of(functions: Iterable[Tree]) -> list[Tree]:
 def choice_of(choice: object) -> object:
     """Return how functions are to be called as a choice among tools."""
     return {"type": "function", "function": {"name": choice.get("name")}} if is_tree(choice) else choice
+
+
+def refuse_choice_of_nothing(chat: ChatRequest, concessions: Concessions) -> None:
+    """Give up a choice among tools where there are none. Raises UpstreamFailed, unless the model's entry has such dropped."""
+    for name in ("tool_choice", "function_call"):
+        if is_wished(chat, name):
+            concessions.drop(name, "no tool is offered that could be called")
 
 
 def with_tool_calls(messages: list[Tree]) -> list[Tree]:

@@ -14,7 +14,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers import openai
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
-from aisa.providers.legacy_calls import LegacyCalls, is_legacy, tools_of
+from aisa.providers.legacy_calls import LegacyCalls, is_legacy, refuse_choice_of_nothing, tools_of
 from aisa.providers.legacy_calls import choice_of as older_choice
 from aisa.providers.mistral_messages import messages_of
 from aisa.providers.mistral_thinking import ThinkingKept
@@ -63,7 +63,9 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         fields["random_seed"] = encoded(abs(int(known.seed)))
     tools = offered(chat, concessions)
     choice: object = older_choice(known.function_call) if is_legacy(chat) else known.tool_choice
-    if choice is not None and tools:
+    if not tools:
+        refuse_choice_of_nothing(chat, concessions)
+    elif choice is not None:
         tools, asked = chosen(tools, choice, concessions)
         fields["tool_choice"] = encoded(asked)
     if tools:

@@ -16,7 +16,7 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.wire.addresses import is_web_address
 from aisa.wire.gemini_config import answer_as, json_schema
-from aisa.wire.gemini_names import list_at, member, tree_in, trees_at
+from aisa.wire.gemini_names import list_at, member, tree_in, trees_at, with_underscores
 from aisa.wire.gemini_types import PART, check_types
 from aisa.wire.losses import Loss, Losses
 from aisa.wire.reasoning_details import BETWEEN_SEALS, MEMBER, SEALED_PREFIX, detail
@@ -29,6 +29,12 @@ FAILED = "error"
 RESULT = ("output", "result", "content", FAILED)  # the one member of a result that is a text
 #: What Google keeps and a request only points at.
 KEPT = {"continuationToken": "the rest of an answer", "cachedContent": "a beginning of the conversation in a cache"}
+#: Parts of Google's own tools, and what a part of the model's may have that nobody else needs, however it is written.
+OF_SERVERS = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
+SILENT = frozenset({"text", "thought", "thoughtSignature", "thought_signature", "partMetadata", "part_metadata"}) | {
+    *OF_SERVERS,
+    *map(with_underscores, OF_SERVERS),
+}
 #: What only Google reads: its own storage and uploads, and films on YouTube.
 OF_GOOGLE = re.compile(r"gs://|https://generativelanguage\.googleapis\.com/[^?]*/files/|https://(?:www\.)?youtube\.com/|https://youtu\.be/")
 #: Whose contents are a user's or a tool's; nobody's are a user's.
@@ -119,9 +125,13 @@ def said(parts: list[Tree], place: int, pending: list[tuple[str, str]], *, losse
             arguments = msgspec.json.encode(member(call, "args") or {}).decode()
             called: Tree = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
             calls += losses.came([called], f"contents[{place}].parts[{order}].functionCall")
-        elif part.get("thought") is not True and (text := text_or_none(part.get("text"))):
-            texts.append(text)
-    if not (texts or calls or details):
+        elif (text := part.get("text")) is not None or part.get("thought") is True:
+            texts += [] if part.get("thought") is True else [str(text)]
+        elif not SILENT.issuperset(part):
+            at = f"contents[{place}].parts[{order}]"
+            what = f"The part at {at} is of a turn of the model's, and only Gemini can be shown what it holds."
+            losses.append(Loss(at, f"{what} Show a picture or a file in a content with the role 'user'."))
+    if not (any(texts) or calls or details):
         return None
     message: Tree = {"role": "assistant", "content": "".join(texts) or None}
     return message | ({"tool_calls": calls} if calls else {}) | ({MEMBER: details} if details else {})
@@ -188,7 +198,7 @@ def written(part: Tree, param: str, losses: Losses) -> list[Tree]:
             return [{"type": "file", "file": {"file_data": uri}}]
         losses.append(Loss(param, f"The file at {param} stands at an address that only Gemini reads. Send its bytes as `inlineData`."))
         return []
-    if any(member(part, name) is not None for name in ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")):
+    if any(member(part, name) is not None for name in OF_SERVERS):
         return []  # of Google's own tools
     losses.append(Loss(param, f"The part at {param} has no text, data, file or result of a function, and only Gemini may know what it is."))
     return []

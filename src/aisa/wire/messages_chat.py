@@ -14,7 +14,17 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.wire.efforts import NONE, effort_of
 from aisa.wire.losses import SHOWN_BELOW, Loss, Losses
-from aisa.wire.messages_content import SHOWN_CHARACTERS_MAX, blocks_in, is_summary, no_text, parts_in, parts_of, texts_in, unread_texts
+from aisa.wire.messages_content import (
+    MADE_THERE,
+    SHOWN_CHARACTERS_MAX,
+    blocks_in,
+    is_summary,
+    no_words,
+    parts_in,
+    parts_of,
+    texts_in,
+    unread_texts,
+)
 from aisa.wire.messages_marks import MARK, mark_in, mark_of_texts, marked_texts, put_mark
 from aisa.wire.reasoning_details import MEMBER, SEALED_PREFIX, detail
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
@@ -281,13 +291,14 @@ def spoken(content: object, param: str, losses: Losses, *, marked: bool) -> list
 
 
 def unread_calls(content: object, param: str) -> Iterator[Loss]:
-    """Yield what is lost of what the model said: texts that are none, and calls with an input that nobody can read."""
+    """Yield what is lost of what the model said: texts that are none, calls with an input that nobody can read, and other content."""
     for place, block in enumerate(trees_in(content)):
         at, given = f"{param}[{place}]", block.get("input")
-        if block.get("type") in (None, "text"):
-            yield from no_text(block, at)
-        elif block.get("type") == "tool_use" and given not in (None, "") and not is_tree(given):
-            yield Loss(f"{at}.input", f"'{at}.input' must be an object, what the tool was called with.")
+        if block.get("type") == "tool_use":
+            if given not in (None, "") and not is_tree(given):
+                yield Loss(f"{at}.input", f"'{at}.input' must be an object, what the tool was called with.")
+        elif block.get("type") != MADE_THERE:
+            yield from no_words(block, at)
 
 
 def encoded(value: object) -> str:

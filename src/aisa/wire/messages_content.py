@@ -22,6 +22,7 @@ SHOWN_BY_ANTHROPIC = {
 TOLD_ANYWAY = frozenset("thinking redacted_thinking tool_addition tool_removal fallback mcp_tool_listing".split())
 #: How the names of blocks end that tell what tools did which Anthropic runs.
 OF_SERVERS = ("server_tool_use", "mcp_tool_use", "_tool_result")
+MADE_THERE = "container_upload"  # a file, where it stands in what a model has said
 SHOWN = ("image", "document", "search_result")
 TEXT_BLOCK = 'Send {"type": "text", "text": "..."}.'
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
@@ -39,11 +40,30 @@ def texts_in(content: object) -> list[str]:
 def unread_texts(content: object, param: str) -> Iterator[Loss]:
     """Yield what is lost of a content that only has texts, as what a system says: texts that are none, and what is shown."""
     for place, block in enumerate(trees_in(content)):
-        kind, at = block.get("type"), f"{param}[{place}]"
-        if kind in SHOWN:
-            yield Loss(f"{at}.type", f"The block '{kind}' at '{at}' can be shown in a message with the role 'user' alone.")
-        elif kind in (None, "text"):
-            yield from no_text(block, at)
+        yield from no_words(block, f"{param}[{place}]")
+
+
+def no_words(block: Tree, param: str) -> list[Loss]:
+    """Return what is lost of a block where only words are told: of one that has none and was to have some, or is not known."""
+    kind = block.get("type")
+    if kind in (None, "text"):
+        return no_text(block, param)
+    if isinstance(block.get("text"), str) or is_told_anyway(kind) or is_summary(block):
+        return []
+    if kind in (*SHOWN, *SHOWN_BY_ANTHROPIC, "tool_result"):
+        return [Loss(f"{param}.type", f"The block '{kind}' at '{param}' can be shown in a message with the role 'user' alone.")]
+    return [unknown(kind, param)]
+
+
+def is_told_anyway(kind: object) -> bool:
+    """Tell whether blocks of a type tell what the model has in another way, or what tools did that Anthropic runs."""
+    return isinstance(kind, str) and (kind in TOLD_ANYWAY or kind.endswith(OF_SERVERS))
+
+
+def unknown(kind: object, param: str) -> Loss:
+    """Return the loss of a block of a type that nobody here knows."""
+    what = f"The block '{str(kind)[:SHOWN_CHARACTERS_MAX]}' at '{param}' is known to Anthropic's models alone."
+    return Loss(f"{param}.type", f"{what} Send what it holds as text, a picture or a document.")
 
 
 def no_text(block: Tree, param: str) -> list[Loss]:
@@ -88,6 +108,7 @@ def parts_in(block: Tree, param: str, losses: Losses) -> list[Tree]:
         case "document":
             return document(block, param, losses)
         case "search_result":
+            losses += unread_texts(block.get("content"), f"{param}.content")
             return texts([*named(block, "title", "source"), *texts_in(block.get("content"))])
         case "compaction":
             return texts([block.get("content")])
@@ -102,11 +123,8 @@ def parts_in(block: Tree, param: str, losses: Losses) -> list[Tree]:
         case "tool_use":
             losses.append(Loss(f"{param}.type", f"The call at '{param}' belongs into a message with the role 'assistant'."))
             return []
-        case str() as kind if kind in TOLD_ANYWAY or kind.endswith(OF_SERVERS):
-            return []
         case kind:
-            what = f"The block '{str(kind)[:SHOWN_CHARACTERS_MAX]}' at '{param}' is known to Anthropic's models alone."
-            losses.append(Loss(f"{param}.type", f"{what} Send what it holds as text, a picture or a document."))
+            losses += [] if is_told_anyway(kind) else [unknown(kind, param)]
             return []
 
 

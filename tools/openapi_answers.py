@@ -1,8 +1,9 @@
-"""Schemas of what the API sends, for `openapi_document.py`: bodies of answers and of bills. Knows no route."""
+"""Schemas of what the API sends, for `openapi_document.py`: bodies of answers, errors and bills. Knows no route."""
 
 from __future__ import annotations
 
-from typing import Any
+from openapi_calls import calls
+from openapi_terms import Document, nullable, object_of, or_null, ref
 
 from aisa.errors import CODES
 from aisa.ledger.row import MARKS
@@ -10,41 +11,11 @@ from aisa.pricing import AUDIO, KINDS, PRICED
 from aisa.usage import COUNTED, ESTIMATED, IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.responses_errors import NAMED
 
-Document = dict[str, Any]
-
-
-def ref(name: str) -> Document:
-    """Refer to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def json_body(schema: Document) -> Document:
-    """A JSON media type."""
-    return {"application/json": {"schema": schema}}
-
-
-def object_of(properties: Document, required: list[str] | None = None) -> Document:
-    """An object schema with all members required unless said otherwise."""
-    return {"type": "object", "properties": properties, "required": required if required is not None else list(properties)}
-
-
-def nullable(kind: str) -> Document:
-    """A type or null."""
-    return {"type": [kind, "null"]}
-
 
 def answers() -> Document:
     """The schemas of what we send."""
     text, number = {"type": "string"}, {"type": "integer"}
-    reasons = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
-    usage = object_of({"prompt_tokens": number, "completion_tokens": number, "total_tokens": number})
-    usage["properties"] |= {"cost": {"type": "number", "description": "US dollars; present when the model has a price."}}
-    message = object_of({"role": {"const": "assistant"}, "content": nullable("string"), "refusal": nullable("string")})
-    choice = object_of({"index": number, "message": message, "logprobs": nullable("object"), "finish_reason": reasons})
-    delta_choice = object_of({"index": number, "delta": {"type": "object"}, "finish_reason": {"oneOf": [reasons, {"type": "null"}]}})
-    head = {"id": text, "created": number, "model": text}
     model = {"id": text, "object": {"const": "model"}, "created": number, "owned_by": text}
-    vector = {"anyOf": [text, {"type": "array", "items": {"type": "number"}}]}
     error = {
         "type": text,
         "code": {"enum": sorted({*CODES, *NAMED.values()})},
@@ -53,69 +24,7 @@ def answers() -> Document:
         "request_id": text,
     }
     return {
-        "Usage": usage,
-        "ChatCompletion": object_of(
-            {
-                **head,
-                "object": {"const": "chat.completion"},
-                "choices": {"type": "array", "items": choice, "minItems": 1},
-                "usage": ref("Usage"),
-            }
-        ),
-        "ChatCompletionChunk": object_of(
-            {**head, "object": {"const": "chat.completion.chunk"}, "choices": {"type": "array", "items": delta_choice}}
-        ),
-        "Completion": object_of(
-            {
-                **head,
-                "object": {"const": "text_completion"},
-                "choices": {"type": "array", "items": object_of({"index": number, "text": text, "finish_reason": text}), "minItems": 1},
-                "usage": ref("Usage"),
-            }
-        ),
-        "Response": object_of(
-            {
-                "id": text,
-                "object": {"const": "response"},
-                "created_at": number,
-                "status": {"enum": ["completed", "incomplete"]},
-                "model": text,
-                "output": {"type": "array", "items": object_of({"type": text})},
-                "usage": object_of({"input_tokens": number, "output_tokens": number, "total_tokens": number}),
-            }
-        ),
-        "Message": object_of(
-            {
-                "id": text,
-                "type": {"const": "message"},
-                "role": {"const": "assistant"},
-                "model": text,
-                "content": {"type": "array", "items": object_of({"type": text})},
-                "stop_reason": text,
-                "stop_sequence": nullable("string"),
-                "usage": object_of({"input_tokens": number, "output_tokens": number}),
-            }
-        ),
-        "Embeddings": object_of(
-            {
-                "object": {"const": "list"},
-                "data": {"type": "array", "items": object_of({"object": {"const": "embedding"}, "index": number, "embedding": vector})},
-                "model": text,
-                "usage": object_of({"prompt_tokens": number, "total_tokens": number}),
-            }
-        ),
-        "Ranking": object_of(
-            {
-                "id": text,
-                "model": text,
-                "results": {
-                    "type": "array",
-                    "items": object_of({"index": number, "relevance_score": {"type": "number"}}),
-                    "minItems": 1,
-                },
-                "usage": object_of({"prompt_tokens": number, "total_tokens": number}),
-            }
-        ),
+        **calls(),
         "InputTokens": object_of({"input_tokens": number}),
         "Deleted": object_of({"id": text, "object": {"const": "response"}, "deleted": {"const": True}}),
         "MessagesError": object_of(
@@ -203,8 +112,3 @@ def bills() -> Document:
         ),
         "Receipt": object_of(receipt | refused, list(receipt)),
     }
-
-
-def or_null(schema: Document) -> Document:
-    """A schema or null."""
-    return {"anyOf": [schema, {"type": "null"}]}

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
-from openapi_answers import Document, answers, json_body, ref
+from openapi_answers import answers
+from openapi_terms import Document, json_body, ref
 
 from aisa.edge.account import UNIX_SECONDS_MAX
 from aisa.edge.app import BILLS, CHAT, COMPLETIONS, EMBEDDINGS, GEMINI, MESSAGES, PAGE, RERANK, RESPONSES, ROUTES, Answering

@@ -83,7 +83,7 @@ class Edge:
         self._pages = Pages((route.method, route.path) for route in self._routes.routes)
         self._not_ready = not_ready
         self._idempotency = idempotency
-        self._inputs = InputCounts(upstreams=lambda: dependencies.upstreams)
+        self._inputs = InputCounts(dependencies.chance, upstreams=lambda: dependencies.upstreams)
         self.retries: RetriesKept = Retries()
         self._kept = KeptResponses(Config().responses, dependencies.timers.loop.time)
         self._created = int(wall_clock())

@@ -367,12 +367,28 @@ def test_tools_keep_their_order_and_a_tool_without_parameters_has_an_empty_schem
         {
             "name": "t",
             "description": "Tells.",
-            "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}},
+            "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False},
             "strict": True,
         },
     ]
     with pytest.raises(UpstreamFailed, match="custom"):
         ask({"tools": [{"type": "custom", "custom": {"name": "c"}}]})
+
+
+def test_a_strict_tool_has_a_schema_that_the_vendor_can_be_strict_about() -> None:
+    """It answers 400 to an object that is open and to bounds, inside too; of a tool that is not strict the schema is the client's."""
+    inner = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}
+    schema = {"type": "object", "properties": {"at": {"oneOf": [inner, {"$ref": "#/$defs/p"}]}}, "$defs": {"p": {"type": "string"}}}
+    tools = [{"type": "function", "function": {"name": name, "parameters": schema, "strict": name == "s"}} for name in "st"]
+    strict, other = sent({"tools": tools})["tools"]
+    told = {"type": "object", "properties": {"n": {"type": "integer", "description": "minimum: 1"}}, "additionalProperties": False}
+    assert strict["input_schema"] == {
+        "type": "object",
+        "properties": {"at": {"anyOf": [told, {"$ref": "#/$defs/p"}]}},
+        "$defs": {"p": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    assert other["input_schema"] == schema
 
 
 def test_a_schema_is_enforced_as_far_as_the_vendor_can_and_the_rest_is_said() -> None:

@@ -243,7 +243,14 @@ def test_tools_are_declared_with_all_that_is_said_of_them() -> None:
     blank = {"name": "b", "description": " ", "parameters": SCHEMA}
     tools = [{"type": "function", "function": function} for function in (told, blank, {"name": "z"})]
     assert body_of(tools=tools)["toolConfig"]["tools"] == [
-        {"toolSpec": {"name": "t", "description": "Tells.", "strict": True, "inputSchema": {"json": SCHEMA}}},
+        {
+            "toolSpec": {
+                "name": "t",
+                "description": "Tells.",
+                "strict": True,
+                "inputSchema": {"json": {**SCHEMA, "additionalProperties": False}},
+            }
+        },
         {"toolSpec": {"name": "b", "inputSchema": {"json": SCHEMA}}},
         {"toolSpec": {"name": "z", "inputSchema": {"json": {"type": "object", "properties": {}}}}},
     ]

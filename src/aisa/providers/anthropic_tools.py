@@ -16,7 +16,7 @@ from aisa.wire.trees import Tree, as_tree, is_list, is_tree, key_in, trees_in
 NO_PARAMETERS: Tree = {"type": "object", "properties": {}}
 #: A tool that the vendor runs, or has its own words for: a name and a date.
 OWN_TOOL = re.compile(r"[a-z_]{1,60}_20\d{6}", re.ASCII)
-#: What a schema of an answer may not have; it is said in the description instead, where the model can still read it.
+#: What a schema of an answer, or of a strict tool, may not have; it is said in the description instead, where the model can still read it.
 UNENFORCED = (
     "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern minItems maxItems uniqueItems minContains "
     "maxContains minProperties maxProperties"
@@ -59,10 +59,11 @@ def written(function: Tree, around: Tree) -> Tree:
     if isinstance(function.get("description"), str):
         tool["description"] = function["description"]
     parameters = function.get("parameters")
-    tool["input_schema"] = parameters if is_tree(parameters) and parameters else NO_PARAMETERS
-    if is_tree(parameters) and parameters and "type" not in parameters:
-        tool["input_schema"] = {"type": "object", **parameters}
-    if function.get("strict") is True:
+    schema = parameters if is_tree(parameters) and parameters else NO_PARAMETERS
+    schema = schema if "type" in schema else {"type": "object", **schema}
+    strict = function.get("strict") is True  # with which the vendor refuses what it refuses in the schema of an answer
+    tool["input_schema"] = strict_schema(schema) if strict else schema
+    if strict:
         tool["strict"] = True
     mark = mark_of(around) or mark_of(function)
     return tool if mark is None else {**tool, "cache_control": mark}

@@ -540,15 +540,18 @@ BATCHED = [*text(*[LETTERS] * 6), chunk({}, "stop"), usage(9, 120), DONE]  # 20 
 def test_cut_streams_are_counted_as_complete_ones_were_reported() -> None:
     """[fault M7] Eight answers teach what a delta is worth; the row of the cut stream says so, and of how many answers."""
     kept: list[tuple[str, list[Answer]]] = []
-    rig, _ = target_with(Counting(learned=lambda target, answers: kept.append((target, answers))))
+    counting = Counting(learned=lambda target, answers: kept.append((target, answers)))
+    rig, _ = target_with(counting)
     found = learn_and_cut(rig, BATCHED, text(*[LETTERS] * 3), stream=True)
     assert kept == [("a/m", [Answer(120 - 1, 6, 6 * 94)] * LEARN_EVERY)]  # the last token may be one without a text
     assert found is not None
     assert (found.output_tokens, found.source, found.counted_by, found.counted_answers) == (60, COUNTED, BY_LEARNED_PIECES, LEARN_EVERY)
-    again, _ = target_with(Counting(known=dict(kept)))  # after a restart
-    again.dependencies.upstreams = {"a": ScriptedUpstream(Script([*text(*[LETTERS] * 3), FOR_EVER]))}
-    run_virtual(again.call(MemoryClient(leaves_after=4), body(stream=True)))
-    assert again.rows[-1].billed == found
+    reloaded = counting.renewed({}).renewed({})  # twice, and the second time without a call in between
+    for counts in (Counting(known=dict(kept)), reloaded):  # after a restart, which has asked the database, and after reloads
+        again, _ = target_with(counts)
+        again.dependencies.upstreams = {"a": ScriptedUpstream(Script([*text(*[LETTERS] * 3), FOR_EVER]))}
+        run_virtual(again.call(MemoryClient(leaves_after=4), body(stream=True)))
+        assert again.rows[-1].billed == found
 
 
 def test_documents_teach_what_a_byte_is_worth() -> None:

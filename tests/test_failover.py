@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, closing, nullcontext
@@ -207,11 +208,15 @@ def at_address(url: str, address: Path) -> tuple[str, str, str]:
 
 
 @needs_postgres
-def test_no_call_waits_for_a_database_that_hangs(tmp_path: Path) -> None:
-    """[issue 13] Connections stand and nothing answers: keys without wallet go on, others get 503, and all of it is written afterwards."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_call_waits_for_a_database_that_hangs(workers: int, tmp_path: Path) -> None:
+    """[issue 13] Connections stand and nothing answers: keys without wallet go on, others get 503, and all of it is written afterwards.
+
+    Another configuration is taken meanwhile: it may be the one that helps.
+    """
     with ScriptedVendor() as vendor, postgres_server() as postgres:
         database = postgres.fresh()
-        with servers(tmp_path, 1, vendor, database) as (server,), closing(connection(server)) as client:
+        with servers(tmp_path, 1, vendor, database, workers=workers) as (server,), closing(connection(server)) as client:
             free, paying = (control(server, "/keys", label=label, account=label)["secret"] for label in ("free", "paying"))
             control(server, "/accounts/paying/top-up", amount="1")
             good = sum(ask(client, key, "priced", max_tokens=20)[0] == 200 for key in (free, paying))
@@ -222,6 +227,12 @@ def test_no_call_waits_for_a_database_that_hangs(tmp_path: Path) -> None:
             while 503 not in statuses:  # for a second it may spend what it was allotted
                 statuses.append(ask(client, paying, "priced", max_tokens=20)[0])
             assert set(statuses) <= {200, 503}
+            configuration = server.folder / "aisa.yaml"
+            configuration.write_text(configuration.read_text() + "log: {client_address: none}\n")
+            with pytest.raises(subprocess.CalledProcessError) as told:
+                server.aisa("reload")  # the record of it needs the database, the configuration does not
+            assert "It is done, but" in told.value.stderr
+            until(lambda: '"changed":["log.client_address"]' in server.log, "it is not reloaded")
             good += statuses.count(200) + sum(ask(client, free)[0] == 200 for _ in range(3))
             for pid in stopped:
                 os.kill(pid, signal.SIGCONT)

@@ -74,13 +74,23 @@ def tokenizers_in(config: Config) -> Mapping[str, Tokenizer]:
         raise ConfigErrors([Problem(failure.where, str(failure), "Correct it, or leave it out.")], config) from failure
 
 
-def routes_of(
-    config: Config, store: LedgerStore, writer: Writer, *, known: Known, tokenizers: Mapping[str, Tokenizer] | None = None
-) -> Routes:
-    """Return a configuration's models, with what was learned of them; loads its tokenizers if they are not given. Raises ConfigErrors."""
-    counting = Counting(tokenizers_in(config) if tokenizers is None else tokenizers, store.known_answers(), writer.keep_answers)
-    writer.learned_elsewhere = counting.take
-    return counted_routes(config, counting, known)
+def routes_from(store: LedgerStore, writer: Writer) -> Callable[..., Routes]:
+    """Return what makes a configuration's models, with what was learned of them: `made` below, which is called again at a reload.
+
+    The database is asked once for what was learned before this process: at a reload it may be away, and must not be in its way.
+    """
+    counting: Counting | None = None
+
+    def made(config: Config, *, known: Known, tokenizers: Mapping[str, Tokenizer] | None = None) -> Routes:
+        """Return them; loads the configuration's tokenizers if they are not given. Raises ConfigErrors."""
+        nonlocal counting
+        loaded = tokenizers_in(config) if tokenizers is None else tokenizers
+        counts = Counting(loaded, store.known_answers(), writer.keep_answers) if counting is None else counting.renewed(loaded)
+        routes = counted_routes(config, counts, known)
+        counting, writer.learned_elsewhere = counts, counts.take
+        return routes
+
+    return made
 
 
 def counted_routes(config: Config, counting: Counting, known: Known) -> Routes:

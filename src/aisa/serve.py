@@ -25,7 +25,7 @@ from aisa.composition import (
     open_edge,
     open_keys,
     open_uses,
-    routes_of,
+    routes_from,
     seal_key,
     share_limits,
     take_tokens,
@@ -159,7 +159,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     timers, lists = Timers(), ModelLists(Path(config.server.data_dir), wall_clock, report)
     open_way = partial(open_pool, names=Names(), timers=timers, report=report, environment=os.environ)
     pools = {name: open_way(name, vendor) for name, vendor in config.vendors.items()}
-    again = partial(routes_of, store=store, writer=writer)
+    again = routes_from(store, writer)
     routes = again(config, known=lists.known(config), tokenizers=start.tokenizers)
     dependencies = open_dependencies(config, keys, ledger, pools=pools, routes=routes, chance=chance, report=report)
     await share_limits(config, dependencies, keys.tiers)

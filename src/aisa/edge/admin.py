@@ -157,10 +157,18 @@ class Admin:
         return status, msgspec.json.encode(page_of(shown, query))
 
     def _keep(self, actor: Actor, action: str) -> None:
-        """Keep what a request has changed. It is done, whatever becomes of its record: the caller is told if that cannot be kept."""
+        """Keep what a request has changed. It is done, whatever becomes of its record: the caller is told if that cannot be kept.
+
+        Raises ApiError internal_error.
+        """
         changes, self._changes = self._changes, []
-        if changes and self._trail is not None:
+        if not changes or self._trail is None:
+            return
+        try:
             self._trail.keep(actor.name, actor.address, action, changes=changes)
+        except ApiError as error:
+            said = f"It is done, but its answer is lost, as no record of it could be kept: {error.message}"
+            raise ApiError(error.code, said) from error
 
     def tell(self) -> None:
         """Report what was changed. Apart from the steps, because these may be made in a thread and reports are for the event loop's."""

@@ -67,6 +67,11 @@ class Counting:
             self._measures[target, name] = measure
         return measure
 
+    def renewed(self, tokenizers: Mapping[str, Tokenizer]) -> Counting:
+        """Return the same for another configuration's tokenizers, with all that was learned until now."""
+        learned = {target: answers for (target, _), measure in self._measures.items() if (answers := measure.answers)}
+        return Counting(tokenizers, self._known | learned, self._learned)
+
     def take(self, target: str, answers: list[Answer]) -> None:
         """Let what another process has learned of a target count here too."""
         self._known[target] = answers

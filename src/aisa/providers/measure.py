@@ -115,6 +115,11 @@ class Measure:
             return
         self.learn(usage.output_tokens - (0 if shown.reasoning else thought), pieces, shown.text_bytes, choices=choices)
 
+    @property
+    def answers(self) -> list[Answer]:
+        """What it knows."""
+        return list(self._answers)
+
     def take(self, answers: Iterable[Answer]) -> None:
         """Let these answers, which another process has learned from, count instead of those that are known here."""
         self._answers = deque(answers, ANSWERS_KEPT)

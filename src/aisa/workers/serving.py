@@ -15,7 +15,7 @@ from aisa.accounting import caps_of, remember_uses, server_id, share_money, team
 from aisa.administration import Doors, Ways, administer, hosts_of
 from aisa.admission.shared import forget_worker
 from aisa.clock import system_chance, wall_clock
-from aisa.composition import fitting, in_thread, open_keys, open_uses, routes_of, take_tokens
+from aisa.composition import fitting, in_thread, open_keys, open_uses, routes_from, take_tokens
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.admin_gate import AdminGate
@@ -64,7 +64,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     listen_to_process(report, config.server.data_dir)
     books = OfficeRecords(database, memory, config=config, report=report)
     crew = books.office.crew = Crew(config, Descriptors(descriptor, folder.descriptor), memory, office=books.office, report=report)
-    listing = Listing(config, crew, report, routes_of=partial(routes_of, store=books.store, writer=books.writer))
+    listing = Listing(config, crew, report, routes_of=routes_from(books.store, books.writer))
     swap = CrewSwap(crew, listing)
     reload = Reload(config, report, again=start.again, routes_of=listing.made_of, swap=swap)
     loop = asyncio.get_running_loop()

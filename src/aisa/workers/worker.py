@@ -109,6 +109,7 @@ class Worker:
         self.passing: asyncio.Future[None] = loop.create_future()
         self.draining = self.finished = False
         self._memory_descriptor = memory
+        self.counting: Counting | None = None  # from when it has begun
         self._waiting: list[Message] | None = []  # what was said before there was anybody to hear it
         self._loop = loop
 
@@ -200,8 +201,11 @@ class Worker:
     def _routes(self, store: LedgerStore, config: Config, tokenizers: Mapping[str, Tokenizer] | None = None) -> Routes:
         """Return a configuration's models, with what was learned of them."""
         loaded = tokenizers_in(config) if tokenizers is None else tokenizers
-        self.counting = Counting(loaded, store.known_answers(), self.rows.keep_answers)
-        return counted_routes(config, self.counting, self.models.known())
+        before = self.counting
+        counting = Counting(loaded, store.known_answers(), self.rows.keep_answers) if before is None else before.renewed(loaded)
+        routes = counted_routes(config, counting, self.models.known())
+        self.counting = counting
+        return routes
 
     def _listed(self, vendor: str) -> tuple[str, ...] | None:
         return self.models.lists.get(vendor)
@@ -226,6 +230,7 @@ class Worker:
         elif isinstance(message, KeysDoubted):
             self.keys.doubted(message.doubted)
         elif isinstance(message, AnswersLearned):
+            assert self.counting is not None, "it has begun: until then messages wait"
             self.counting.take(message.target, message.answers)
         elif isinstance(message, ModelsKnown):
             self.models = message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -234,7 +235,7 @@ def test_a_key_in_the_wrong_place_is_told_the_right_one(path: str, headers: list
     assert not any("secret" in str(fact) for fact in home.facts)
 
 
-@pytest.mark.parametrize("route", ["/health/live", "/health/ready", "/health", "/", "/openapi.json"])
+@pytest.mark.parametrize("route", ["/health/live", "/health/ready", "/health", "/", "/favicon.ico", "/openapi.json"])
 def test_what_needs_no_key_answers_without_one(route: str) -> None:
     """HEAD gives the same head without the body."""
 
@@ -250,6 +251,16 @@ def test_what_needs_no_key_answers_without_one(route: str) -> None:
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert f"content-length: {len(full.body)}\r\n".encode() in head
     assert head.endswith(b"\r\n\r\n")
+
+
+def test_a_browser_gets_an_icon_wherever_it_is() -> None:
+    """It asks for one beside every document that is no page; the console's, without a refusal in the log."""
+    reply, home = asked(get("/favicon.ico", key=None))
+    drawn = (files("aisa.console") / "static" / "icon.svg").read_bytes()
+    assert (reply.status, reply.header("content-type")) == (200, "image/svg+xml")
+    assert reply.body.strip().replace(b"'", b'"') == drawn.strip()
+    assert home.facts == []
+    assert b"favicon" not in asked(get("/", key=None))[0].body
 
 
 def test_models_are_listed_for_the_key_that_asks() -> None:

@@ -82,7 +82,7 @@ def test_a_door_is_a_row() -> None:
         ("/healthz", None),
         ("/health/alive", "/health/live"),
         ("/v2", None),
-        ("/favicon.ico", None),
+        ("/favicon.png", None),
         ("/wp-login.php", None),
         ("/v1/models/", "/v1/models"),
         ("/" + "x" * 5_000, None),

@@ -26,7 +26,7 @@ from aisa.edge.idempotency import HEADER, Uses, relay_idempotent
 from aisa.edge.input_counts import InputCounts
 from aisa.edge.kept_responses import KeptResponses, deleted_document, input_document, response_document
 from aisa.edge.models import messages_model, messages_model_list, model_list, one_model
-from aisa.edge.pages import Page, Pages, Readiness
+from aisa.edge.pages import ICON_PATH, Page, Pages, Readiness
 from aisa.edge.presented_key import presented, secret_of
 from aisa.edge.refusals import Refusals
 from aisa.edge.retries import HEADER as RETRY_COUNT
@@ -269,8 +269,8 @@ class Edge:
         return Page(msgspec.json.encode({"status": why_not or "ready"}), status=503 if why_not else 200)
 
     async def file(self, visit: Visit, _reply: Reply) -> Page:
-        """Send one of the two documents that are files."""
-        return Page(*self._pages.page(visit.route.path, example_model(self._dependencies.routes), visit.request.headers.get("host", "")))
+        """Send one of the documents that are files."""
+        return Page(*self._pages.page(visit.request.path, example_model(self._dependencies.routes), visit.request.headers.get("host", "")))
 
     async def preflight(self, visit: Visit, reply: Reply) -> None:
         """Say what a path takes."""
@@ -388,7 +388,7 @@ ROUTES: tuple[Route[Answering], ...] = (
     Route("GET", "/health/live", Edge.live, "Whether the process runs", needs_key=False, aliases=("/health",)),
     Route("GET", "/health/ready", Edge.ready, "Whether new calls are wanted", needs_key=False),
     Route("GET", "/openapi.json", Edge.file, "This document", needs_key=False),
-    Route("GET", PAGE, Edge.file, "A page for people", needs_key=False),
+    Route("GET", PAGE, Edge.file, "A page for people", needs_key=False, aliases=(ICON_PATH,)),
 )
 #: The routes that are there where there are bills to look at.
 BILLS: tuple[Route[Answering], ...] = (

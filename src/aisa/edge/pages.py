@@ -1,4 +1,4 @@
-"""Whole answers that are no call's. Two of them are files, read once: the page at `/` for people, the OpenAPI description for machines."""
+"""Whole answers that are no call's. Some of them are files, read once: the page at `/` for people, the OpenAPI description for machines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 from typing import Protocol
+from urllib.parse import unquote
 
 import msgspec
 
@@ -26,6 +27,10 @@ class Page(msgspec.Struct, frozen=True):
         return whole_line(self.body)
 
 
+ICON_PATH = "/favicon.ico"  # which browsers ask for beside what is no page
+ICON = "data:image/svg+xml,"  # before the icon in the page that has it
+
+
 class Readiness(Protocol):
     """Whether this server wants new calls."""
 
@@ -42,11 +47,14 @@ class Pages:
         self._landing = (folder / "landing.html").read_text("utf-8").replace("{{version}}", __version__)
         listed = [f"    <li><code>{method} {escape(path)}</code></li>" for method, path in routes if path != "/"]
         self._landing = self._landing.replace("{{routes}}", "\n".join(listed))
+        self._icon = unquote(self._landing.partition(ICON)[2].partition('"')[0]).encode()
         self._openapi = (folder / "openapi.json").read_text("utf-8").replace("{{version}}", __version__).encode()
 
-    def page(self, route: str, model: str | None, host: str) -> tuple[bytes, int, str]:
+    def page(self, path: str, model: str | None, host: str) -> tuple[bytes, int, str]:
         """Return body, status and content type. `model` is a name that can be called, None if none is known, `host` as the request says."""
-        if route == "/openapi.json":
+        if path == "/openapi.json":
             return self._openapi, 200, JSON_TYPE
+        if path == ICON_PATH:
+            return self._icon, 200, "image/svg+xml"
         shown = "MODEL" if model is None else msgspec.json.encode(model).decode()[1:-1].replace("'", "'\\''")
         return self._landing.replace("{{host}}", escape(host)).replace("{{model}}", escape(shown)).encode(), 200, "text/html; charset=utf-8"

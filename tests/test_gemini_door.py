@@ -191,6 +191,7 @@ def test_every_mode_of_calling_has_its_choice(mode: str | None, names: list[str]
         ({"presencePenalty": 0.1, "frequencyPenalty": 0.2}, {"presence_penalty": 0.1, "frequency_penalty": 0.2}),
         ({"responseLogprobs": True, "logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
         ({"logprobs": 3}, {}),
+        ({"stopSequences": []}, {}),
         ({"responseMimeType": "application/json"}, {"response_format": {"type": "json_object"}}),
         ({"thinkingConfig": {"thinkingLevel": "MINIMAL"}}, {"reasoning_effort": "minimal"}),
         ({"thinkingConfig": {"thinkingBudget": 0}}, {"reasoning_effort": "none"}),

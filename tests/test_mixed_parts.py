@@ -202,6 +202,20 @@ def test_notes_on_a_text_are_in_a_response_wherever_a_call_stands(behind: bool, 
     assert (text["annotations"], text["logprobs"]) == ([{"type": "url_citation", **NOTE["url_citation"]}], [CHANCE])
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["document", "stream"])
+def test_googles_client_has_the_pages_that_an_answer_cites(stream: bool) -> None:
+    """Each once, though a vendor names it again; other notes are none of Google's."""
+    others = [{"type": "file_citation", "file_citation": {"file_id": "f"}}, {"type": "url_citation", "url": "https://flat.example"}]
+    parts = [WHO, Text(0, "Hi"), Extra(0, "annotations", [NOTE, *others]), Extra(0, "annotations", [NOTE]), Finish(0, "stop")]
+    told = streamed("gemini", parts, random.Random(1))[0].decode() if stream else "data: " + whole("gemini", parts).decode()
+    last = GenerateContentResponse.model_validate_json(told.split("data: ")[-1])
+    assert last.candidates
+    grounding = last.candidates[0].grounding_metadata
+    assert grounding
+    pages = [(chunk.web.uri, chunk.web.title) for chunk in grounding.grounding_chunks or () if chunk.web]
+    assert pages == [("https://page.example", "T"), ("https://flat.example", "")]
+
+
 @pytest.mark.parametrize("door", ["responses", "messages", "gemini"])
 def test_a_call_in_the_older_form_has_an_id_of_its_own_in_each_answer(door: str) -> None:
     """Some vendors answer so though tools were offered; two of them in one conversation must not be taken for one."""

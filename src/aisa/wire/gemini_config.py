@@ -39,6 +39,8 @@ def answer_as(config: Tree, losses: Losses) -> Tree:
     chat = {ours: value for name, (ours, kind) in SAME.items() if (value := taken(config, name, kind)) is not None}
     if chat.get("logprobs") is not True:
         chat.pop("top_logprobs", None)
+    if chat.get("stop") == []:
+        del chat["stop"]  # OpenAI's API takes no empty list
     chat |= form_of(config, losses)
     thinking = tree_in(config, "thinkingConfig")
     level, budget = member(thinking, "thinkingLevel"), taken(thinking, "thinkingBudget", int, path=THINKING)

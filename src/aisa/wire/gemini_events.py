@@ -9,7 +9,7 @@ from aisa.errors import ApiError
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.reasoning_details import BETWEEN_SEALS
 from aisa.wire.tool_calls import value_in
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 
 CALL_BYTES_MAX = 8 << 20  # of the arguments of calls that are held until they are whole: beyond what a model writes in one answer
 FINISHES = {"stop": "STOP", "tool_calls": "STOP", "function_call": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
@@ -36,6 +36,7 @@ class Candidates:
         self.calls = HeldCalls()
         self.untold = 0  # tokens of calls that no client is told of: they are nobody's, and ride on nothing else
         self._seals: dict[int, list[str]] = {}  # by choice, that go with its next call
+        self._cited: dict[int, dict[str, Tree]] = {}  # pages, by choice and address
         self._broken: set[int] = set()  # choices with a call whose arguments are no whole object
         self.finishes: dict[int, str] = {}
 
@@ -58,6 +59,9 @@ class Candidates:
             case FunctionCall(choice, name, text, tokens):  # some vendors answer so, though calls in the newer form were asked for
                 begun = self._called(self.calls.begin(ToolCall(choice, 0, f"call_{self._seed}_{choice}", name))) if name else []
                 return begun + self._given(Arguments(choice, 0, text, tokens))
+            case Extra(choice, "annotations", value):
+                self._cited.setdefault(choice, {}).update(pages_in(value))
+                return []
             case Extra(choice, name, value, _, beside):
                 given = [] if beside else media_in(name, value)
                 return [*self._called(self.calls.whole(choice)), self.event(choice, given)] if given else []
@@ -103,7 +107,9 @@ class Candidates:
         for choice, reason in sorted((self.finishes or {0: "STOP"}).items()):
             said, signature = (content or {}).get(choice, []), self._signature(choice)
             parts: list[Tree] = [*said, {"text": "", **signature}] if signature or not said else said
-            candidates.append({"content": {"role": "model", "parts": parts}, "finishReason": reason, "index": choice})
+            pages = list(self._cited.get(choice, {}).values())
+            cited: Tree = {"groundingMetadata": {"groundingChunks": [{"web": page} for page in pages]}} if pages else {}
+            candidates.append({"content": {"role": "model", "parts": parts}, "finishReason": reason, "index": choice, **cited})
         usage: Tree = {} if report is None else {"usageMetadata": metadata_of(report)}
         return self._with_head({"candidates": candidates, **usage})
 
@@ -121,6 +127,17 @@ def media_in(name: str, value: object) -> list[Tree]:
             found.append({"inlineData": {"mimeType": kind, "data": data}})
     if name == "audio" and is_tree(value) and isinstance(value.get("data"), str):
         found.append({"inlineData": {"mimeType": "audio/l16;rate=24000", "data": value["data"]}})
+    return found
+
+
+def pages_in(notes: object) -> dict[str, Tree]:
+    """Return the pages that notes on a text cite, by address. Where in the text is left out: Google counts in bytes of all of it."""
+    found: dict[str, Tree] = {}
+    for note in trees_in(notes):
+        cited = as_tree(note.get("url_citation")) or note
+        address = cited.get("url")
+        if note.get("type") == "url_citation" and isinstance(address, str):
+            found[address] = {"uri": address, "title": str(cited.get("title") or "")}
     return found
 
 

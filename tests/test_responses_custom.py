@@ -23,7 +23,7 @@ from polyglot import TEXT, TONGUES, Polyglot, configuration
 from polyglot_words import INPUT, OUTPUT
 from responses_reading import faults_in, streamed
 from server import serving
-from test_responses_door import document_of, kinds, stream_of
+from test_responses_door import document_of, encoder, kinds, stream_of
 from test_responses_request import LOOK, read, user
 
 Json = dict[str, Any]
@@ -72,6 +72,15 @@ def test_a_custom_call_in_a_chats_history_keeps_what_it_was_given(dialect: Any) 
     sent = dialect.to_upstream(CHAT_DOOR.read(json.dumps(body).encode()), Target("a", "some-model", dialect.NAME)).body
     assert json.dumps(PATCHED).strip('"') in sent.decode().replace("\\\\n", "\\n")
     assert b"patch" in sent
+
+
+def test_a_call_that_is_held_is_billed_when_it_is_told() -> None:
+    """A text that comes before it is whole carries its own token alone: who leaves then has not got the call."""
+    writer = encoder(tools=[PATCH])
+    parts = (Text(0, "I ", 1), ToolCall(0, 0, "c1", "patch", 2), Arguments(0, 0, '{"input":', 3), Text(0, "patch.", 4))
+    told = [0 if (piece := writer.write([part])) is None else piece.tokens for part in (*parts, Arguments(0, 0, '"b"}', 5))]
+    last = writer.write([Finish(0, "tool_calls")])
+    assert (told, last and last.tokens) == ([1, 0, 0, 4, 0], 10)
 
 
 def test_a_function_call_of_a_custom_tool_is_a_custom_call() -> None:

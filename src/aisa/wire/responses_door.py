@@ -133,9 +133,9 @@ class StreamEncoder:
             self._owed += part.tokens
             events += [(tree, 0) for tree in (*opening, *shown[:-1])]
             if shown:
-                carries = True
-                events.append((shown[-1], self._owed))
-                self._owed = 0
+                carries, held = True, self._answer.output.held.tokens
+                events.append((shown[-1], self._owed - held))
+                self._owed = held
         pieces = [Piece(self._numbered(tree), tokens, carries=carries) for tree, tokens in events]
         if not pieces and any(isinstance(part, OUTPUT) for part in parts):
             return Piece(KEEP_ALIVE, 0, carries=True)  # a call is held: the model is at work

@@ -229,7 +229,7 @@ class Output:
         self._ended: Message | None = None  # the last before it
         self._thought: Thought | None = None
         self._calls: dict[int, Calling] = {}
-        self._held = HeldCalls()  # of tools that are no functions, and what stands behind them
+        self.held = HeldCalls()  # of tools that are no functions, and what stands behind them
         self._bytes = 0
 
     def items(self) -> list[Tree]:
@@ -253,7 +253,7 @@ class Output:
                 self._keep(text)
                 if index in self._calls:
                     return self._calls[index].give(text)
-                self._held.add(part)
+                self.held.add(part)
                 return []
             case FunctionCall(_, name, arguments):
                 return self._called_in_the_older_form(name, arguments)
@@ -284,7 +284,7 @@ class Output:
         events = self._end_thought("completed")
         self._keep(text)
         if self._message is None:
-            events += self._let_go(self._held.whole(0))
+            events += self._let_go(self.held.whole(0))
             self._message = Message(*self._next("msg"))
             events.append(self._begin(self._message))
         return events + self._message.say(kind, text)
@@ -292,7 +292,7 @@ class Output:
     def _thinks(self, part: Reasoning) -> list[Tree]:
         events = self._end_message("completed")
         if self._thought is None:
-            events += self._let_go(self._held.whole(0))
+            events += self._let_go(self.held.whole(0))
             self._thought = Thought(*self._next("rs"))
             events.append(self._begin(self._thought))
         if part.text:
@@ -305,10 +305,10 @@ class Output:
 
     def _called(self, call: ToolCall) -> list[Tree]:
         """Begin a call. One of a tool that is no function is held until it is whole, and those behind it with it."""
-        events = [*self._end_thought("completed"), *self._end_message("completed"), *self._let_go(self._held.whole(0))]
+        events = [*self._end_thought("completed"), *self._end_message("completed"), *self._let_go(self.held.whole(0))]
         called = self._names.called(call.name)
-        if self._held or called.own is not None or self._stands_for_custom(call, called):
-            self._held.begin(call)
+        if self.held or called.own is not None or self._stands_for_custom(call, called):
+            self.held.begin(call)
             return events
         item = self._calls[call.index] = self._calling(call, called)
         return [*events, self._begin(item)]
@@ -338,7 +338,7 @@ class Output:
 
     def _called_in_the_older_form(self, name: str, arguments: str) -> list[Tree]:
         events: list[Tree] = []
-        if 0 not in self._calls and not self._held:
+        if 0 not in self._calls and not self.held:
             events += self._called(ToolCall(0, 0, f"call_{self._seed}", name))
         return events + self.take(Arguments(0, 0, arguments)) if arguments else events
 
@@ -358,7 +358,7 @@ class Output:
         for item in self._calls.values():
             events += item.end(status)
         self._calls.clear()
-        return events + self._let_go(self._held.rest(), status)
+        return events + self._let_go(self.held.rest(), status)
 
     def _end_message(self, status: str) -> list[Tree]:
         message, self._message = self._message, None

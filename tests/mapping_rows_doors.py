@@ -46,7 +46,10 @@ DOORS: Rows = {
         "names, gapless blocks, one end": "messages_door:a_stream_has_names_gapless_blocks_and_one_end",
         "every member that a client looks for": "messages_door:every_member_that_its_clients_look_for_is_in_its_event",
         "read by its own client, whatever the vendor": "messages_door:any_vendors_parts_are_a_message_to_the_official_client",
-        "a call that was cut is no call": "messages_door:a_call_that_was_cut_is_no_call_without_arguments",
+        "a call that was cut is no call": (
+            "messages_door:a_call_that_was_cut_is_no_call_without_arguments "
+            "messages_door:a_call_that_was_cut_has_what_there_is_of_its_input_in_a_document"
+        ),
         "failures after text and before it": (
             "messages_door:a_message_that_broke_off_is_an_error_and_costs_what_arrived "
             "messages_door:a_failure_before_the_first_word_has_its_true_status"

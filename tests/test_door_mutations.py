@@ -205,15 +205,15 @@ def test_a_call_that_the_model_made_badly_is_asked_of_the_next_target() -> None:
     assert message_in(client.body).stop_reason == "end_turn"
 
 
-def test_a_document_keeps_what_a_call_was_given_though_it_is_no_object() -> None:
-    """[fault W5] Its tool refuses that; with nothing at all it might do something."""
-    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"city": "Os'}}
+def test_a_document_keeps_what_is_whole_of_what_a_call_was_given() -> None:
+    """[fault W5] As Anthropic has it: its client runs no tool of a turn that `max_tokens` has ended."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"day": 1, "city": "Os'}}
     choice = {"index": 0, "message": {"role": "assistant", "content": None, "tool_calls": [call]}, "finish_reason": "length"}
     answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
     client = MemoryClient()
     run_virtual(Rig(ScriptedUpstream(Script([json.dumps(answer).encode()]))).call(client, message_asked(), door=MESSAGES_DOOR))
     told = json.loads(client.body)
-    assert (told["content"][0]["input"], told["stop_reason"]) == ({"arguments": '{"city": "Os'}, "max_tokens")
+    assert (told["content"][0]["input"], told["stop_reason"]) == ({"day": 1}, "max_tokens")
 
 
 def test_half_a_character_in_a_report_that_cannot_be_read_is_told_and_no_bug() -> None:

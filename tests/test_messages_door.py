@@ -9,6 +9,8 @@ from typing import Any
 import anthropic as sdk
 import httpx2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aisa.answer import Arguments, Finish, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import CALLER, CODES, ApiError, UpstreamFailed
@@ -17,8 +19,11 @@ from aisa.providers.anthropic_layout import Layout
 from aisa.providers.shape import Asked, Target
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
+from aisa.wire.completeness import whole_members
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.messages_door import MESSAGES_DOOR, heard
+from aisa.wire.tool_calls import value_in
+from repeats import repeats
 from rig import DONE, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, text, usage
 from server import Front
 from test_anthropic_calls import WORDS, Claude, ending, opening
@@ -193,6 +198,42 @@ def test_a_call_that_was_cut_is_no_call_without_arguments() -> None:
     """Its clients would make it; so the stream ends as a failure, before it is settled."""
     with pytest.raises(UpstreamFailed, match="inside a call"):
         stream_of(WHO, ToolCall(0, 0, "c1", "f"), Arguments(0, 0, '{"a": "b'), Finish(0, "length"))
+
+
+@pytest.mark.parametrize(("reason", "told"), [("length", "max_tokens"), ("content_filter", "refusal")])
+def test_a_call_that_was_cut_has_what_there_is_of_its_input_in_a_document(reason: str, told: str) -> None:
+    """As at Anthropic, whose client runs no tool after such a reason; it had one member `arguments`, which no tool has."""
+    whole = [ToolCall(0, 0, "c1", "f"), Arguments(0, 0, '{"a": 1}'), ToolCall(0, 1, "c2", "g")]
+    message = document_of(*whole, Arguments(0, 1, '{"path": "x.py", "lines": [1, 2], "text": "def f'), Finish(0, reason))
+    assert [block["input"] for block in message["content"]] == [{"a": 1}, {"path": "x.py", "lines": [1, 2]}]
+    assert message["stop_reason"] == told
+    assert sdk.types.Message.model_validate(message).content[-1].type == "tool_use"
+
+
+@pytest.mark.parametrize("said", ['{"a": "b', "[1]", '"x"', "Oslo"])
+def test_a_call_of_something_else_than_an_object_is_a_failure_in_a_document_too(said: str) -> None:
+    """No bound has cut it: as in a stream it is the model's, and another target may do better."""
+    with pytest.raises(UpstreamFailed, match="no JSON object") as failed:
+        document_of(ToolCall(0, 0, "c1", "f"), Arguments(0, 0, said), Finish(0, "tool_calls"))
+    assert failed.value.may_fall_back
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=4), JSON_VALUES, max_size=4), st.integers(0, 400), st.booleans())
+@settings(max_examples=repeats(200), deadline=None)
+def test_of_an_object_that_was_cut_anywhere_each_member_is_whole_or_not_there(written: Json, cut: int, indented: bool) -> None:
+    """In their order, and none but the last is missing that had something behind it."""
+    text = json.dumps(written, indent=2 if indented else None)[:cut]
+    found = next((value for each in whole_members(text) if isinstance(value := value_in(each), dict)), {})
+    assert list(found.items()) == list(written.items())[: len(found)]
+    if len(text) == len(json.dumps(written, indent=2 if indented else None)):
+        assert len(found) >= len(written) - 1
 
 
 #: What Anthropic's clients know a status by.

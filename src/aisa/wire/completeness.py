@@ -1,4 +1,7 @@
-"""Tells whether JSON that comes in pieces is one whole value so far. Looks at brackets and quotes only; judges no syntax."""
+"""Tells how much of JSON is there: whether what comes in pieces is one whole value so far, and what of a cut object is whole.
+
+Looks at brackets, quotes and commas only; judges no syntax.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ CHARACTERS_MAX = 1 << 20
 
 OUTSIDE = re.compile(r'["{}\[\]]')
 INSIDE = re.compile(r'["\\]')
+MARKS = re.compile(r'["{}\[\],]')
 
 
 class Completeness:
@@ -52,3 +56,24 @@ class Completeness:
             self._begun = True
         else:
             self._depth -= 1
+
+
+def whole_members(text: str) -> tuple[str, ...]:
+    """Return texts of objects with the members that are whole in that of one which was cut, the most first; the first that is JSON counts.
+
+    Of a number that is cut off nobody knows the rest, so that it is whole only if something stands behind it.
+    """
+    at, depth, comma, end = 0, 0, 0, 0
+    while (mark := MARKS.search(text, at)) is not None:
+        at = mark.end()
+        if mark[0] == '"':
+            while (inner := INSIDE.search(text, at)) is not None and inner[0] == "\\":
+                at = inner.end() + 1
+            if inner is None:
+                break
+            at = inner.end()
+        elif mark[0] != ",":
+            depth += 1 if mark[0] in "{[" else -1
+        if depth == 1:
+            comma, end = (mark.start(), end) if mark[0] == "," else (comma, at)
+    return tuple([text[:place] + "}" for place in (end, comma) if place])

@@ -12,6 +12,7 @@ from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 
 CALL_BYTES_MAX = 8 << 20  # of the arguments of calls that are held until they are whole: beyond what a model writes in one answer
+PAGES_MAX = 1_000  # that a choice is known to cite: beyond what a model reads for one answer
 FINISHES = {"stop": "STOP", "tool_calls": "STOP", "function_call": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 MALFORMED = "MALFORMED_FUNCTION_CALL"  # Gemini's word for a call that cannot be made
 STATUS_NAMES = {
@@ -60,7 +61,8 @@ class Candidates:
                 begun = self._called(self.calls.begin(ToolCall(choice, 0, f"call_{self._seed}_{choice}", name))) if name else []
                 return begun + self._given(Arguments(choice, 0, text, tokens))
             case Extra(choice, "annotations", value):
-                self._cited.setdefault(choice, {}).update(pages_in(value))
+                pages = self._cited.setdefault(choice, {})
+                pages |= pages_in(value) if len(pages) < PAGES_MAX else {}
                 return []
             case Extra(choice, name, value, _, beside):
                 given = [] if beside else media_in(name, value)

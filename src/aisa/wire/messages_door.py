@@ -12,9 +12,11 @@ from msgspec import Raw
 
 from aisa.answer import OUTPUT, Finish, Identity, Part, Piece, Report, Text, together
 from aisa.errors import CALLER, ApiError, UpstreamFailed
+from aisa.wire.completeness import whole_members
 from aisa.wire.content import Content
 from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
+from aisa.wire.finish import CONTENT_FILTER, LENGTH
 from aisa.wire.lenient_json import encode
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.messages_blocks import Blocks
@@ -23,6 +25,7 @@ from aisa.wire.own_names import MESSAGES, in_own_names
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
 from aisa.wire.text_runs import by_runs, run_of
+from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, is_tree
 
 PROTOCOL = "anthropic"
@@ -101,8 +104,8 @@ class StreamEncoder(MessageEncoder):
                 continue
             data = b"".join([event_of(event) for event in self._blocks.take(part)])
             self._owed += part.tokens
-            if isinstance(part, Finish):
-                self._refuse_cut_calls(part)
+            if isinstance(part, Finish) and (name := self._blocks.cut_call):
+                raise cut_inside(name, part.reason)
             if not self._opened and not isinstance(part, Identity):
                 data = self._opening() + data
             if data:
@@ -126,39 +129,39 @@ class StreamEncoder(MessageEncoder):
         ending: Tree = {"type": "message_delta", "delta": self._ending(), "usage": counts_of(report_in(parts))}
         return opening + rest + event_of(ending) + event_of({"type": "message_stop"})
 
-    def _refuse_cut_calls(self, finish: Finish) -> None:
-        """Raise UpstreamFailed if a call has arguments that are not whole: clients would make it without any."""
-        name = self._blocks.cut_call
-        if not name:
-            return
-        error = ApiError("upstream_unavailable", f"The answer ended inside a call of the tool '{name[:100]}'.")
-        if finish.reason == "length":
-            raise UpstreamFailed(error, blame=CALLER, may_fall_back=False, detail="max_tokens ended the answer inside a call")
-        raise UpstreamFailed(error, detail="the model called a tool with what is no JSON object")
-
     def _opening(self) -> bytes:
         self._opened = True
         head: Tree = {**self._message(), "content": list[object](), "stop_reason": None, "stop_sequence": None, "usage": counts_of(None)}
         return event_of({"type": "message_start", "message": head})
 
 
+def cut_inside(name: str, reason: str) -> UpstreamFailed:
+    """Return the failure for an answer with a call whose arguments are not whole: clients of a stream would make it without any."""
+    error = ApiError("upstream_unavailable", f"The answer ended inside a call of the tool '{name[:100]}'.")
+    if reason == LENGTH:
+        return UpstreamFailed(error, blame=CALLER, may_fall_back=False, detail="max_tokens ended the answer inside a call")
+    return UpstreamFailed(error, detail="the model called a tool with what is no JSON object")
+
+
 class DocumentEncoder(MessageEncoder, WholeDocument):
-    """Writes one document."""
+    """Writes one document. A call that `max_tokens` has cut, or its vendor, has what there is of its input, as at Anthropic."""
 
     def __init__(self, identity: Identity, call_id: str) -> None:
         super().__init__(identity, call_id, JSON_TYPE)
 
     def keep(self, part: Part) -> None:
-        """Take note of a part."""
+        """Take note of a part. Raises UpstreamFailed for a call with what is no input though nothing has cut it."""
         if type(part) is not Report:  # which `document` is given
             self._blocks.take(part)
+        if isinstance(part, Finish) and part.reason not in (LENGTH, CONTENT_FILTER) and (name := self._blocks.cut_call):
+            raise cut_inside(name, part.reason)
 
     def document(self, report: Report | None) -> Tree:
         """Return the document of all parts."""
         self._blocks.end()
         for block in self._blocks.content:
-            if block["type"] == "tool_use":
-                block["input"] = block["input"] if is_tree(block["input"]) else {"arguments": block["input"]}
+            if isinstance(given := block.get("input"), str):
+                block["input"] = next(filter(is_tree, map(value_in, whole_members(given))), {})
         return {**self._message(), "content": self._blocks.content, **self._ending(), "usage": counts_of(report)}
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

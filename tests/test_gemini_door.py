@@ -113,6 +113,23 @@ def snake(value: Any) -> Any:
     return [snake(item) for item in value] if isinstance(value, list) else value
 
 
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("audio/ogg", {"type": "input_audio", "input_audio": {"data": "eA==", "format": "ogg"}}),
+        ("audio/x-flac", {"type": "input_audio", "input_audio": {"data": "eA==", "format": "flac"}}),
+        ("audio/wave", {"type": "input_audio", "input_audio": {"data": "eA==", "format": "wav"}}),
+        ("audio/L16;rate=16000", {"type": "input_audio", "input_audio": {"data": "eA==", "format": "pcm16"}}),
+        ("video/mp4", {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,eA=="}}),
+        ("text/csv", {"type": "file", "file": {"filename": "file", "file_data": "data:text/csv;base64,eA=="}}),
+    ],
+)
+def test_sound_and_films_are_no_files(kind: str, part: dict[str, Any]) -> None:
+    """Whatever their format: vendors that hear and see look for them elsewhere, and bills count them by the second."""
+    [shown] = chat({"contents": [{"parts": [{"inlineData": {"mimeType": kind, "data": "eA=="}}]}]})["messages"][0]["content"]
+    assert shown == part
+
+
 def test_both_spellings_mean_the_same() -> None:
     """In every member that is Google's."""
     assert chat(snake(SPELLED)) == chat(SPELLED)

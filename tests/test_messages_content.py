@@ -94,6 +94,9 @@ def test_a_document_is_told_with_its_title_and_context() -> None:
     for source in ({"type": "text", "media_type": "text/plain", "data": "it says"}, {"type": "content", "content": "it says"}):
         block = {"type": "document", "title": "A page", "context": "from 2025", "citations": {"enabled": True}, "source": source}
         assert [part["text"] for part in shown(block)] == ["A page\nfrom 2025", "it says"]
+    data = {"type": "base64", "media_type": "application/pdf", "data": "AA=="}
+    told, file = shown({"type": "document", "title": "A page", "context": "from 2025", "source": data})
+    assert (told["text"], file["file"]["filename"]) == ("from 2025", "A page.pdf")
 
 
 def test_a_summary_stands_for_all_that_was_said_before_it() -> None:

@@ -23,7 +23,8 @@ from aisa.wire.reasoning_details import BETWEEN_SEALS, MEMBER, SEALED_PREFIX, de
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
 from aisa.wire.vendor_tier import tier_named
 
-SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
+SOUND, FILM = "audio/", "video/"  # how their types begin
+FORMS = {"mpeg": "mp3", "wave": "wav", "l16": "pcm16", "pcm": "pcm16"}  # of sound, that chat completions call otherwise
 DOCUMENTS = ("application/", "text/")  # how their types begin
 FAILED = "error"
 RESULT = ("output", "result", "content", FAILED)  # the one member of a result that is a text
@@ -186,8 +187,10 @@ def written(part: Tree, param: str, losses: Losses) -> list[Tree]:
         content = content.replace("-", "+").replace("_", "/")
         if kind.startswith("image/"):
             return [{"type": "image_url", "image_url": {"url": f"data:{kind};base64,{content}"}}]
-        if kind in SOUNDS:
-            return [{"type": "input_audio", "input_audio": {"data": content, "format": SOUNDS[kind]}}]
+        if kind.startswith(SOUND):
+            return [{"type": "input_audio", "input_audio": {"data": content, "format": form_of(kind)}}]
+        if kind.startswith(FILM):
+            return [{"type": "video_url", "video_url": {"url": f"data:{kind};base64,{content}"}}]
         name = str(member(data, "displayName") or "file")
         return [{"type": "file", "file": {"filename": name, "file_data": f"data:{kind};base64,{content}"}}]
     if is_tree(file):
@@ -202,6 +205,12 @@ def written(part: Tree, param: str, losses: Losses) -> list[Tree]:
         return []  # of Google's own tools
     losses.append(Loss(param, f"The part at {param} has no text, data, file or result of a function, and only Gemini may know what it is."))
     return []
+
+
+def form_of(kind: str) -> str:
+    """Return the format of sound of this type."""
+    name = kind.removeprefix(SOUND).partition(";")[0].strip().lower().removeprefix("x-")
+    return FORMS.get(name, name)
 
 
 def tools_of(tree: Tree, losses: Losses) -> list[Tree]:

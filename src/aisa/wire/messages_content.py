@@ -24,6 +24,7 @@ TOLD_ANYWAY = frozenset("thinking redacted_thinking tool_addition tool_removal f
 OF_SERVERS = ("server_tool_use", "mcp_tool_use", "_tool_result")
 MADE_THERE = "container_upload"  # a file, where it stands in what a model has said
 SHOWN = ("image", "document", "search_result")
+PDF = "application/pdf"
 TEXT_BLOCK = 'Send {"type": "text", "text": "..."}.'
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
 
@@ -160,8 +161,9 @@ def document(block: Tree, param: str, losses: Losses) -> list[Tree]:
     if kind == "text" and isinstance(data, str):
         return [*about, *texts([data])]
     if kind == "base64" and isinstance(data, str):
-        name = text_or_none(block.get("title")) or "document.pdf"
-        return [{"type": "file", "file": {"filename": name, "file_data": data_url(source, "application/pdf")}}]
+        title, data = text_or_none(block.get("title")) or "document", data_url(source, PDF)
+        name = f"{title}.pdf" if data.startswith(f"data:{PDF};") and not title.lower().endswith(".pdf") else title
+        return [*texts(named(block, "context")), {"type": "file", "file": {"filename": name, "file_data": data}}]
     if kind == "url" and is_web_address(source.get("url")):
         return [*about, {"type": "file", "file": {"file_data": source["url"]}}]
     losses.append(Loss(f"{param}.source", f"The document at '{param}' has neither data nor text in it. {SOURCES}"))

@@ -24,6 +24,7 @@ from aisa.errors import ApiError
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder
 from aisa.wire.gemini_door import GeminiDoor
+from aisa.wire.gemini_events import PAGES_MAX
 from aisa.wire.messages_blocks import WAITING_BYTES_MAX
 from aisa.wire.messages_door import PING
 from aisa.wire.whole_calls import WholeCallsDoor
@@ -234,3 +235,16 @@ def test_a_call_in_the_older_form_has_an_id_of_its_own_in_each_answer(door: str)
         else:
             ids.add(document["candidates"][0]["content"]["parts"][0]["functionCall"]["id"])
     assert len(ids) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["document", "stream"])
+def test_the_pages_that_googles_clients_are_told_of_are_bounded(stream: bool) -> None:
+    """A vendor that cites without end does not fill the memory."""
+    notes = [
+        {"type": "url_citation", "url_citation": {"url": f"https://page.example/{number}", "title": ""}} for number in range(PAGES_MAX + 7)
+    ]
+    writer = encoder("gemini", stream=stream)
+    for part in (WHO, Text(0, "Hi"), *[Extra(0, "annotations", [note]) for note in notes], Finish(0, "stop")):
+        writer.write([part])
+    last = json.loads(writer.closing([REPORT]).decode().removeprefix("data: "))
+    assert len(last["candidates"][0]["groundingMetadata"]["groundingChunks"]) == PAGES_MAX

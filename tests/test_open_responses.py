@@ -17,9 +17,9 @@ from test_door_matrix import CORPUS, Cell, steps_of
 
 Json = dict[str, Any]
 #: Events of OpenAI's own that its clients read, and Open Responses has by another name or not at all.
-NOT_PUBLISHED = ("response.reasoning_text.", "response.custom_tool_call_input.")
+NOT_PUBLISHED = ("response.reasoning_text.", "response.custom_tool_call_input.", "response.image_generation_call.")
 #: Kinds of items and of annotations that only OpenAI has.
-NOT_ITEMS = ("custom_tool_call", "tool_search_call")
+NOT_ITEMS = ("custom_tool_call", "tool_search_call", "image_generation_call")
 MODEL = SPEAKERS["responses"].ask("text")["model"]
 TOOL = {"type": "function", "name": "weather", "description": "d", "parameters": {"type": "object", "properties": {}}, "strict": True}
 FORM = {"type": "json_schema", "name": "n", "schema": {"type": "object", "properties": {}, "additionalProperties": False}}

@@ -102,6 +102,20 @@ def test_thinking_text_and_calls_are_items_one_after_the_other() -> None:
     assert [item.type for item in streamed(data, tools=TOOLS).output] == [item["type"] for item in items]
 
 
+def test_a_picture_that_a_model_made_is_an_item() -> None:
+    """Between what was said before it and behind it, with its data once it is done; one at an address has no place here."""
+    pictures = [{"image_url": {"url": url}} for url in ("data:image/webp;base64,AAAA", "https://a.example/b.png")]
+    parts = [WHO, Text(0, "Here: "), Extra(0, "images", pictures, 1), Text(0, "So."), Finish(0, "stop")]
+    data = stream_of(*parts)
+    assert faults_in(data) == []
+    items, _ = codex_turn(data)
+    for output in (items, json.loads(document_of(*parts))["output"]):
+        assert [item["type"] for item in output] == ["message", "image_generation_call", "message"]
+        assert (output[1]["result"], output[1]["status"], output[1]["output_format"]) == ("AAAA", "completed", "webp")
+    [made] = [item for item in streamed(data).output if item.type == "image_generation_call"]
+    assert made.result == "AAAA"
+
+
 def test_a_seal_on_thinking_goes_with_it_and_alone() -> None:
     """As `encrypted_content`, once the item is whole; one that came without a word is an item of its own."""
     data = stream_of(

@@ -40,6 +40,7 @@ GEMINI_DOOR = GeminiDoor("fast")
         (GEMINI_DOOR, anthropic, {**SPOKEN, "generationConfig": {"stopSequences": [" "]}}, "generationConfig.stopSequences"),
         (RESPONSES_DOOR, cohere, {**WRITTEN, "text": {"verbosity": "low"}}, "text.verbosity"),
         (RESPONSES_DOOR, mistral, {**WRITTEN, "text": {"verbosity": "low"}}, "text.verbosity"),
+        (RESPONSES_DOOR, anthropic, {**WRITTEN, "top_logprobs": 2}, "top_logprobs"),
     ],
 )
 def test_a_refusal_names_what_the_client_wrote(door: Any, dialect: Any, asked: dict[str, Any], name: str) -> None:

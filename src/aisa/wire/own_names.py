@@ -10,6 +10,7 @@ from aisa.wire.gemini_config import SAME
 #: Our names -> theirs; those that begin with a point stand behind a place in the messages or the tools (`origins.py`).
 RESPONSES: Mapping[str, str] = {
     "max_completion_tokens": "max_output_tokens",
+    "logprobs": "top_logprobs",
     "messages": "input",
     "reasoning_effort": "reasoning.effort",
     "response_format": "text.format",

@@ -9,7 +9,10 @@ from aisa.health import subject
 from aisa.ledger.rules import CLIENT_GONE, CLIENT_STALLED, CUT, FAILED, REFUSED, SHUT_DOWN
 from aisa.providers.blame import odd_type
 from aisa.providers.shape import Target
+from aisa.wire.origins import at_home
 from aisa.wire.port import CLIENT_LEFT, CLIENT_STALLS, OPERATOR_ENDS, SERVER_CLOSES, VENDOR_SILENT
+
+READ_AT_ONCE_BYTES_MAX = 65_536  # of a request, for the places in it: other calls wait meanwhile, and this one's client for its end
 
 
 def explain(context: CallContext, ending: BaseException) -> ApiError | None:
@@ -23,6 +26,8 @@ def explain(context: CallContext, ending: BaseException) -> ApiError | None:
             life.outcome = REFUSED
         if life.answered and isinstance(ending, UpstreamFailed):
             report_failure(context, context.target, ending)
+            small, dialect = context.request.body_bytes <= READ_AT_ONCE_BYTES_MAX, context.target.dialect
+            error = at_home(ending, context.request, dialect, ours=False, once_more=small).error
         return error
     reason = CLIENT_LEFT if context.client.gone else ending.args[0] if ending.args else None
     if reason is CLIENT_LEFT:

@@ -99,22 +99,32 @@ def entry(given: object, place: int) -> object:
     return entries[place] if place < len(entries) else None
 
 
-def at_home(failed: UpstreamFailed, request: object, dialect: str, *, ours: bool) -> UpstreamFailed:
+def at_home(failed: UpstreamFailed, request: object, dialect: str, *, ours: bool, once_more: bool = True) -> UpstreamFailed:
     """Return why a target was not asked, in words of `ours`, or has refused, told by the places that the client wrote.
 
-    Where its vendor speaks the client's own protocol it has read the client's own words.
+    Where its vendor speaks the client's own protocol it has read the client's own words. Who must not wait until a large request is read
+    `once_more` is told of no place in it.
     """
     if not isinstance(request, Translated | ChatRequest):
         return failed
     error, asked = failed.error, request if isinstance(request, Translated) else None
     if not (failed.is_home or dialect == (CHAT if asked is None else asked.protocol)):
-        if not (ours or dialect in (CHAT, MISTRAL)):
+        names: Mapping[str, str] = {} if asked is None else asked.own_names
+        if not once_more and (asked is not None or dialect != MISTRAL):
+            for pattern in (LISTED, SENT_TOOL, SENT, PLACE):
+                error = with_places(error, pattern, lambda found: whole_of(found[0], names))
+        elif not (ours or dialect in (CHAT, MISTRAL)):
             error = with_tools(error, request, dialect)
-            error = with_places(error, SENT, lambda _: MESSAGES if asked is None else asked.own_names.get(MESSAGES, MESSAGES))
+            error = with_places(error, SENT, lambda found: whole_of(found[0], names))
         if asked is not None:
             error = asked.told_at_home(error) if ours else in_own_names(asked.placed(error), asked.own_names)
     failed.error = error if asked is None else asked.as_sent(error)
     return failed
+
+
+def whole_of(place: str, names: Mapping[str, str]) -> str:
+    """Return in what of the client's a place stands that was sent to a vendor, or in a chat completion: its tools or its conversation."""
+    return "tools" if "tools" in place else names.get(MESSAGES, MESSAGES)
 
 
 def with_tools(error: ApiError, request: Translated | ChatRequest, dialect: str) -> ApiError:

@@ -196,6 +196,7 @@ DOORS: Rows = {
             "gemini_door:a_call_in_the_older_form_is_a_call"
         ),
         "finishes, thinking and usage": ("gemini_door:why_an_answer_ended_what_was_thought_and_what_was_cached_is_in_geminis_words"),
+        "log-probabilities": "gemini_door:log_probabilities_of_other_vendors_are_told_in_geminis_words",
         "errors of every code": "gemini_door:every_error_has_googles_shape_a_number_and_a_status",
         "only lines of data, and no mark of the end": "gemini_door:a_stream_of_another_dialect_comes_in_geminis_events",
         "a silence": "gemini_door:a_silence_is_filled_with_empty_texts gemini_door:an_empty_text_is_borne_by_googles_client",

@@ -25,6 +25,7 @@ from aisa.wire.door import Request
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_config import json_schema
 from aisa.wire.gemini_door import SILENCE, GeminiDoor
+from aisa.wire.gemini_logprobs import Likelihoods, joined
 from aisa.wire.sse import data_event
 from rig import DONE, HEAD, OPENING, Break, MemoryClient, Rig, Script, ScriptedUpstream, Stall, chunk, document, text, usage
 from server import Front, Server
@@ -557,6 +558,66 @@ def test_why_an_answer_ended_what_was_thought_and_what_was_cached_is_in_geminis_
         "thoughtsTokenCount": 6,
         "cachedContentTokenCount": 8,
     }
+
+
+def token(text: str, chance: float, *rivals: tuple[str, float]) -> dict[str, Any]:
+    """A token of a chat completion with its log-probability."""
+    top = [{"token": other, "logprob": each, "bytes": None} for other, each in rivals]
+    return {"token": text, "logprob": chance, "bytes": list(text.encode()), "top_logprobs": top}
+
+
+@pytest.mark.parametrize("rivals", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+def test_log_probabilities_of_other_vendors_are_told_in_geminis_words(*, stream: bool, rivals: bool) -> None:
+    """They were asked for and left out: each token beside its text, those that might have stood there, and the mean at the end."""
+    one, two = ([("Hi", -0.5), ("Yo", -1.5)], [("!", -0.25), ("?", -2.0)]) if rivals else ([], [])
+    tokens = [token("Hi", -0.5, *one), token("!", -0.25, *two)]
+    counts = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+    body = BODY | {"generationConfig": {"responseLogprobs": True, "logprobs": 2}}
+    if stream:
+        said = [
+            {**HEAD, "choices": [{"index": 0, "delta": {"content": each["token"]}, "logprobs": {"content": [each], "refusal": None}}]}
+            for each in tokens
+        ]
+        sent = [chunk(OPENING), *[data_event(json.dumps(each).encode()) for each in said], chunk({}, "stop"), usage(9, 2), DONE]
+        client, row, rig = made(*sent, body=body)
+        answers = events(client)
+    else:
+        choice = {"index": 0, "message": {"role": "assistant", "content": "Hi!"}, "finish_reason": "stop", "logprobs": {"content": tokens}}
+        whole = {**HEAD, "object": "chat.completion", "choices": [choice], "usage": counts}
+        client, row, rig = made(json.dumps(whole).encode(), stream=False, body=body)
+        answers = [json.loads(client.body)]
+    upstream = rig.dependencies.upstreams["a"]
+    assert isinstance(upstream, ScriptedUpstream)
+    assert json.loads(upstream.requests[0].body)["top_logprobs"] == 2
+    read = [candidate for each in answers for candidate in types.GenerateContentResponse.model_validate(each).candidates or ()]
+    results = [candidate.logprobs_result for candidate in read if candidate.logprobs_result]
+    chosen = [(each.token, each.log_probability) for result in results for each in result.chosen_candidates or ()]
+    assert chosen == [("Hi", -0.5), ("!", -0.25)]
+    top = [
+        [(each.token, each.log_probability) for each in one.candidates or ()] for result in results for one in result.top_candidates or ()
+    ]
+    assert top == ([one, two] if rivals else [])
+    assert len(results) == (2 if stream else 1)
+    assert [candidate.avg_logprobs for candidate in read if candidate.avg_logprobs is not None] == [-0.375]
+    assert read[-1].avg_logprobs == -0.375
+    contents = [candidate.content for candidate in read if candidate.content]
+    assert "".join(part.text or "" for content in contents for part in content.parts or ()) == "Hi!"
+    assert (row.billed.output_tokens, row.outcome) == (2, "completed")
+
+
+def test_tokens_without_a_number_or_rivals_keep_their_place() -> None:
+    """A list of rivals has one entry for each token; who says nothing of any is told of none."""
+    likelihoods = Likelihoods()
+    results = [
+        likelihoods.take({"content": [token("a", -1.0, ("b", -2.0))]}),
+        likelihoods.take({"content": [{"token": "c"}], "refusal": None}),
+    ]
+    assert joined([result for result in results if result]) == {
+        "chosenCandidates": [{"token": "a", "logProbability": -1.0}, {"token": "c", "logProbability": -9999.0}],
+        "topCandidates": [{"candidates": [{"token": "b", "logProbability": -2.0}]}, {"candidates": []}],
+    }
+    assert (Likelihoods().take(None), Likelihoods().take({"content": []}), Likelihoods().mean()) == (None, None, {})
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -14,6 +14,7 @@ from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.gemini import GeminiRequest, parse_gemini
 from aisa.wire.gemini_events import Candidates, error_tree
+from aisa.wire.gemini_logprobs import RESULT
 from aisa.wire.lenient_json import encode
 from aisa.wire.own_names import GEMINI, in_own_names
 from aisa.wire.port import HeaderList
@@ -70,6 +71,7 @@ class DocumentEncoder(WholeDocument):
     def __init__(self, identity: Identity) -> None:
         self._candidates = Candidates(identity)
         self._content: dict[int, list[Tree]] = {}
+        self._logprobs: dict[int, list[Tree]] = {}
 
     def keep(self, part: Part) -> None:
         """Take note of a part."""
@@ -79,15 +81,19 @@ class DocumentEncoder(WholeDocument):
 
     def document(self, report: Report | None) -> Tree:
         """Return the document of all parts."""
-        return self._candidates.last(report, self._content)
+        return self._candidates.last(report, self._content, self._logprobs)
 
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the error in place of the document."""
         return encode(error_tree(error, request_id))
 
     def _add(self, candidate: Tree) -> None:
-        content, index = candidate.get("content"), candidate.get("index")
-        known = self._content.setdefault(index if isinstance(index, int) else 0, [])
+        content, index, told = candidate.get("content"), candidate.get("index"), candidate.get(RESULT)
+        choice = index if isinstance(index, int) else 0
+        if is_tree(told):
+            self._logprobs.setdefault(choice, []).append(told)
+            return
+        known = self._content.setdefault(choice, [])
         for part in trees_in(content.get("parts")) if is_tree(content) else ():
             known.append(part)
 

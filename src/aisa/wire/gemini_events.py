@@ -6,6 +6,7 @@ from base64 import b64encode
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import ApiError
+from aisa.wire.gemini_logprobs import RESULT, Likelihoods, joined
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.reasoning_details import BETWEEN_SEALS
 from aisa.wire.tool_calls import value_in
@@ -39,6 +40,7 @@ class Candidates:
         self._seals: dict[int, list[str]] = {}  # by choice, that go with its next call
         self._cited: dict[int, dict[str, Tree]] = {}  # pages, by choice and address
         self._broken: set[int] = set()  # choices with a call whose arguments are no whole object
+        self._likelihoods: dict[int, Likelihoods] = {}
         self.finishes: dict[int, str] = {}
 
     def take(self, part: Part) -> list[Tree]:
@@ -64,6 +66,9 @@ class Candidates:
                 pages = self._cited.setdefault(choice, {})
                 pages |= pages_in(value) if len(pages) < PAGES_MAX else {}
                 return []
+            case Extra(choice, "logprobs", value, _, True):
+                weighed = self._likelihoods.setdefault(choice, Likelihoods()).take(value)
+                return [] if weighed is None else [self.event(choice, [{"text": ""}], **{RESULT: weighed})]
             case Extra(choice, name, value, _, beside):
                 given = [] if beside else media_in(name, value)
                 return [*self._called(self.calls.whole(choice)), self.event(choice, given)] if given else []
@@ -99,19 +104,23 @@ class Candidates:
         seals = self._seals.pop(choice, None)
         return {} if seals is None else {"thoughtSignature": b64encode(BETWEEN_SEALS.join(seals).encode()).decode()}
 
-    def event(self, choice: int, parts: list[Tree]) -> Tree:
-        """Return an event of one candidate."""
-        return self._with_head({"candidates": [{"content": {"role": "model", "parts": parts}, "index": choice}]})
+    def event(self, choice: int, parts: list[Tree], **beside: Tree) -> Tree:
+        """Return an event of one candidate; `beside` stands beside its content."""
+        return self._with_head({"candidates": [{"content": {"role": "model", "parts": parts}, "index": choice, **beside}]})
 
-    def last(self, report: Report | None, content: dict[int, list[Tree]] | None = None) -> Tree:
-        """Return the event that ends the answer, or the whole of it with its `content`, by choice."""
+    def last(
+        self, report: Report | None, content: dict[int, list[Tree]] | None = None, logprobs: dict[int, list[Tree]] | None = None
+    ) -> Tree:
+        """Return the event that ends the answer, or the whole of it with its `content` and `logprobs`, by choice."""
         candidates: list[Tree] = []
         for choice, reason in sorted((self.finishes or {0: "STOP"}).items()):
             said, signature = (content or {}).get(choice, []), self._signature(choice)
             parts: list[Tree] = [*said, {"text": "", **signature}] if signature or not said else said
             pages = list(self._cited.get(choice, {}).values())
             cited: Tree = {"groundingMetadata": {"groundingChunks": [{"web": page} for page in pages]}} if pages else {}
-            candidates.append({"content": {"role": "model", "parts": parts}, "finishReason": reason, "index": choice, **cited})
+            weighed: Tree = {RESULT: joined(told)} if (told := (logprobs or {}).get(choice)) else {}
+            weighed |= self._likelihoods[choice].mean() if choice in self._likelihoods else {}
+            candidates.append({"content": {"role": "model", "parts": parts}, "finishReason": reason, "index": choice, **cited, **weighed})
         usage: Tree = {} if report is None else {"usageMetadata": metadata_of(report)}
         return self._with_head({"candidates": candidates, **usage})
 

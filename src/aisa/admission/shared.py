@@ -100,13 +100,13 @@ class SharedAllowance:
         )
 
     def take(self, now: int, tokens: int) -> None:
-        """Begin a call for which there is room."""
+        """Begin a call for which there is room, by `has_room` at this moment."""
         self._memory.cells[self._column] += 1
         self._memory.cells[self._cell(SERVED)] = now // 1_000 & MS_MASK
         if self.requests is not None:
-            self.requests.add(now, 1)
+            self.requests.use(now, 1)
         if self.tokens is not None:
-            self.tokens.add(now, tokens)
+            self.tokens.use(now, tokens)
 
     def end(self, lasted: int) -> None:
         """End a call that lasted so long: this process's own column, so without the lock."""

@@ -11,10 +11,11 @@ from aisa.admission.window import BUCKETS, PLACE_KEPT_MICROS
 
 RING = BUCKETS + 4  # a window of any position touches so many buckets, and one is begun while the oldest still counts
 CELL_MAX = (1 << 32) - 1
-#: The words of a head: whether a step is being done, the window's length, numbers of buckets, sums.
-STEP, SPAN, OLDEST, NEWEST, USED, LINE_OLDEST, LINE_NEWEST, WAITING = range(8)
-HEAD_WORDS = 8
-USE_WORDS = USED + 1  # of the head, that tell of what was used
+#: The words of a head: whether a step is being done, the window's length, numbers of buckets, sums; when the last use in the oldest bucket
+#: was, and the last of all.
+STEP, SPAN, OLDEST, NEWEST, USED, FIRST, LAST, LINE_OLDEST, LINE_NEWEST, WAITING = range(10)
+HEAD_WORDS = 10
+USE_WORDS = LAST + 1  # of the head, that tell of what was used
 WINDOW_WORDS = HEAD_WORDS + 3 * RING // 2
 
 
@@ -44,23 +45,31 @@ class SharedWindow:
         words, head = self._words, self._head
         if words[head + STEP] or words[head + SPAN] != self.span:
             self._mend()
-        if words[head + USED] and not self._counts(words[head + OLDEST], now - self.span):
+        if words[head + FIRST] <= now - self.span and words[head + USED]:
             self._forget(now)
         return self.limit - int(words[head + USED])
 
     def add(self, now: int, amount: int) -> None:
         """Use so much."""
         self.left(now)
+        self.use(now, amount)
+
+    def use(self, now: int, amount: int) -> None:
+        """Use so much, as `add` does, where `left` was asked at this moment with the same lock."""
         words, cells, head = self._words, self._cells, self._head
-        bucket = now // self._width
+        used = words[head + USED]
+        bucket, since = divmod(now, self._width)
         at = bucket % RING
         words[head + STEP] = 1
-        if not words[head + USED]:
+        if not used:
             words[head + OLDEST] = bucket
+        if not used or words[head + OLDEST] == bucket:
+            words[head + FIRST] = now
         words[head + NEWEST] = bucket
-        cells[self._last + at] = now - bucket * self._width
+        words[head + LAST] = now
+        cells[self._last + at] = since
         cells[self._ring + at] = min(cells[self._ring + at] + amount, CELL_MAX)
-        words[head + USED] += amount
+        words[head + USED] = used + amount
         words[head + STEP] = 0
         if words[head + WAITING] and words[head + LINE_OLDEST] <= bucket:
             self._leave_line(amount)
@@ -116,17 +125,10 @@ class SharedWindow:
         """
         head = self._head
         before = self._words[head : head + USE_WORDS].tolist()
-        step, span, oldest, newest, used = before
-        if step or span != self.span:
+        step, span, _, _, used, first, last = before
+        if step or span != self.span or (used and first <= now - span) or self._words[head : head + USE_WORDS].tolist() != before:
             raise Unsure
-        if not used:
-            return self.limit, self.limit, now
-        if not self._counts(oldest, now - span):
-            raise Unsure
-        free_at = self._last_use(newest) + span
-        if self._words[head : head + USE_WORDS].tolist() != before:
-            raise Unsure
-        return self.limit - used, self.limit, free_at
+        return self.limit - used, self.limit, last + span if used else now
 
     def is_idle(self, now: int) -> bool:
         """Say whether nothing is left that counts, and nobody in line."""
@@ -139,7 +141,7 @@ class SharedWindow:
         """Forget what is too old to count."""
         words, cells, head, ring = self._words, self._cells, self._head, self._ring
         bucket, newest, edge = words[head + OLDEST], words[head + NEWEST], now - self.span
-        if self._last_use(newest) <= edge:
+        if words[head + LAST] <= edge:
             self._clear(ring, USED)
             return
         while bucket < newest:
@@ -152,12 +154,8 @@ class SharedWindow:
                 words[head + USED] -= amount
             bucket += 1
             words[head + OLDEST] = bucket
+        words[head + FIRST] = self._last_use(bucket)
         words[head + STEP] = 0
-
-    def _counts(self, bucket: int, edge: int) -> bool:
-        """Say whether something was used in a bucket, the last of it after a moment."""
-        at = bucket % RING
-        return bool(self._cells[self._ring + at]) and bucket * self._width + self._cells[self._last + at] > edge
 
     def _last_use(self, bucket: int) -> int:
         return int(bucket * self._width + self._cells[self._last + bucket % RING])
@@ -216,6 +214,8 @@ class SharedWindow:
         words[head + STEP] = 1
         words[head + USED] = sum(cells[self._ring : self._ring + RING])
         words[head + OLDEST] = max(0, words[head + NEWEST] - RING + 1)
+        words[head + FIRST] = 0  # what is too old is looked for
+        words[head + LAST] = self._last_use(words[head + NEWEST])
         words[head + STEP] = 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache, partial
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -255,7 +256,7 @@ def insert(connection: Connection, rows: Sequence[CallRow]) -> None:
     start = 0
     for size in STATEMENT_ROWS:
         while len(rows) - start >= size:
-            values = [value for row in rows[start : start + size] for value in record_of(row)]
+            values = chain.from_iterable(map(record_of, rows[start : start + size]))  # some 35 of each row: not one by one in Python
             connection.exec_driver_sql(insert_statement(size), tuple(values))
             start += size
 

@@ -14,6 +14,8 @@ import os
 import tempfile
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import compress
+from itertools import count as counted_from
 from mmap import PAGESIZE, mmap
 from pathlib import Path
 from types import TracebackType
@@ -131,8 +133,7 @@ class Places:
 
     def taken(self) -> list[int]:
         """Return every place that has a name."""
-        named = self.words[self._index_at : self._records_at].tolist()
-        return [self._place(self._index_at + at) for at, name in enumerate(named) if name]
+        return [self._place(at) for at in compress(counted_from(self._index_at), self.words[self._index_at : self._records_at])]
 
     def _place(self, index: int) -> int:
         return self._records_at + (index - self._index_at) * self._record_words

@@ -12,11 +12,11 @@ import msgspec
 from aisa.errors import ApiError
 from aisa.workers.messages import Ask, Message, Refusal, Reply
 
-LENGTH_BYTES = 4  # of a message, ahead of it
+LENGTH_BYTES = 4  # of the messages that leave together, ahead of them
 ASK_SECONDS_MAX = 5.0  # for an answer; the other process is stuck then
 GATHER_SECONDS = 0.02  # between two sendings of what can wait: each wakes the other process, which takes some 40 us
 encode = msgspec.msgpack.Encoder().encode
-decode: Callable[[bytes | memoryview], Message] = msgspec.msgpack.Decoder(Message).decode
+decode: Callable[[bytes | memoryview], list[Message]] = msgspec.msgpack.Decoder(list[Message]).decode
 
 #: Answers a question: what, and its body. Raises ApiError.
 Answering = Callable[[str, bytes], Awaitable[bytes]]
@@ -39,7 +39,7 @@ class Link(asyncio.Protocol):
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._number = 0
         self._loop = asyncio.get_running_loop()
-        self._gathered: list[bytes] = []
+        self._gathered: list[Message] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._soon_at = -GATHER_SECONDS  # when something was sent soon last, in seconds of the loop
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,12 +55,12 @@ class Link(asyncio.Protocol):
 
     def send(self, message: Message) -> None:
         """Send a message, behind all that were to be sent soon; to a process that is gone, nothing."""
-        self._gather(message)
+        self._gathered.append(message)
         self._send_gathered()
 
     def send_soon(self, message: Message) -> None:
         """Send a message within GATHER_SECONDS, with all that come meanwhile: at once if nothing was sent so for as long as that."""
-        self._gather(message)
+        self._gathered.append(message)
         if self._gathering is None:
             wait = self._soon_at + GATHER_SECONDS - self._loop.time()
             if wait <= 0:
@@ -98,7 +98,7 @@ class Link(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived, message by message."""
+        """Take what has arrived, in order."""
         received = self._received
         received += data
         start = 0
@@ -106,8 +106,10 @@ class Link(asyncio.Protocol):
             end = start + LENGTH_BYTES + int.from_bytes(received[start : start + LENGTH_BYTES], "big")
             if len(received) < end:
                 break
-            self._take(decode(bytes(received[start + LENGTH_BYTES : end])))
+            messages = decode(bytes(received[start + LENGTH_BYTES : end]))
             start = end
+            for message in messages:
+                self._take(message)
         del received[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,10 +119,6 @@ class Link(asyncio.Protocol):
             if not asked.done():
                 asked.set_exception(gone())
         self._told_of_end()
-
-    def _gather(self, message: Message) -> None:
-        data = encode(message)
-        self._gathered += (len(data).to_bytes(LENGTH_BYTES, "big"), data)
 
     def _send_soon(self) -> None:
         self._soon_at = self._loop.time()
@@ -132,7 +130,8 @@ class Link(asyncio.Protocol):
             self._gathering = None
         gathered, self._gathered = self._gathered, []
         if not self.closed and gathered:
-            self._transport.write(b"".join(gathered))
+            data = encode(gathered)
+            self._transport.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Ask):

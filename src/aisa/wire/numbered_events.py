@@ -18,19 +18,20 @@ Halves = tuple[bytes, ...]  # bytes with the number between them; or all of them
 class NumberedTemplate:
     """Events of the Responses API's further text: it stands for the next, whose `number` is one above that of the last."""
 
-    __slots__ = ("_back", "_before", "_behind", "_between", "_front", "characters", "number")
+    __slots__ = ("_back", "_before", "_behind", "_between", "_front", "_start", "characters", "number")
 
     def __init__(self, front: Halves, between: bytes, back: Halves, *, number: int) -> None:
         self.number = number
         self.characters = 0  # of the texts that were taken
-        self._front, self._back = front, back
+        self._start = front[0]
+        self._front, self._back = numbered(front), numbered(back)
         self._before = front[0] if len(front) == 1 else b""  # the same in every event; nothing if the number is in it
         self._behind = back[0] if len(back) == 1 else b""
         self._between = between  # the text and its padding; nothing where there is none
 
     def reach(self, events: bytes, begin: int) -> int:
         """As `sse.Template` has it."""
-        start = self._front[0]
+        start = self._start
         if not events.startswith(start, begin):
             return begin
         last = events.rfind(b"\n\n" + start, begin)
@@ -39,11 +40,10 @@ class NumberedTemplate:
 
     def only(self, event: bytes) -> bytes:
         """Take one event (without its blank line) and return its text; nothing if it does not fit, or there are several."""
-        digits = b"%d" % self.number
-        before, behind = self._before or digits.join(self._front), self._behind or digits.join(self._back)
-        if not (event.startswith(before) and event.endswith(behind)):
-            return b""
+        before, behind = self._before or self._front % self.number, self._behind or self._back % self.number
         text = event[len(before) : -len(behind)]
+        if before + text + behind != event:
+            return b""
         if self._between:
             text = unpadded(text, self._between)
         if not SIMPLE_TEXT(text):
@@ -64,8 +64,8 @@ class NumberedTemplate:
 
     def several(self, events: list[bytes]) -> list[bytes] | None:
         """Take events and return their texts, None if one does not fit."""
-        numbers = [b"%d" % number for number in range(self.number, self.number + len(events))]
-        around = [(digits.join(self._front), digits.join(self._back)) for digits in numbers]
+        numbers = range(self.number, self.number + len(events))
+        around = [(self._before or self._front % number, self._behind or self._back % number) for number in numbers]
         inside = [event[len(before) : -len(behind)] for event, (before, behind) in zip(events, around, strict=True)]
         if [before + text + behind for text, (before, behind) in zip(inside, around, strict=True)] != events:
             return None
@@ -98,6 +98,11 @@ def numbered_template(block: bytes, name: bytes) -> NumberedTemplate | None:
         return None
     number = int(b"".join([*numbers[0], *numbers[2]]) or b"0")
     return NumberedTemplate(halves(front + mark), between, halves(back), number=number + 1)
+
+
+def numbered(parts: Halves) -> bytes:
+    """Return bytes into which a number is to be written."""
+    return b"%d".join([part.replace(b"%", b"%%") for part in parts])
 
 
 def halves(known: bytes) -> Halves:

@@ -161,9 +161,9 @@ class ChunkTemplate(msgspec.Struct, frozen=True):
     def match(self, events: bytes, meter: TokenMeter) -> Piece | None:
         """Return whole events that all fit (without the last blank line) as a piece, None if one does not. The meter counts them."""
         before, after = self.before, self.after
-        if not (events.startswith(before) and events.endswith(after)):
-            return None
         text = events[len(before) : -len(after)]
+        if before + text + after != events:
+            return None
         if SIMPLE_TEXT(text) and (text.isascii() or is_utf8(text)):  # one event: what lies between two is no simple text
             return Piece(self.opening + text + self.closing, meter.add_bytes(text), carries=True)
         texts = self._several(events, text)

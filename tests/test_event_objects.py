@@ -149,7 +149,7 @@ def test_an_event_waits_only_for_the_next_and_only_where_it_ends_in_half_a_chara
     assert objects.take(b'{"a":"b"}') == [({"a": "b"}, b'{"a":"b"}')]
     assert objects.take(b'{"a":["x","\\ud83d"],"b":NaN}') == []
     assert objects.waiting
-    first, second = objects.take(b'{"a":["y","\\ude00z"]}', kind="k") or ()
+    first, second = objects.take(b'{"a":["y","\\ude00z"]}', {"kind": "k"}) or ()
     assert first == ({"a": ["x", GRIN], "b": None}, b"")
     assert second == ({"a": ["y", "z"], "kind": "k"}, b"")
     assert not objects.waiting

@@ -322,7 +322,7 @@ class AnswerBuilder:
     @property
     def finishing(self) -> int:
         """As `shape.Decoder` has it."""
-        return self._heard if self.complete and not self.closed else 0
+        return self._heard if self._verdicts and not self.closed and self.complete else 0
 
     @property
     def certain(self) -> bool:

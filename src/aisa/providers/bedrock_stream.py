@@ -83,7 +83,7 @@ class FrameStream(TypedDecoder):
         if kind == "exception":
             self._tell({"type": EXCEPTION, "report": {"code": headers.get(EXCEPTION), **(object_in(frame.payload) or {})}})
             return
-        events = self._objects.take(frame.payload, type=headers.get(EVENT, ""))
+        events = self._objects.take(frame.payload, {"type": headers.get(EVENT, "")})
         if events is None:
             self._fail(unreadable(self._target, "an event that is no JSON object"))
         for event, _ in events or ():

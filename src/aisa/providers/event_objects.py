@@ -17,43 +17,38 @@ NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class EventObjects:
     """Reads events one behind the other. One with text that ends in half a character waits for the next, which may have the rest."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("waiting",)
 
     def __init__(self) -> None:
-        self._waiting: tuple[Tree, bytes] | None = None
+        self.waiting: tuple[Tree, bytes] | None = None  # an event that waits for the next, so that this has to be read here too
 
-    @property
-    def waiting(self) -> bool:
-        """True while an event waits for the next, so that this has to be read here too."""
-        return self._waiting is not None
-
-    def take(self, data: bytes, **members: object) -> list[tuple[Tree, bytes]] | None:
+    def take(self, data: bytes, members: Tree | None = None) -> list[tuple[Tree, bytes]] | None:
         """Return the events that can be told now, each with its own bytes, none if these are no strict JSON; None for what holds no object.
 
         `members` are what the event has beside those bytes.
         """
         event, strict = read(data)
-        if is_list(event) and (trees := trees_in(event)):  # one gateway or another puts what it says in an array
-            return [*self.end(), *[(with_whole_text(tree | members), b"") for tree in trees]]
-        if not is_tree(event):
-            return None
-        event |= members
-        return [(event, data)] if strict and self._waiting is None else self._joined(event, data if strict else b"")
+        if is_tree(event):
+            if members:
+                event |= members
+            return [(event, data)] if strict and self.waiting is None else self._joined(event, data if strict else b"")
+        trees = trees_in(event)  # one gateway or another puts what it says in an array
+        return [*self.end(), *[(with_whole_text(tree | (members or {})), b"") for tree in trees]] if trees else None
 
     def end(self) -> list[tuple[Tree, bytes]]:
         """Return the event that waited in vain."""
-        waiting, self._waiting = self._waiting, None
+        waiting, self.waiting = self.waiting, None
         return [] if waiting is None else [(with_whole_text(waiting[0]), b"")]
 
     def _joined(self, event: Tree, data: bytes) -> list[tuple[Tree, bytes]]:
-        before, self._waiting = self._waiting, None
+        before, self.waiting = self.waiting, None
         told: list[tuple[Tree, bytes]] = []
         if before is not None:
             first, rest = joined(before[0], event)
             told = [(with_whole_text(as_tree(first)), b"")]
             event, data = as_tree(rest), data if rest == event else b""
         if ends_in_half(event):
-            self._waiting = event, data
+            self.waiting = event, data
             return told
         return [*told, (with_whole_text(event), data)]
 

@@ -28,8 +28,13 @@ def told_before(output: list[Tree], told: Iterable[Told]) -> list[Told | None]:
     Some vendors make up another id for the end, or have none there, and some leave out there what they told.
     """
     known = list(told)
-    by_id = {name: each for each in known for name in (each.call_id, each.id) if name}
-    found = [by_id.get(item.id) or by_id.get(item.call_id) for item in [told_item(None, item) for item in output]]
+    by_id: dict[str, Told] = {}
+    for each in known:
+        by_id |= {each.call_id: each, each.id: each}
+    by_id.pop("", None)
+    found = [by_id.get(text_or_none(item.get("id")) or "") or by_id.get(text_or_none(item.get("call_id")) or "") for item in output]
+    if None not in found:
+        return found
     taken = {each.key for each in found if each is not None}
     left: dict[str, list[Told]] = {}
     for each in reversed(known):

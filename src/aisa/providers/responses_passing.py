@@ -17,7 +17,7 @@ from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ENDS, ResponsesReader, TextDelta
 from aisa.providers.responses_report import SIDES, with_pictures
-from aisa.providers.responses_required import DONE, RequiredEvents, with_grown
+from aisa.providers.responses_required import DONE, GROWING, PARTS, RequiredEvents, with_grown
 from aisa.providers.shape import Target
 from aisa.providers.text_stream import TextStream
 from aisa.providers.typed_stream import TypedDocument
@@ -28,10 +28,11 @@ from aisa.wire.passed_document import passed
 from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import LF
-from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, key_in, trees_in
 from aisa.wire.usage_report import with_cost
 from aisa.wire.vendor_tier import tier_named
 
+COUNTS = (*SIDES, "total_tokens")
 DETAILS = ("input_tokens_details", "output_tokens_details")
 OPENING_EVENTS_MAX = 1_000  # of what comes before the first word; beyond, the client gets them
 TEXT_BEGINS = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
@@ -46,22 +47,23 @@ class ResponsesStream(TextStream[NumberedTemplate]):
         super().__init__(builder, reader, target)
         self._responses = reader
 
-    @property
-    def held_bytes(self) -> int:
-        """How much is held of an event that is not whole yet, and of what items began with."""
-        return super().held_bytes + self._responses.held_bytes
+    def _kept(self) -> int:
+        return self._responses.held_bytes
 
     def _text(self, block: bytes) -> bool:
         """Take an event of text; return False for one that is more than that."""
-        data = block[DATA_AT:]
-        if not block.startswith(TEXT_BEGINS) or LF in data or not is_utf8(data):
+        if not block.startswith(TEXT_BEGINS):
+            return False
+        data, before = block[DATA_AT:], self._builder.tokens
+        if LF in data or not is_utf8(data):
             return False
         try:
             event = TEXT.decode(data)
         except msgspec.DecodeError:
             return False
-        if not self._responses.say(event):
+        if not (self._may_go_on(event) and self._responses.say(event)):
             return False
+        self._said(block, self._builder.tokens - before)
         if self._template is None:
             self._template = numbered_template(block, b"delta")
             self._place, self._meter = self._responses.place_of(event), self._builder.meter_of(0)
@@ -69,11 +71,17 @@ class ResponsesStream(TextStream[NumberedTemplate]):
             self._template.number = event.sequence_number + 1
         return True
 
-    def _take_event(self, data: bytes, *, last: bool) -> None:
-        if self._template is not None:
-            item, part = self._place
-            item.told[part] += self._template.characters
-        super()._take_event(data, last=last)
+    def _may_go_on(self, event: TextDelta) -> bool:
+        """Tell whether text needs nothing before it."""
+        return True
+
+    def _said(self, block: bytes, tokens: int) -> None:
+        """An event of text was told, which shows so many tokens."""
+
+    def _text_ends(self, template: NumberedTemplate) -> None:
+        item, part = self._place
+        item.told[part] += template.characters
+        super()._text_ends(template)
 
 
 class PassingStream(ResponsesStream):
@@ -89,10 +97,11 @@ class PassingStream(ResponsesStream):
         self._number = 0  # of the last event, where a document is made one
         self._data: bytes = b""  # of the event that is told, if it can pass in them
 
-    @property
-    def held_bytes(self) -> int:
-        """How much is held of an event that is not whole yet, of what waits for the first word, and of what the end may need."""
-        return super().held_bytes + self._required.held_bytes + sum([len(piece.data) for piece in self._pieces])
+    def _kept(self) -> int:
+        held = self._responses.held_bytes + self._required.held_bytes
+        for piece in self._pieces:  # which wait for the first word
+            held += len(piece.data)
+        return held
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return the last event."""
@@ -114,6 +123,8 @@ class PassingStream(ResponsesStream):
             return None
         if text := template.only(events):
             piece = Piece(events + b"\n\n", self._meter.add_bytes(text), carries=True)
+        elif events.find(b"\n\n") < 0:
+            return None
         else:
             blocks = events.split(b"\n\n")
             if (texts := template.several(blocks)) is None:
@@ -123,25 +134,26 @@ class PassingStream(ResponsesStream):
         self._builder.tokens += piece.tokens
         return (piece,)
 
-    def _text(self, block: bytes) -> bool:
-        before = self._builder.tokens
-        told = super()._text(block)
-        if told and not self._in_parts:
+    def _may_go_on(self, event: TextDelta) -> bool:
+        return self._in_parts or self._required.goes_on(event.output_index, event.content_index)
+
+    def _said(self, block: bytes, tokens: int) -> None:
+        if not self._in_parts:
             self._builder.take()
-            self._pieces.append(Piece(block + b"\n\n", self._builder.tokens - before, carries=True))
-        return told
+            self._pieces.append(Piece(block + b"\n\n", tokens, carries=True))
 
     def _tell_all(self, events: list[tuple[Tree, bytes]]) -> None:
         for event, data in events:
             if self.failure is None:
                 self._data = data
-                self._tell(event)
+                self._tell_one(event)
 
-    def _tell(self, event: Tree) -> None:
+    def _tell_one(self, event: Tree) -> None:
+        """Tell an event, and let it pass."""
         builder, before, kind = self._builder, self._builder.tokens, event.get("type")
         if not self._passed_any and not self._in_parts and self._required.lacks_any(event):
             self._in_parts, self._pieces = True, []
-        super()._tell(event)
+        self._tell(event)
         if self._in_parts:
             return
         told = builder.take()
@@ -158,26 +170,29 @@ class PassingStream(ResponsesStream):
         elif kind in ENDS:
             self._tell_missing(event, builder.tokens - before + self._withheld)
         elif self._required.created or kind == "response.created":
-            if (grown := with_grown(event)) is not event:
+            if kind in GROWING and (grown := with_grown(event)) is not event:
                 event, self._data = grown, b""
             self._pass(kind, event, builder.tokens - before)
 
     def _pass(self, kind: str, event: Tree, tokens: int) -> None:
         """Let an event pass that shows so many tokens, behind those that must come before it."""
-        required = self._required
-        self._pieces += [Piece(event_of(one), 0) for one in required.missing_before(event)]
-        if required.is_unannounced(event):
+        required, place = self._required, key_in(event, "output_index")
+        if kind in PARTS:
+            self._pieces += [Piece(event_of(one), 0) for one in required.missing_before(event)]
+        if required.is_unannounced(kind, event, place):
             if kind != DONE:
                 self._withheld += tokens
                 return
             tokens, self._withheld = tokens + self._withheld, 0
-        required.take(event, self._data)
+        required.take(kind, event, self._data, place=place)
         self._pieces.append(Piece(self._passed(kind, event), tokens, carries="output_index" in event))
 
     def _tell_missing(self, end: Tree, tokens: int) -> None:
         """Tell in front of the end what it alone has told, which shows so many tokens, and number it anew."""
         number = end.get("sequence_number")
         events = self._required.missing_at_end(as_tree(end.get("response")))
+        if not events:
+            return
         if isinstance(number, int):
             events = [{**event, "sequence_number": number + place} for place, event in enumerate(events)]
             end["sequence_number"] = number + len(events)
@@ -186,7 +201,12 @@ class PassingStream(ResponsesStream):
     def _passed(self, kind: str, event: Tree) -> bytes:
         """Return an event in its own bytes, but for the name of the model, if that is another here."""
         response = event.get("response")
-        if is_tree(response) and "model" in response and (shown := self._builder.name_shown(response["model"])) != response["model"]:
+        if (
+            response is not None
+            and is_tree(response)
+            and "model" in response
+            and (shown := self._builder.name_shown(response["model"])) != response["model"]
+        ):
             return event_of({**event, "response": {**response, "model": shown}})
         if not self._data or LF in self._data:
             return event_of(event)
@@ -197,10 +217,12 @@ class PassingStream(ResponsesStream):
             parts, self._opening = [*self._opening, *self._builder.take()], []
             return parts
         pieces = self._pieces
-        if not pieces or not (self._builder.begun or self._reader.ended or len(pieces) > OPENING_EVENTS_MAX):
-            return []
-        self._pieces, self._opening, self._passed_any = [], [], True
-        return list(together(pieces))
+        if not self._passed_any:
+            if not pieces or not (self._builder.begun or self._reader.ended or len(pieces) > OPENING_EVENTS_MAX):
+                return []
+            self._opening, self._passed_any = [], True
+        self._pieces = []
+        return [*together(pieces)]
 
     def _closed(self) -> list[Part]:
         left = self._builder.close()
@@ -260,10 +282,11 @@ def settled(response: Tree, builder: AnswerBuilder, cost_usd: str | None) -> Tre
 
 def is_as_billed(told: Tree, response: Tree, usage: Usage) -> bool:
     """Tell whether a vendor's report is as clients read it, and says what was billed; pictures that a tool made stand beside it."""
-    details = [count for name in DETAILS for count in as_tree(told.get(name)).values() if not is_tree(count)]
-    whole = with_pictures(told, response)
-    same = tuple(whole.get(name) for name in SIDES) == (usage.input_tokens, usage.output_tokens)
-    return same and all(type(count) is int for count in [*(told.get(name) for name in (*SIDES, "total_tokens")), *details])
+    whole = with_pictures(told, response) if response.get("tool_usage") else told
+    if (whole.get("input_tokens"), whole.get("output_tokens")) != (usage.input_tokens, usage.output_tokens):
+        return False
+    counts = [*map(told.get, COUNTS), *[count for name in DETAILS for count in as_tree(told.get(name)).values() if not is_tree(count)]]
+    return {*map(type, counts)} == {int}
 
 
 def event_of(event: Tree) -> bytes:

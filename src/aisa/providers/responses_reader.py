@@ -73,6 +73,7 @@ class ResponsesReader:
 
     def __init__(self, builder: AnswerBuilder, state: VendorState | None) -> None:
         self.last: Tree | None = None
+        self.ended = False
         self._builder = builder
         self._state = state
         self._items: dict[str, Item] = {}  # by the vendor's id, else by place
@@ -82,11 +83,6 @@ class ResponsesReader:
         self.held_bytes = 0  # of what items began with
         self._said = self._thought = False
         self._pictures = 0
-
-    @property
-    def ended(self) -> bool:
-        """True once the answer has its end."""
-        return self.last is not None
 
     def take(self, event: Tree) -> None:
         """Tell what an event, or a whole document, says. Raises VendorError where that is a failure."""
@@ -116,13 +112,17 @@ class ResponsesReader:
             refuse_errors(event)
 
     def say(self, event: TextDelta) -> bool:
-        """Tell further text; return False if there is more to it: it begins something."""
+        """Tell further text of an item; return False if there is more to it, or nothing."""
         item = self._items.get(self._names.get(event.output_index, event.item_id))
-        part = f"text {event.content_index}"
-        if item is None or part not in item.told:
+        if item is None or not event.delta:
             return False
-        item.told[part] += len(event.delta)
-        self._builder.say(0, event.delta)
+        part = f"text {event.content_index}"
+        if part in item.told:
+            item.told[part] += len(event.delta)
+            self._builder.say(0, event.delta)
+        else:
+            self._go_on(item, event.delta)
+            self._say(item, part, event.delta)
         return True
 
     def place_of(self, event: TextDelta) -> tuple[Item, str]:
@@ -254,14 +254,14 @@ class ResponsesReader:
 
     def _part(self, item: Item, place: int, part: Tree) -> None:
         """Tell what of a part of a message has not been told."""
-        if rest := self._rest(item, f"refusal {place}", part.get("refusal")):
+        if (refusal := part.get("refusal")) and (rest := self._rest(item, f"refusal {place}", refusal)):
             self._builder.refuse(0, rest)
         if rest := self._rest(item, f"text {place}", part.get("text"), note=False):
             self._say(item, f"text {place}", rest)
             if logprobs := as_list(part.get("logprobs")):
                 self._builder.carry(0, "logprobs", {"content": logprobs, "refusal": None}, beside=True)
-        notes = as_list(part.get("annotations"))
-        self._annotated(item, place, notes[item.told.get(f"annotations {place}", 0) :])
+        if notes := as_list(part.get("annotations")):
+            self._annotated(item, place, notes[item.told.get(f"annotations {place}", 0) :])
 
     def _part_done(self, event: Tree) -> None:
         """Tell what of a part that is done has not been told; of an item that was not added, its whole will say it."""
@@ -333,10 +333,8 @@ class ResponsesReader:
         if status not in ("completed", "incomplete"):
             raise VendorError(failure_in(response))
         self._identify(response)
-        output = trees_in(response.get("output"))
-        known = [Told(name, name, item.call_id, item.kind) for name, item in self._items.items()]
-        for place, (whole, before) in enumerate(zip(output, told_before(output, known), strict=True)):
-            item = None if before is None else self._items[before.id]
+        output, known = trees_in(response.get("output")), bool(self._items)
+        for place, (whole, item) in enumerate(zip(output, self._told_before(output), strict=True)):
             if item is not None and "done" not in item.told:
                 self._announce(item, whole)
                 self._whole(item, whole)
@@ -351,7 +349,15 @@ class ResponsesReader:
         tell_report(response, self._builder, complete=status == "completed" and not why)
         reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
         self._builder.finish(0, STOPPED.get(reason, reason))
-        self.last = event
+        self.last, self.ended = event, True
+
+    def _told_before(self, output: list[Tree]) -> list[Item | None]:
+        """Return for each item at the end which of those told it is."""
+        found = [self._items.get(name) if (name := text_or_none(whole.get("id"))) else None for whole in output]
+        if None in found:
+            known = [Told(name, name, item.call_id, item.kind) for name, item in self._items.items()]
+            found = [None if told is None else self._items[told.id] for told in told_before(output, known)]
+        return found
 
 
 def index_of(event: Tree, name: str) -> int:

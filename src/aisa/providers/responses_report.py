@@ -18,17 +18,19 @@ def tell_report(response: Tree, builder: AnswerBuilder, *, complete: bool | None
     """Tell what a response reports: the one that ends the answer, which is `complete` if nothing cut it, or one before (None)."""
     used, tier = response.get("usage"), tier_named(response.get("service_tier"))
     if is_tree(used) and (complete is not None or any(map(count_of, used.values()))):
-        told = {**with_pictures(used, response), **searches_in(response)}
-        if complete is not None and all(count_of(used.get(name)) for name in SIDES):
+        told = {**with_pictures(used, response), **searches_in(response)} if response.get("tool_usage") else used
+        plain = plain_usage(told) if complete else None
+        if plain is not None or (complete is not None and all(count_of(used.get(name)) for name in SIDES)):
             builder.report.replace(None)  # what was told before was an estimate
-        builder.reported(told, plain_usage(told) if complete and builder.report.fields is None else None)
+        builder.reported(told, plain)
     builder.tier = builder.tier if tier is None else tier
-    builder.input_changes = changes_in(response) or builder.input_changes
+    if changes := response.get("input_transformations"):
+        builder.input_changes = changes_in(changes) or builder.input_changes
 
 
-def changes_in(response: Tree) -> str:
+def changes_in(changes: object) -> str:
     """Return what the vendor says that it has changed in its input, each kind of change once; reasoning of others, say, it takes out."""
-    words = [[str(change.get(name))[:WORD_MAX] for name in CHANGE] for change in trees_in(response.get("input_transformations"))]
+    words = [[str(change.get(name))[:WORD_MAX] for name in CHANGE] for change in trees_in(changes)]
     kinds = sorted({f"{kind} {action} ({reason})" for kind, action, reason in words})
     return ", ".join(kinds[:CHANGES_MAX])
 

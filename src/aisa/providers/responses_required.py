@@ -24,16 +24,21 @@ ADDED, DONE, PART_ADDED = "response.output_item.added", "response.output_item.do
 PIECES = ("response.content_part.", "response.output_text.", "response.refusal.", "response.function_call_", "response.custom_tool_", DONE)
 #: Members of items and parts, and of what opens an answer, to which clients add what comes: they break where these are null, of
 #: another type that has nothing in it, or not there.
-GROWN: dict[str, dict[str, object]] = {
-    "message": {"content": []},
-    "function_call": {"arguments": ""},
-    "custom_tool_call": {"input": ""},
-    "reasoning": {"summary": []},
-    "output_text": {"text": ""},
-    "refusal": {"refusal": ""},
+GROWN: dict[str, tuple[str, object]] = {
+    "message": ("content", []),
+    "function_call": ("arguments", ""),
+    "custom_tool_call": ("input", ""),
+    "reasoning": ("summary", []),
+    "output_text": ("text", ""),
+    "refusal": ("refusal", ""),
 }
-GROWING: dict[object, str] = {ADDED: "item", PART_ADDED: "part"}  # events that have one, and the member that it is
-OPENINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
+NOTHING = ("", None)  # of what has another type
+#: Events that have one, or the response, whose output grows; and the member that it is.
+GROWING: dict[object, str] = {
+    ADDED: "item",
+    PART_ADDED: "part",
+    **dict.fromkeys(("response.created", "response.queued", "response.in_progress"), "response"),
+}
 #: A stream may hold 64 KiB: a quarter of it for done items as they came, for a vendor that does not repeat them at the end. Beyond, as of
 #: pictures, they are not written twice.
 ITEMS_BYTES_MAX = 16_384
@@ -63,75 +68,79 @@ class RequiredEvents:
 
     def lacks_any(self, event: Tree) -> bool:
         """Tell whether an event goes on from what no client was told of; the first creates the response."""
-        kind = str(event.get("type") or "")
-        if is_tree(event.get("response")):
-            return not self.created and kind != "response.created"
-        if "output_index" not in event:
-            return not self.created and (kind.startswith((*PIECES, ADDED)) or kind.endswith(".delta"))
-        if not self.created or (kind != ADDED and key_in(event, "output_index") not in self._told):
-            return True
-        return kind in PARTS and part_of(event) not in self._parts
+        kind = str(event.get("type"))
+        if not self.created:
+            if is_tree(event.get("response")):
+                return kind != "response.created"
+            return "output_index" in event or kind.startswith((*PIECES, ADDED)) or kind.endswith(".delta")
+        if kind == ADDED or "output_index" not in event or is_tree(event.get("response")):
+            return False
+        return key_in(event, "output_index") not in self._told or (kind in PARTS and part_of(event) not in self._parts)
 
     def missing_before(self, event: Tree) -> list[Tree]:
-        """Return the events that must come before one of text, of what has not been added. They have its number."""
-        kind = event.get("type")
-        if kind not in PARTS or part_of(event) in self._parts or self._names_dropped:
+        """Return the events that must come before one of PARTS, of what has not been added. They have its number."""
+        place, part = of = part_of(event)
+        if of in self._parts or self._names_dropped:
             return []
         events: list[Tree] = []
-        place, part = part_of(event)
         known: Tree = {name: event[name] for name in ("output_index", "sequence_number") if name in event}
         if place not in self._told:
             item: Tree = {"id": event.get("item_id"), "type": "message", "role": "assistant", "status": "in_progress", "content": []}
             events.append({"type": ADDED, "item": item, **known})
-        events.append({"type": PART_ADDED, "item_id": event.get("item_id"), "content_index": part, "part": PARTS[kind], **known})
+        added = PARTS[event.get("type")]
+        events.append({"type": PART_ADDED, "item_id": event.get("item_id"), "content_index": part, "part": added, **known})
         for one in events:
-            self.take(one, b"")
+            self.take(str(one["type"]), one, b"", place=place)
         return events
 
-    def is_unannounced(self, event: Tree) -> bool:
+    def is_unannounced(self, kind: str, event: Tree, place: object) -> bool:
         """Tell whether an event is about an item that was not added, and clients put items together by it, or have the whole with it."""
-        if "output_index" not in event or self._names_dropped or key_in(event, "output_index") in self._told:
-            return False
-        return str(event.get("type")).startswith(PIECES)
+        return place not in self._told and "output_index" in event and not self._names_dropped and kind.startswith(PIECES)
 
-    def take(self, event: Tree, data: bytes) -> None:
-        """Take note of an event that is told, and of its own bytes, if it is strict JSON in them."""
-        match event.get("type"):
-            case "response.content_part.added":
-                if self._fits(ENTRY_BYTES):
-                    self._parts.add(part_of(event))
-                self._keep(event, data)
-            case "response.output_item.added":
-                self._add(event)
-                self._begin(key_in(event, "output_index"), event, data)
-            case "response.output_item.done":
-                self._finish(event, data or encode(event))
-            case "response.created":
-                self.created = True
-            case str(kind) if kind in GIVEN or kind in PART_DONE:
-                if self._open.get(key_in(event, "output_index")) == part_of(event):
-                    del self._open[key_in(event, "output_index")]
-                self._keep(event, data)
-            case str(kind) if kind.endswith((".delta", ".annotation.added")):
-                place = key_in(event, "output_index")
-                if place in self._begun and self._open.setdefault(place, part_of(event)) != part_of(event):
-                    self._forget(place)
-            case str(kind) if kind.endswith(".done") and "output_index" in event:  # the whole of something else
-                self._forget(key_in(event, "output_index"))
-            case _:
-                pass
+    def goes_on(self, place: object, part: object) -> bool:
+        """Tell whether text of a part is of one that was added, and take note that it comes in pieces."""
+        if (of := (place, part)) not in self._parts:
+            return False
+        if place in self._begun and self._open.setdefault(place, of) != of:
+            self._forget(place)
+        return True
+
+    def take(self, kind: str, event: Tree, data: bytes, *, place: object) -> None:
+        """Take note of an event that is told, about the item at a place, and of its own bytes, if it is strict JSON in them."""
+        if kind == PART_ADDED and self._fits(ENTRY_BYTES):
+            self._parts.add(part_of(event))
+        if kind == "response.created":
+            self.created = True
+        elif kind == ADDED:
+            self._add(place, event)
+            self._begin(place, event, data)
+        elif kind == DONE:
+            self._finish(place, event, data or encode(event))
+        elif place in self._begun:
+            self._go_on(kind, event, data, place=place)
+
+    def _go_on(self, kind: str, event: Tree, data: bytes, *, place: object) -> None:
+        """Take note of an event about an item that has begun."""
+        if kind == PART_ADDED:
+            self._keep(place, event, data)
+        elif kind in GIVEN or kind in PART_DONE:
+            if place in self._open and self._open[place] == part_of(event):
+                del self._open[place]
+            self._keep(place, event, data)
+        elif kind.endswith((".delta", ".annotation.added")):
+            if self._open.setdefault(place, part := part_of(event)) != part:
+                self._forget(place)
+        elif kind.endswith(".done") and "output_index" in event:  # the whole of something else
+            self._forget(place)
 
     def _begin(self, place: object, event: Tree, data: bytes) -> None:
         self._forget(place)
         if place in self._told and place not in self._done:
             self._begun[place] = []
-            self._keep(event, data)
+            self._keep(place, event, data)
 
-    def _keep(self, event: Tree, data: bytes) -> None:
+    def _keep(self, place: object, event: Tree, data: bytes) -> None:
         """Keep what is said of an item that has begun; forget all of it if that is too much."""
-        place = key_in(event, "output_index")
-        if place not in self._begun:
-            return
         data = data or encode(event)
         self._begun[place].append(data)
         self._items_bytes += len(data)
@@ -140,11 +149,12 @@ class RequiredEvents:
 
     def _forget(self, place: object) -> None:
         self._open.pop(place, None)
-        self._items_bytes -= sum([len(data) for data in self._begun.pop(place, ())])
+        for data in self._begun.pop(place, ()):
+            self._items_bytes -= len(data)
 
-    def _add(self, event: Tree) -> None:
-        told = told_item(key_in(event, "output_index"), as_tree(event.get("item")))
-        if self._fits(ENTRY_BYTES + sum([len(str(name)) for name in told])):
+    def _add(self, place: object, event: Tree) -> None:
+        told = told_item(place, as_tree(event.get("item")))
+        if self._fits(ENTRY_BYTES + len(str(place)) + len(told.id) + len(told.call_id) + len(told.kind)):
             self._told[told.key] = told
 
     def _fits(self, size: int) -> bool:
@@ -153,11 +163,10 @@ class RequiredEvents:
         self._names_bytes += 0 if self._names_dropped else size
         return not self._names_dropped
 
-    def _finish(self, event: Tree, data: bytes) -> None:
-        place = key_in(event, "output_index")
+    def _finish(self, place: object, event: Tree, data: bytes) -> None:
         self._forget(place)
         if place not in self._told:
-            self._add(event)
+            self._add(place, event)
         self._items_dropped = self._items_dropped or self._names_dropped or self._items_bytes + len(data) > ITEMS_BYTES_MAX
         if not self._names_dropped:
             self._done[place] = b"" if self._items_dropped else data
@@ -172,9 +181,10 @@ class RequiredEvents:
         if self._names_dropped:
             return []
         events: list[Tree] = []
-        after = max([place for place in self._told if isinstance(place, int)], default=-1)
         output = trees_in(response.get("output"))
-        for item, told in zip(output, told_before(output, self._told.values()), strict=True):
+        before = told_before(output, self._told.values())
+        after = max([place for place in self._told if isinstance(place, int)], default=-1) if None in before else -1
+        for item, told in zip(output, before, strict=True):
             if told is None:
                 if not (item.get("id") or item.get("call_id")):
                     continue
@@ -187,12 +197,14 @@ class RequiredEvents:
             if place not in self._done:
                 events.append({"type": DONE, "output_index": place, "item": item})
             self._forget(place)
-        for place in [place for place in self._begun if place not in self._open]:
+        for place in list(self._begun):
+            if place in self._open:
+                continue
             whole = item_of([as_tree(msgspec.json.decode(data)) for data in self._begun[place]])
             if whole is not None:
                 item = ended(whole, str(response.get("status") or "completed"))
                 events.append({"type": DONE, "output_index": place, "item": item})
-                self._finish(events[-1], encode(events[-1]))
+                self._finish(place, events[-1], encode(events[-1]))
         return events
 
     def with_output(self, response: Tree) -> Tree:
@@ -204,17 +216,15 @@ class RequiredEvents:
 
 
 def with_grown(event: Tree) -> Tree:
-    """Return an event with what clients add to; the same where it has all of that."""
-    kind, response = event.get("type"), event.get("response")
-    if kind in OPENINGS and is_tree(response) and response.get("output") is None:
-        return {**event, "response": {**response, "output": []}}
-    name = GROWING.get(kind)
-    if name is None:
-        return event
-    added = as_tree(event.get(name))
-    grown = GROWN.get(str(added.get("type")), {})
-    missing = {member: empty for member, empty in grown.items() if not (added.get(member) or isinstance(added.get(member), type(empty)))}
-    return {**event, name: {**added, **missing}} if missing else event
+    """Return one of GROWING with what clients add to; the same where it has all of that."""
+    name = GROWING[event.get("type")]
+    grows = event.get(name)
+    if name == "response":
+        return {**event, name: {**grows, "output": []}} if is_tree(grows) and grows.get("output") is None else event
+    added = as_tree(grows)
+    member, empty = GROWN.get(str(added.get("type")), NOTHING)
+    known = added.get(member)
+    return event if known or isinstance(known, type(empty)) else {**event, name: {**added, member: empty}}
 
 
 def item_of(events: list[Tree]) -> Tree | None:

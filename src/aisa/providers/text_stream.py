@@ -57,8 +57,8 @@ class TextStream(TypedStream, Generic[T]):
         """Take whole events; those of a run of text are read by their template."""
         if complete.find(b"\n\n") < 0:
             self._take_block(complete)
-            return self._relay([])
-        return in_runs(complete, lambda: self._template, lambda _, events: self._fitting(events), one=self._take_one) + self._relay([])
+            return self._heard()
+        return in_runs(complete, lambda: self._template, lambda _, events: self._fitting(events), one=self._take_one) + self._heard()
 
     def _take_one(self, block: bytes) -> Sequence[Part]:
         """Take one event of several."""
@@ -69,8 +69,16 @@ class TextStream(TypedStream, Generic[T]):
         """Take one event, unless nothing counts any more."""
         if self.failure is None and not self._reader.ended and (self._objects.waiting or not self._text(block)):
             for _, event in parse_block(block):
+                if self._template is not None:
+                    self._text_ends(self._template)
                 self._take_event(event, last=False)
 
-    def _take_event(self, data: bytes, *, last: bool) -> None:
+    def end(self) -> Sequence[Part]:
+        """Take the end of the vendor's body."""
+        if self._template is not None:
+            self._text_ends(self._template)
+        return super().end()
+
+    def _text_ends(self, template: T) -> None:
+        """What follows is not of this text."""
         self._template = None
-        super()._take_event(data, last=last)

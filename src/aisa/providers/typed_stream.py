@@ -170,8 +170,12 @@ class TypedStream(TypedDecoder):
 
     @property
     def held_bytes(self) -> int:
-        """How much is held of an event that is not whole yet, or of a body that is no stream."""
-        return self._events.held_bytes + self._size
+        """How much is held of an event that is not whole yet, or of a body that is no stream, and of what a dialect keeps."""
+        return self._events.held_bytes + self._size + self._kept()
+
+    def _kept(self) -> int:
+        """Return how much a dialect keeps of events that were taken, in bytes."""
+        return 0
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""
@@ -181,7 +185,7 @@ class TypedStream(TypedDecoder):
             complete = self._events.take(data)
         except EventTooLarge:
             self._fail(unreadable(self._target, "an event over the size limit"))
-            return self._relay([])  # which ends what had its report
+            return self._heard()  # which ends what had its report
         run = self._fitting(complete)
         return self._take_events(complete) if run is None else run
 
@@ -200,7 +204,7 @@ class TypedStream(TypedDecoder):
         parts = self._relay(self._events.end(), last=True)
         if self._objects.waiting:
             self._tell_all(self._objects.end())
-            parts += self._relay([])
+            parts += self._heard()
         if self._goes_on():
             self._begin()
         elif not self.done and self.failure is None:
@@ -217,6 +221,10 @@ class TypedStream(TypedDecoder):
             if not plain:
                 self._take_event(events[at][1], last=last)
             at += plain or 1
+        return self._heard()
+
+    def _heard(self) -> list[Part]:
+        """Return what may leave now that events were taken, and of the last what is owed."""
         parts = self._taken()
         self.finishing = self._builder.finishing
         return parts + self._close() if self._reader.ended and self.failure is None and not self.done else parts
@@ -240,12 +248,10 @@ class TypedStream(TypedDecoder):
         return b""
 
     def _take_array(self, data: bytes) -> None:
-        for event in objects_in(data):
-            if self.failure is None:
-                self._tell(event)
+        self._tell_all([(event, b"") for event in objects_in(data)])
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data.startswith(b"[DONE]") or data == b"null":  # llama.cpp says that for each prompt but one
+        if data[:6] == b"[DONE]" or data == b"null":  # llama.cpp says that for each prompt but one
             return
         events = self._objects.take(data)
         if events is not None:

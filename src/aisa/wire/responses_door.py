@@ -27,6 +27,7 @@ from aisa.wire.trees import Tree, as_list, is_tree
 
 PROTOCOL = "responses"
 NUMBER = re.compile(rb'"sequence_number" ?: ?(\d{1,15})')
+NOTHING = Piece(b"", 0)
 RESPONSE_ID = re.compile(rb'"response" ?: ?\{"id" ?: ?"([\w-]{1,200})"')
 
 
@@ -38,7 +39,8 @@ class Answer:
         self.id = f"resp_{seed}"
         self.output = Output(seed, request.names)
         self._identity = Identity(self.id, created, request.model)
-        self._asked = asked_for(request)
+        self._request = request
+        self._asked: Tree = {}  # once it is to be told: most streams pass
 
     def identify(self, identity: Identity) -> None:
         """Take note of who answers. The id stays ours."""
@@ -48,6 +50,7 @@ class Answer:
         """Return the response as it is. Its items are in it once it is complete."""
         why = self.output.incomplete
         head = {"id": self.id, "object": "response", "created_at": self._identity.created, "status": status, "model": self._identity.model}
+        self._asked = self._asked or asked_for(self._request)
         state = {"error": None, "incomplete_details": None if why is None else {"reason": why}}
         return {**head, "output": [] if usage is None else self.output.items(), **state, **self._asked, "usage": usage}
 
@@ -106,16 +109,16 @@ class StreamEncoder:
         self._number = 0  # of the next event
         self._begun = False
         self._owed = 0  # tokens of parts that show nothing by themselves, for the next event
-        self._first_passed = self._last_passed = b""  # of what came in a vendor's own bytes
+        self._first_passed = self._last_passed = NOTHING  # of what came in a vendor's own bytes
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Return the events for these parts as one piece."""
         if type(piece := parts[0]) is Piece:
             if len(parts) > 1:
                 [piece] = together([part for part in parts if isinstance(part, Piece)])
-            self._last_passed = piece.data
-            if not self._first_passed:
-                self._first_passed = piece.data
+            self._last_passed = piece
+            if self._first_passed is NOTHING:
+                self._first_passed = piece
             return piece
         return by_runs(parts, self._written) if len(parts) > 1 else self._written(parts)
 
@@ -144,8 +147,8 @@ class StreamEncoder:
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the two events that end a stream which failed."""
         response = self._answer.tree("failed")
-        if self._first_passed:
-            numbers, said = NUMBER.findall(self._last_passed), RESPONSE_ID.search(self._first_passed)
+        if self._first_passed is not NOTHING:
+            numbers, said = NUMBER.findall(self._last_passed.data), RESPONSE_ID.search(self._first_passed.data)
             self._number = int(numbers[-1]) + 1 if numbers else self._number
             response["id"] = said[1].decode() if said else response["id"]
         return b"".join([self._numbered(event) for event in failure_events(error, response)])

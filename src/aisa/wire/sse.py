@@ -145,10 +145,9 @@ def in_runs(
 
 def parse_block(block: bytes) -> list[Event]:
     """Return the event in the lines between two blank lines; none if they carry no data."""
-    if block.startswith(b"event: ") and block.count(b"\n") == 1:  # as nearly all are that have a name
-        name, _, only = block.partition(b"\ndata: ")
-        if only:
-            return [(name[7:], only)]
+    name, _, only = block.partition(b"\ndata: ")
+    if only and LF not in only and LF not in name and name.startswith(b"event: "):  # as nearly all are that have a name
+        return [(name[7:], only)]
     name = b""
     data: list[bytes] = []
     comments: list[bytes] = []

@@ -12,12 +12,13 @@ UNITS = {"cost_in_usd_ticks": Decimal(10**10), "cost_in_nano_usd": Decimal(NANOS
 #: Where other vendors say it, in US dollars, the one that counts first. Perplexity's `cost` is an object with a sum in it.
 DOLLARS = ("cost", "estimated_cost")
 SUM = "total_cost"
+COSTS = frozenset((*UNITS, *DOLLARS))
 DOLLARS_MAX = 1_000_000  # of one call: what is above is no cost, and a sum of many must fit 64 bits
 
 
 def vendor_cost(fields: Tree | None) -> Nanos | None:
     """Return what a report says that the vendor charges, to the nearest nano-dollar; None if it does not say, or not in a number."""
-    if fields is None:
+    if fields is None or COSTS.isdisjoint(fields):
         return None
     for name, per_dollar in UNITS.items():
         cost = amount(fields.get(name), per_dollar)

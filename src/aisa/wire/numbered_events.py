@@ -9,6 +9,8 @@ import re
 
 from aisa.wire.plain import SIMPLE_TEXT, are_simple, is_utf8
 
+#: The members that differ beside the text. Patterns are tried where they begin, and nowhere else.
+SEQUENCE, OBFUSCATION = b'"sequence_number"', b'"obfuscation"'
 NUMBER = re.compile(rb'"sequence_number": ?(\d{1,15})(?!\d)')
 PADDING = re.compile(rb'"obfuscation": ?"([A-Za-z0-9+/=_-]*)"')
 IS_PADDING = re.compile(rb"[A-Za-z0-9+/=_-]*").fullmatch
@@ -86,26 +88,33 @@ def unpadded(text: bytes, between: bytes) -> bytes:
 def numbered_template(block: bytes, name: bytes) -> NumberedTemplate | None:
     """Return the template of events behind this one, whose text is the member of this name; None if that cannot be told from its bytes."""
     mark = b'"%b":"' % name
-    front, _, rest = block.partition(mark)
-    text, _, back = rest.partition(b'"')
-    if not SIMPLE_TEXT(text) or mark in back or PADDING.search(front):
+    begin = block.find(mark) + len(mark)
+    end = behind = block.find(b'"', begin)
+    if begin < len(mark) or not SIMPLE_TEXT(block, begin, end) or block.find(mark, end) >= 0:
         return None
-    between, back = b"", b'"' + back
-    if (padding := PADDING.search(back)) is not None:
-        between, back = back[: padding.start(1)], back[padding.end(1) :]
-    numbers = [NUMBER.findall(part) for part in (front + mark, between, back)]
-    if numbers[1] or sum(map(len, numbers)) > 1:
+    if (at := block.find(OBFUSCATION)) >= 0 and (padding := PADDING.match(block, at)) is not None:
+        between, behind = block[end : padding.start(1)], padding.end(1)
+        if at < begin:
+            return None
+    else:
+        between = b""
+    front: Halves = (block[:begin],)
+    back: Halves = (block[behind:],)
+    at = block.find(SEQUENCE)
+    number = NUMBER.match(block, at) if at >= 0 else None
+    if number is None:
+        return NumberedTemplate(front, between, back, number=0)
+    if block.find(SEQUENCE, at + 1) >= 0:
         return None
-    number = int(b"".join([*numbers[0], *numbers[2]]) or b"0")
-    return NumberedTemplate(halves(front + mark), between, halves(back), number=number + 1)
+    if at < begin:
+        front = block[: number.start(1)], block[number.end(1) : begin]
+    elif at > behind:
+        back = block[behind : number.start(1)], block[number.end(1) :]
+    else:
+        return None
+    return NumberedTemplate(front, between, back, number=int(number[1]) + 1)
 
 
 def numbered(parts: Halves) -> bytes:
-    """Return bytes into which a number is to be written."""
-    return b"%d".join([part.replace(b"%", b"%%") for part in parts])
-
-
-def halves(known: bytes) -> Halves:
-    """Return bytes without the number in them, if there is one, in what stands before and behind it."""
-    number = NUMBER.search(known)
-    return (known,) if number is None else (known[: number.start(1)], known[number.end(1) :])
+    """Return bytes into which a number is to be written; nothing where none is."""
+    return parts[0].replace(b"%", b"%%") + b"%d" + parts[1].replace(b"%", b"%%") if len(parts) > 1 else b""

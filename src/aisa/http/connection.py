@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 from aisa.callbacks import call_guarded
@@ -89,7 +90,7 @@ class Connection(asyncio.BufferedProtocol):
         self._end_body()
         reply, self.reply = self.reply, None
         self._shared.connection_ended(self)
-        call_guarded(self._out.lost, unfinished=reply is not None)
+        call_guarded(partial(self._out.lost, unfinished=reply is not None))
         if reply is not None:
             call_guarded(reply.lost)
             self._shared.cancel(reply, CLIENT_LEFT)

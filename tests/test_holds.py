@@ -314,6 +314,29 @@ ASKED = {
 }
 
 
+def bounded(name: str, bound: int | None, *, stream: bool) -> int:
+    """For how many output tokens is held at a door, with a bound of the client's or without, at a model that may make 64,000."""
+    door, fields, _ = NAMED["chat" if name == "newer" else name]
+    member = {"responses": "max_output_tokens", "gemini": "maxOutputTokens", "newer": "max_completion_tokens"}.get(name, "max_tokens")
+    given: dict[str, Any] = {} if bound is None else {member: bound}
+    asked = {each: value for each, value in fields.items() if each != "max_tokens"}
+    if name == "gemini":
+        door, asked = GeminiDoor("fast", stream=stream), asked | {"generationConfig": given}
+    else:
+        asked |= given | ({"stream": True} if stream else {})
+    return output_held(door.read(json.dumps(asked).encode()), Model(to=("v/m",), max_output_tokens=64_000), None)[0]
+
+
+@pytest.mark.parametrize("name", ["chat", "newer", "messages", "responses", "gemini", "completions"])
+def test_a_bound_is_held_for_whole_where_it_is_of_hidden_reasoning_too(name: str) -> None:
+    """(fault M17) What is shown is seen as it is made. A message without a bound was held for all that a model makes."""
+    shown_alone = name in ("chat", "completions")
+    assert bounded(name, 9_000, stream=True) == (256 if shown_alone else 9_000)
+    assert bounded(name, 100, stream=True) == 100
+    assert bounded(name, None, stream=True) == 256
+    assert (bounded(name, 9_000, stream=False), bounded(name, None, stream=False)) == (9_000, 64_000)
+
+
 @pytest.mark.parametrize("word", ASKED)
 def test_each_door_is_told_its_own_word_for_the_limit_that_needs_less(word: str) -> None:
     """[fault M19] In the middle of a stream too."""

@@ -341,8 +341,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "`idle_timeout_seconds`.",
         "models.<name>.max_output_tokens": "The model's output limit; a larger `max_tokens` is `422 max_tokens_exceeded`.",
         "models.<name>.hold_output_tokens": "Output tokens, hidden reasoning included, that are held for against wallet and cap before a "
-        "call; if absent, what all but one in twenty of the model's last calls made. Until 20 are known: a stream's first 256 tokens or "
-        "its `max_completion_tokens`, a document's `max_tokens`, else 4,096. Never more than the request and `max_output_tokens` allow.",
+        "call; if absent, what all but one in twenty of the model's last calls made. Until 20 are known: a stream's first 256 tokens, or "
+        "its bound if that is one of hidden reasoning too (all but `max_tokens` of chats and completions); a document's bound, else 4,096. "
+        "Never more than the request and `max_output_tokens` allow.",
         "models.<name>.max_top_logprobs": "The most `top_logprobs` that the model can give; more is `422 unsupported_parameter`, as beyond "
         "each of the limits that follow. What no limit is set for, its vendor judges.",
         "models.<name>.max_n": "The most choices, `n`, that the model makes of one request.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -182,3 +183,42 @@ def test_a_form_of_the_answer_of_no_known_type_is_refused(dialect: str, form: di
     assert in_dialect(dialect, {"response_format": form}, "drop").dropped == ("response_format",)
     for harmless in ({}, {"type": "text"}, None):
         assert in_dialect(dialect, {"response_format": harmless}).body == in_dialect(dialect, {}).body
+
+
+HI = {"role": "user", "content": "Hi."}
+SHOWING = {**TRANSLATING, "responses": "gpt-5"}
+NOTHING_CALLED = [HI, {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "hologram", "hologram": {"name": "f"}}]}]
+
+
+def sent_or_refused(dialect: str, messages: list[Any]) -> object:
+    """Whether what has a mark is sent, or with which status and about what it is refused."""
+    chat = parse_chat(msgspec.json.encode({"model": "m", "messages": messages}))
+    try:
+        body = DIALECTS[dialect].to_upstream(chat, Target("v", SHOWING[dialect], dialect)).body
+    except UpstreamFailed as failed:
+        return failed.error.status, failed.error.param
+    return "sent" if b"MARK" in body else "lost"
+
+
+@pytest.mark.parametrize("dialect", SHOWING)
+def test_nothing_of_a_conversation_vanishes_on_its_way_into_another_dialect(dialect: str) -> None:
+    """A part of an unknown type, a picture where there are texts alone, a call of nothing: each is sent, or refused by its place."""
+    for role in ("system", "user", "assistant"):
+        for part in ({"type": "hologram", "hologram": "MARK"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,MARK"}}):
+            said = {"role": role, "content": [{"type": "text", "text": "a"}, part]}
+            assert sent_or_refused(dialect, [said, HI]) in ("sent", (422, "messages[0].content[1]")), (role, part)
+    assert sent_or_refused(dialect, NOTHING_CALLED) in (
+        (400, "messages[1].tool_calls[0]"),
+        (400, "messages[1].tool_calls"),
+        (422, "messages[1].tool_calls[0]"),
+    )
+
+
+def test_a_chat_with_a_custom_call_is_a_chat_all_the_same() -> None:
+    """It is written anew for vendors of functions, and is refused what chats are: nobody but its caller has said so."""
+    called = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "f", "input": "x"}}]}
+    messages = [HI, called, {"role": "tool", "tool_call_id": "c", "content": "1"}]
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    chat = parse_chat(msgspec.json.encode({"model": "m", "messages": messages, "tools": tools, "parallel_tool_calls": False}))
+    with pytest.raises(UpstreamFailed, match="'parallel_tool_calls' cannot be given"):
+        DIALECTS["gemini"].to_upstream(chat, Target("v", "gemini-3.6-flash", "gemini"))

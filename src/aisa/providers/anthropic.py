@@ -49,7 +49,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         )
     chat = of_functions(request)
     streams = chat.stream or target.assemble
-    body, betas, concessions = written(chat, target, translated=chat is not request)
+    body, betas, concessions = written(chat, target, translated=not isinstance(request, ChatRequest))
     return UpstreamRequest(
         path="/messages",
         headers=headers_of(betas, stream=streams) + target.headers,

@@ -18,6 +18,7 @@ from aisa.providers.anthropic_layout import restored
 from aisa.providers.anthropic_media import part_block
 from aisa.providers.anthropic_models import Traits
 from aisa.providers.concessions import Concessions
+from aisa.providers.malformed import calls_in
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.reasoning_details import seals_in
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
@@ -79,7 +80,7 @@ class Turns:
     def _say(self, message: Tree, place: int) -> None:
         """Write what the model said: its text and calls, and what else it had made, in its order."""
         texts = self._blocks(message, place)
-        calls = [call_block(call, marked=self._marks_calls) for call in trees_in(message.get("tool_calls"))]
+        calls = [call_block(call, marked=self._marks_calls) for call in calls_in(message, f"messages[{place}]")]
         legacy = message.get("function_call")
         layouts = [layout for seal in seals_in(message) if self._state is not None and (layout := self._state.open(seal)) is not None]
         if not layouts and calls and self._state is not None:

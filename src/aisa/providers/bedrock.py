@@ -22,6 +22,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
+from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.responses import of_functions
@@ -36,7 +37,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     traits = traits_of(target.model)
     chat = request.as_chat(marked=True) if traits.known and isinstance(request, MessagesRequest) else of_functions(request)
     title = traits.title if traits.known else f"the model '{chat.model}'"
-    concessions = Concessions(target, title, translated=chat is not request)
+    concessions = Concessions(target, title, translated=not isinstance(request, ChatRequest))
     fetches = Fetches(wanted=target.fetches)
     if target.model.strip(".") == "":
         raise refused("unknown_model", f"'{target.model[:10]}' is no model's name.", param="model")  # in a path it would be another place

@@ -17,6 +17,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
+from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.responses import of_functions
 
@@ -26,7 +27,7 @@ NAME: str = "cohere"
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what Cohere has no words for."""
     chat = of_functions(request)
-    concessions = Concessions(target, f"the model '{chat.model}'", translated=chat is not request)
+    concessions = Concessions(target, f"the model '{chat.model}'", translated=not isinstance(request, ChatRequest))
     body = request_of(chat, target, concessions)
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if chat.stream else "application/json"))
     return UpstreamRequest(

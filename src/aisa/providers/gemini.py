@@ -27,6 +27,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
+from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.gemini import GeminiRequest
 from aisa.wire.responses import of_functions
@@ -44,7 +45,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     if isinstance(request, GeminiRequest):  # in the client's own bytes: all that Gemini has may be in them
         return UpstreamRequest(path_of(target.model, stream=request.stream), headers + target.headers, request.body)
     chat = of_functions(request)
-    concessions = Concessions(target, f"the model '{chat.model}'", translated=chat is not request)
+    concessions = Concessions(target, f"the model '{chat.model}'", translated=not isinstance(request, ChatRequest))
     fetches = Fetches(wanted=target.fetches)
     written = request_of(chat, target, concessions=concessions, fetches=fetches)
     return UpstreamRequest(

@@ -19,6 +19,7 @@ from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 #: What Google documents for calls whose signature is not at hand: of another model, or of a client that has lost it.
 NO_SIGNATURE = "skip_thought_signature_validator"
 LEADING = frozenset({"system", "developer"})
+TEXTS = ("text", "refusal", "input_text", "output_text")
 
 
 class Contents(NamedTuple):
@@ -47,7 +48,7 @@ class ContentsWriter:
         """Return the conversation. Raises UpstreamFailed for what cannot be expressed."""
         place = 0
         while place < len(messages) and messages[place].get("role") in LEADING:
-            self._system += self._texts(messages[place].get("content"))
+            self._system += self._instructions(messages[place].get("content"), f"messages[{place}].content")
             place += 1
         while place < len(messages):
             if messages[place].get("role") in ("tool", "function"):
@@ -81,6 +82,13 @@ class ContentsWriter:
         else:
             self._contents.append({"role": role, "parts": parts})
 
+    def _instructions(self, content: object, where: str) -> list[Tree]:
+        """Return what the system says, which has texts alone here."""
+        for order, part in enumerate(trees_in(content)):
+            if part.get("type") not in TEXTS and not part.get("text"):
+                raise self._media.concessions.refusal(f"{where}[{order}]", "the system says texts; show it in a message of the user's")
+        return self._texts(content)
+
     def _texts(self, content: object) -> list[Tree]:
         texts = [content] if isinstance(content, str) else [part.get("text") or part.get("refusal") for part in trees_in(content)]
         return [{"text": text} for text in texts if isinstance(text, str) and text]
@@ -92,7 +100,7 @@ class ContentsWriter:
         parts: list[Tree] = []
         for place, part in enumerate(trees_in(content)):
             kind, where = part.get("type"), f"{param}[{place}]"
-            if kind in ("text", "refusal", "input_text", "output_text"):
+            if kind in TEXTS:
                 parts += self._texts([part])
             elif kind in ("image_url", "video_url"):
                 parts.append(media_of(part.get(str(kind)), where, self._media))

@@ -44,7 +44,7 @@ FUNCTION = ("name", "description", "parameters", "strict")  # the members of a f
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request: what both have under the same name as it came, the rest under Mistral's."""
     chat = of_functions(request)
-    concessions = Concessions(target, f"the model '{chat.model}'", translated=chat is not request)
+    concessions = Concessions(target, f"the model '{chat.model}'", translated=not isinstance(request, ChatRequest))
     chat = conceded(chat, target.facts, concessions)
     known = chat.known
     for name in LACKING:

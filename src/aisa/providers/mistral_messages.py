@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import msgspec
 
+from aisa.providers.malformed import calls_in
 from aisa.providers.mistral_thinking import with_thinking
 from aisa.providers.named_types import type_by_name
 from aisa.providers.vendor_state import VendorState
@@ -29,10 +30,14 @@ DETAILS = ("auto", "low", "high")  # how closely it can look at a picture
 
 
 def messages_of(chat: ChatRequest, state: VendorState | None) -> list[Tree]:
-    """Return the messages in Mistral's form: only members that it knows, ids of nine letters and digits, always the same ones."""
+    """Return the messages in Mistral's form: only members that it knows, ids of nine letters and digits, always the same ones.
+
+    Raises UpstreamFailed for a call that calls nothing.
+    """
     written: list[Tree] = []
     called = 0  # functions in the older form, which have no ids
-    for message in trees_in(msgspec.json.decode(chat.fields["messages"])):
+    for place, message in enumerate(trees_in(msgspec.json.decode(chat.fields["messages"]))):
+        calls_in(message, f"messages[{place}]")
         called += is_tree(message.get("function_call"))
         written.append(message_of(message, f"function_call {called}", state))
     return written

@@ -21,6 +21,7 @@ from aisa.providers.responses_reader import ResponsesReader
 from aisa.providers.responses_request import ENCRYPTED, own_request, request_of
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
+from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.responses import ResponsesRequest
 
@@ -37,7 +38,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     if isinstance(request, ResponsesRequest):
         return UpstreamRequest(PATH, headers, msgspec.json.encode(own_request(request, target)), added=ADDED)
     chat = request.as_chat()
-    concessions = Concessions(target, f"the model '{chat.model}', which is asked through the Responses API", translated=chat is not request)
+    title = f"the model '{chat.model}', which is asked through the Responses API"
+    concessions = Concessions(target, title, translated=not isinstance(request, ChatRequest))
     chat = conceded(chat, target.facts, concessions)
     body = msgspec.json.encode(request_of(chat, target, concessions))
     return UpstreamRequest(PATH, headers, body, dropped=concessions.dropped, changed=concessions.changed, added=ADDED)

@@ -11,8 +11,9 @@ from itertools import count
 import msgspec
 from msgspec import Raw
 
-from aisa.providers.concessions import Concessions
+from aisa.providers.concessions import Concessions, refused
 from aisa.providers.counting import BOUND_MIN
+from aisa.providers.malformed import calls_in
 from aisa.providers.responses_reader import BREAK, PHASE
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
@@ -43,6 +44,7 @@ SAME = (
 #: What this API has no word for.
 LACKING = ("stop", "seed", "logit_bias", "frequency_penalty", "presence_penalty", "prediction")
 MARK = "prompt_cache_breakpoint"  # of a part, behind which the vendor may keep what stands before
+WORDS = ("text", "input_text", "output_text", "refusal", "thinking")  # parts of what a model says, empty ones and thinking among them
 OLDER_CALL = "call_of_function_{}"  # the id of a call in the older form, which has none
 
 
@@ -169,10 +171,10 @@ class Input:
 
     def items(self) -> Iterator[Tree]:
         """Yield them."""
-        for message in self._messages:
+        for place, message in enumerate(self._messages):
             role = message.get("role")
             if role == "assistant":
-                yield from self._turn(message)
+                yield from self._turn(message, f"messages[{place}]")
             elif role == "tool":
                 kind = "custom_tool_call_output" if message.get("tool_call_id") in self._custom else "function_call_output"
                 yield {"type": kind, "call_id": message.get("tool_call_id"), "output": content_of(message.get("content"))}
@@ -181,10 +183,10 @@ class Input:
             else:
                 yield {"role": role, "content": content_of(message.get("content"))}
 
-    def _turn(self, message: Tree) -> Iterator[Tree]:
-        """Yield what the model thought, said and called."""
-        calls = trees_in(message.get("tool_calls"))
-        yield from in_phases(list(self._thoughts(message, calls)), said_in(message))
+    def _turn(self, message: Tree, where: str) -> Iterator[Tree]:
+        """Yield what the model thought, said and called. Raises UpstreamFailed for what has no place in that."""
+        calls = calls_in(message, where)
+        yield from in_phases(list(self._thoughts(message, calls)), said_in(message, where))
         for call in calls:
             yield self._call(call)
         older = message.get("function_call")
@@ -236,9 +238,17 @@ def in_phases(thoughts: list[Tree], text: str) -> Iterator[Tree]:
         yield {"role": "assistant", "content": text}
 
 
-def said_in(message: Tree) -> str:
-    """Return the text of an assistant's message, its refusal included: here only the vendor's own answers tell it apart."""
+def said_in(message: Tree, where: str) -> str:
+    """Return the text of an assistant's message, its refusal included: here only the vendor's own answers tell it apart.
+
+    Raises UpstreamFailed for a part that is no text, nor thinking, which goes another way.
+    """
     content = message.get("content")
+    for order, part in enumerate(trees_in(content)):
+        if not (part.get("text") or part.get("refusal") or part.get("type") in WORDS):
+            kind, place = str(part.get("type"))[:40], f"{where}.content[{order}]"
+            what = f"The part at {place} is of the type '{kind}', and a turn of the model's has texts alone in the Responses API."
+            raise refused("unsupported_parameter", what, param=place)
     texts = [content] if isinstance(content, str) else [part.get("text") or part.get("refusal") for part in trees_in(content)]
     return "".join([str(text) for text in [*texts, message.get("refusal")] if text])
 

@@ -161,7 +161,7 @@ class DocumentEncoder(MessageEncoder, WholeDocument):
         self._blocks.end()
         for block in self._blocks.content:
             if isinstance(given := block.get("input"), str):
-                block["input"] = next(filter(is_tree, map(value_in, whole_members(given))), {})
+                block["input"] = next(filter(is_tree, map(value_in, whole_members(given))), dict[str, object]())
         return {**self._message(), "content": self._blocks.content, **self._ending(), "usage": counts_of(report)}
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

@@ -10,7 +10,7 @@ import random
 import sys
 from collections import deque
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -21,6 +21,8 @@ from openai.types.responses import Response
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Report, Text, ToolCall
 from aisa.errors import ApiError
+from aisa.providers import anthropic, bedrock, cohere, gemini, mistral, responses
+from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.door import Door, Encoder
 from aisa.wire.gemini_door import GeminiDoor
@@ -248,3 +250,15 @@ def test_the_pages_that_googles_clients_are_told_of_are_bounded(stream: bool) ->
         writer.write([part])
     last = json.loads(writer.closing([REPORT]).decode().removeprefix("data: "))
     assert len(last["candidates"][0]["groundingMetadata"]["groundingChunks"]) == PAGES_MAX
+
+
+@pytest.mark.parametrize("dialect", [anthropic, bedrock, cohere, gemini, mistral, responses])
+@pytest.mark.parametrize("content", ["I", [{"type": "text", "text": "I"}], None], ids=["text", "parts", "nothing"])
+def test_a_refusal_beside_what_was_said_is_told_behind_it_in_the_next_turn(dialect: Any, content: object) -> None:
+    """As an answer of ours has it where a model begins and then will not go on: Cohere and Mistral were not told of it."""
+    said = {"role": "assistant", "content": content, "refusal": "Not this."}
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi."}, said, {"role": "user", "content": "So?"}]}
+    request = SPEAKERS["chat"].door.read(json.dumps(asked).encode())
+    told = dialect.to_upstream(request, Target("a", "some-model", dialect.NAME)).body.decode()
+    assert "Not this." in told
+    assert content is None or told.index('"I') < told.index("Not this.")

@@ -41,8 +41,9 @@ class MessagesWriter:
         """Return what the model said: what it thought and planned, its text, its calls."""
         plan = plan_of(message, self._state)
         content = self._content(message.get("content"), where)
-        if not content:
-            content = text_or_none(message.get("refusal")) or ""
+        if refusal := text_or_none(message.get("refusal")):
+            said: list[Tree] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            content = [*said, {"type": "text", "text": refusal}] if content else refusal
         calls = [call_of(call, str(call.get("id") or ""), where) for call in trees_in(message.get("tool_calls"))]
         legacy = message.get("function_call")
         if is_tree(legacy):

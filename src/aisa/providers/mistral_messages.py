@@ -59,8 +59,10 @@ def message_of(message: Tree, legacy_id: str, state: VendorState | None) -> Tree
 
 def said(message: Tree, legacy_id: str, state: VendorState | None) -> Tree:
     """Return what the model said, with its calls, and with what it thought before them; `prefix` has it go on from there."""
-    content = with_thinking(message, state)
-    written: Tree = {"role": "assistant", "content": content if content is not None else message.get("refusal") or ""}
+    content, refusal = with_thinking(message, state), text_or_none(message.get("refusal"))
+    if refusal:
+        content = [*text_parts(content), {"type": "text", "text": refusal}] if content else refusal
+    written: Tree = {"role": "assistant", "content": "" if content is None else content}
     if message.get("prefix") is True:
         written["prefix"] = True
     calls = [
@@ -72,6 +74,11 @@ def said(message: Tree, legacy_id: str, state: VendorState | None) -> Tree:
     if is_tree(legacy):
         calls.append(call_of(tool_id(legacy_id), legacy))
     return written | ({"tool_calls": calls} if calls else {})
+
+
+def text_parts(content: object) -> list[Tree]:
+    """Return a content as parts."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else trees_in(content)
 
 
 def call_of(call_id: str, function: Tree) -> Tree:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aisa.config.schema import Model
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.model_limits import check_limits
-from aisa.providers import openai, responses
+from aisa.providers import anthropic, openai, responses
 from aisa.providers.shape import Target
 from aisa.wire.responses import ResponsesRequest, parse_responses
 from aisa.wire.responses_tools import NAME_CHARACTERS_MAX, Called
@@ -155,6 +155,30 @@ def test_a_picture_that_a_tool_gave_back_is_shown_behind_all_results() -> None:
     assert "next message" in given[2]["content"]
     assert given[4]["content"] == [{"type": "image_url", "image_url": {"url": DATA}}]
     assert messages(user("Hi."), call(1), output(1, [{"type": "input_text", "text": "a"}, *shown]))[2]["content"] == "a"
+
+
+def test_marks_for_a_cache_stay_on_their_parts() -> None:
+    """Behind instructions, a text, a picture and what a tool gave back; without one all are the texts that they were."""
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit", "ttl": "30m"}}
+    said = [{"type": "input_text", "text": text} for text in ("Be", "brief.")]
+    shown = {"type": "input_image", "image_url": DATA}
+    made = [call(1), output(1, [said[0], {**said[1], **mark}])]
+    marked = [
+        {"role": "developer", "content": [said[0], {**said[1], **mark}]},
+        user([{**said[0], **mark}]),
+        *made,
+        user([{**shown, **mark}]),
+    ]
+    system, asked, _, given, picture = messages(*marked, instructions="Always.")
+    texts = [{"type": "text", "text": text} for text in ("Always.", "\n\nBe", "\n\nbrief.")]
+    assert system["content"] == [*texts[:2], {**texts[2], **mark}]
+    assert asked["content"] == [{"type": "text", "text": "Be", **mark}]
+    assert given["content"] == [{"type": "text", "text": "Be"}, {"type": "text", "text": "\nbrief.", **mark}]
+    assert picture["content"] == [{"type": "image_url", "image_url": {"url": DATA}, **mark}]
+    plain = [{"role": "developer", "content": said}, user([said[0]]), call(1), output(1, said)]
+    assert [each["content"] for each in messages(*plain, instructions="Always.")] == ["Always.\n\nBe\n\nbrief.", "Be", None, "Be\nbrief."]
+    body = anthropic.to_upstream(read(input=marked), Target("a", "claude-opus-5-5", "anthropic")).body
+    assert body.count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 4
 
 
 def test_thinking_and_what_vendors_tools_did_are_left_out() -> None:

@@ -6,7 +6,7 @@ back stand behind it in a message of the user's, the only place that vendors tak
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -29,6 +29,7 @@ NOTHING = "nothing"  # in place of an item that stands for nothing
 NOT_SAID = (MORE_TOOLS, UPDATE, NOTHING)  # to the model: which tools there are, and how to answer
 STATELESS = "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers."
 LEADING = frozenset({"system", "developer"})
+MARK = "prompt_cache_breakpoint"  # of a part, behind which a vendor may keep what stands before; chat completions have it too
 ELSEWHERE = frozenset({"tool", "function"})  # roles of chat completions, of messages that need members which no item has
 
 
@@ -45,6 +46,7 @@ class Part(msgspec.Struct):
     file_url: str | None = None
     filename: str | None = None
     input_audio: dict[str, object] | None = None
+    prompt_cache_breakpoint: Any = None
 
 
 Parts = str | list[Part] | None
@@ -130,9 +132,9 @@ class Conversation:
         self._pictures: list[Tree] = []
         self._seals: list[str] = []  # on thinking, for the message that it led to
         self._turn: Tree | None = None  # of the model's, to which more may come
-        self._opening: list[str] | None = []  # texts of the system at the beginning, None once something else came
+        self._opening: list[Tree] | None = []  # texts of the system at the beginning, None once something else came
         if instructions:
-            self._lead(instructions, "instructions")
+            self._lead([text_part(instructions)], "instructions")
 
     def ask(self, text: str) -> None:
         """Take an input that is a text: a message of the user's, and all there is."""
@@ -163,12 +165,13 @@ class Conversation:
     def _add(self, message: Tree, param: str) -> None:
         self.messages += self.lost.came([message], param)
 
-    def _lead(self, text: str, param: str) -> None:
+    def _lead(self, texts: list[Tree], param: str) -> None:
         """Put instructions into the one message of the system at the beginning: many models take no second."""
         assert self._opening is not None, "asked before"
-        self._opening.append(text)
+        param = "input" if self._opening else param
+        self._opening += texts
         self.messages.clear()
-        self._add({"role": "system", "content": "\n\n".join(self._opening)}, param if len(self._opening) == 1 else "input")
+        self._add({"role": "system", "content": as_content(self._opening, "\n\n")}, param)
 
     def _message(self, item: Item, param: str) -> None:
         role = item.role
@@ -180,9 +183,9 @@ class Conversation:
         self._show_pictures()
         content = self._content(item.content, f"{param}.content", needed=role != "assistant")
         if role in LEADING:
-            text = content if isinstance(content, str) else text_alone(content)
-            if self._opening is not None and text is not None:
-                self._lead(text, param)
+            texts = [text_part(content)] if isinstance(content, str) else content
+            if self._opening is not None and all(part["type"] == "text" for part in texts):
+                self._lead(texts, param)
                 return
             role = "system"
         self._opening = None
@@ -237,9 +240,8 @@ class Conversation:
             return
         content = self._content(item.output, f"{param}.output", needed=item.output is None)
         if is_parts(content):
-            texts = [str(part["text"]) for part in content if part.get("type") == "text"]
             self._pictures += [part for part in content if part.get("type") != "text"]
-            content = "\n".join(texts) or SHOWN_BELOW
+            content = as_content([part for part in content if part.get("type") == "text"], "\n") or SHOWN_BELOW
         self._turn = self._opening = None
         self._add({"role": "tool", "tool_call_id": identified(item, param), "content": content}, param)
 
@@ -259,10 +261,12 @@ class Conversation:
         parts = [part for position, one in enumerate(given) for part in self._parts(one, f"{param}[{position}]")]
         if not parts:
             return ""
-        return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" else parts
+        return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" and MARK not in parts[0] else parts
 
     def _parts(self, given: Part, param: str) -> list[Tree]:
         part = self._part(given, param)
+        if part is not None and given.prompt_cache_breakpoint is not None:
+            part[MARK] = given.prompt_cache_breakpoint
         return [] if part is None else self.lost.came([part], param)
 
     def _part(self, part: Part, param: str) -> Tree | None:
@@ -314,9 +318,12 @@ def is_parts(content: object) -> TypeGuard[list[Tree]]:
     return isinstance(content, list)
 
 
-def text_alone(parts: list[Tree]) -> str | None:
-    """Return the text of parts that are nothing else."""
-    return "\n\n".join([str(part["text"]) for part in parts]) if all(part["type"] == "text" for part in parts) else None
+def as_content(texts: list[Tree], between: str) -> str | list[Tree]:
+    """Return texts as one, with something between them; as parts of it where one is marked."""
+    said = [str(part["text"]) for part in texts]
+    if not any(MARK in part for part in texts):
+        return between.join(said)
+    return [{**part, "text": f"{between if place else ''}{said[place]}"} for place, part in enumerate(texts)]
 
 
 def joined(before: object, more: str | list[Tree]) -> str | list[Tree]:

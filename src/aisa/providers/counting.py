@@ -68,8 +68,8 @@ class Counting:
         return measure
 
     def renewed(self, tokenizers: Mapping[str, Tokenizer]) -> Counting:
-        """Return the same for another configuration's tokenizers, with all that was learned until now."""
-        learned = {target: answers for (target, _), measure in self._measures.items() if (answers := measure.answers)}
+        """Return the same for another configuration's tokenizers, with all that was learned until now. Any thread may ask."""
+        learned = {target: list(measure.answers) for (target, _), measure in list(self._measures.items()) if measure.answers}
         return Counting(tokenizers, self._known | learned, self._learned)
 
     def take(self, target: str, answers: list[Answer]) -> None:

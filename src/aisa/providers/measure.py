@@ -53,9 +53,9 @@ class Agreed(NamedTuple):
 
 
 class Measure:
-    """How one target is counted. `rate` is for streams, `text_rate` for whole texts; both are `rule` until something was learned."""
+    """How one target is counted. `rate` is for streams, `text_rate` for whole texts; both are `rule` until `answers` say more."""
 
-    __slots__ = ("_answers", "_learned", "_left", "_name", "_rule", "meter", "rate", "text_rate", "tokenizer")
+    __slots__ = ("_learned", "_left", "_name", "_rule", "answers", "meter", "rate", "text_rate", "tokenizer")
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class Measure:
         self._rule = rule
         self._name = name
         self._learned = learned
-        self._answers = deque(known, ANSWERS_KEPT)
+        self.answers = deque(known, ANSWERS_KEPT)
         self._left = LEARN_EVERY  # answers until the rates are taken anew
-        self.rate, self.text_rate = rates_of(self._answers, rule)
+        self.rate, self.text_rate = rates_of(self.answers, rule)
         #: Returns what counts a choice of a stream. One object for all of them.
         self.meter: Callable[[], TokenMeter] = self._meter
 
@@ -94,7 +94,7 @@ class Measure:
         """
         if not TOKENS_MIN <= tokens <= text_bytes * WORTH_MAX // UNIT:
             return
-        answers = self._answers
+        answers = self.answers
         answers.append(Answer(tokens - choices, pieces, text_bytes))
         self._left -= 1
         if self._left == 0:
@@ -115,15 +115,10 @@ class Measure:
             return
         self.learn(usage.output_tokens - (0 if shown.reasoning else thought), pieces, shown.text_bytes, choices=choices)
 
-    @property
-    def answers(self) -> list[Answer]:
-        """What it knows."""
-        return list(self._answers)
-
     def take(self, answers: Iterable[Answer]) -> None:
         """Let these answers, which another process has learned from, count instead of those that are known here."""
-        self._answers = deque(answers, ANSWERS_KEPT)
-        self.rate, self.text_rate = rates_of(self._answers, self._rule)
+        self.answers = deque(answers, ANSWERS_KEPT)
+        self.rate, self.text_rate = rates_of(self.answers, self._rule)
 
 
 def rates_of(answers: Iterable[Answer], rule: Rate) -> tuple[Rate | LearnedRate, Rate | LearnedRate]:

@@ -51,8 +51,9 @@ def list_(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
 def set_tier(name: str, tier: str, config: str | None, *, data_dir: str | None) -> None:
     """Give the account NAME another TIER; `default` for the configuration's."""
     from aisa.cli import account_lines
+    from aisa.config.limits import NO_TIER
 
-    account_lines.change(name, "tier", {"tier": None if tier == "default" else tier}, config=config, data_dir=data_dir)
+    account_lines.change(name, "tier", {"tier": None if tier == NO_TIER else tier}, config=config, data_dir=data_dir)
 
 
 @accounts.command()

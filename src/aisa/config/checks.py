@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from aisa.config.addresses import ASKED, has_parameter_twice, route_at_end
 from aisa.config.detect import to_have
-from aisa.config.limits import known_tiers
+from aisa.config.limits import NO_TIER, known_tiers
 from aisa.config.name_words import beside_models
 from aisa.config.price_checks import PRICE_RULES
 from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
@@ -81,6 +81,9 @@ def check_tiers(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
                 ("limits", "tiers", name),
                 Flaw("This is no name for a tier.", f"Write 1 to {TIER_NAME_CHARACTERS_MAX} printable characters."),
             )
+        elif name == NO_TIER != config.limits.default_tier:
+            what = f"`aisa accounts set-tier NAME {NO_TIER}` stands for `limits.default_tier`, and no account could be given it."
+            yield ("limits", "tiers", name), Flaw(what, "Choose another name.")
     if config.limits.default_tier not in known:
         near = difflib.get_close_matches(config.limits.default_tier, known, 1)
         remedy = f"Did you mean `{near[0]}`?" if near else f"There are {', '.join(known)}."

@@ -60,6 +60,7 @@ class Limits(Section, frozen=True, kw_only=True):
     window_seconds: Annotated[float, Meta(gt=0, le=60)] = 60.0  # a wait of more than a minute cannot be told to clients
 
 
+NO_TIER = "default"  # as people write that an account was given none
 #: The tiers that are there without being written down; one that is written under the same name counts instead.
 TIERS: Mapping[str, Tier] = MappingProxyType(
     {

@@ -37,6 +37,9 @@ def check_listen(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
                 listening(text)
         except ValueError as error:
             yield (section, "listen"), Flaw(f"It cannot be listened on: {error}.", "Write for example 127.0.0.1:9000, or [::1]:9000.")
+    for position, name in enumerate(config.admin.hosts):
+        if not name or not set("/*@ ").isdisjoint(name):
+            yield ("admin", "hosts", str(position)), Flaw("No request's `Host` is that.", "Write a name alone, such as aisa.example.com.")
     if config.admin.listen is not None and config.admin.listen == config.metrics.listen:
         yield ("metrics", "listen"), Flaw("The admin API is at that address.", "Choose another port.")
 

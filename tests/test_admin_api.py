@@ -164,12 +164,13 @@ def test_what_there_is_is_told_to_nobody_without_a_key(operated: Operated) -> No
 def test_hosts_are_compared_as_names() -> None:
     """Named ones alone where there are any; any address where every interface is listened on: no name server leads it elsewhere."""
     own = Hosts((), ("10.0.0.7",))
-    named = Hosts(("Admin.example",), ("0.0.0.0",))
+    named = Hosts(("Admin.example", "by-port.example:8443", "[2001:db8::7]:443", "2001:db8::8"), ("0.0.0.0",))
     everywhere = Hosts((), ("0.0.0.0",))
     good = [
         (own, "10.0.0.7:1"),
         (own, "localhost"),
         (named, "admin.EXAMPLE:443"),
+        *((named, host) for host in ("by-port.example:8443", "by-port.example", "[2001:db8::7]", "[2001:db8::8]:1")),
         (everywhere, "192.0.2.1"),
         (everywhere, "[2001:db8::1]:1"),
     ]

@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
 from admin_document import AdminDocument
 from repeats import repeats
 from server import serving
-from test_admin_api import Operated, operated
+from test_admin_api import Operated, asked_at, operated
 from test_reload import SECONDS_MAX
 
 __all__ = ["operated"]
@@ -40,7 +40,67 @@ def test_the_openapi_document_has_every_name_of_a_query_and_no_other(operated: O
         query = "&".join(f"{name}={span[name]}" for name, required in named.items() if required)
         refused = operated.ask(f"{path.format(name='default')}?{query}&misspelt=1", key=operated.reads)
         if refused.status != 404:  # there is no such call, nor model
-            assert refused.json["error"]["message"].endswith(f"There are: {', '.join(sorted(named))}."), path
+            there = f" There are: {', '.join(sorted(named))}." if named else "in the query here."
+            assert refused.json["error"]["message"].endswith(there), path
+
+
+LIMIT = {"type": "integer", "minimum": 1, "maximum": 1_000}
+
+
+def test_only_lists_come_in_pages(operated: Operated) -> None:
+    """[issue 13] `limit` and `after` stood at every question, and were passed over; a page of none had another behind it."""
+    lists = {"/keys", "/accounts", "/teams", "/calls", "/models", "/vendors", "/changes"}
+    lists |= {"/accounts/{name}/entries", "/accounts/{name}/statement"}
+    for path, methods in operated.ask("/openapi.json", key=operated.reads).json["paths"].items():
+        named = {each["name"]: each["schema"] for each in methods.get("get", {"parameters": []})["parameters"]}
+        assert ("limit" in named, "after" in named) == (path in lists, path in lists), path
+        assert named.get("limit", LIMIT) == LIMIT, path
+    for path in ("/board", "/status", "/limits", "/keys/t", "/usage?start_ms=0&end_ms=1", "/usage/series?start_ms=0&end_ms=1"):
+        for more in ("limit=5", "after=x"):
+            refused = operated.ask(f"{path}{'&' if '?' in path else '?'}{more}", key=operated.reads)
+            assert (refused.status, refused.json["error"]["param"]) == (400, more.partition("=")[0]), path
+    for path in lists:
+        refused = operated.ask(f"{path.format(name='default')}?limit=0", key=operated.reads)
+        assert (refused.status, refused.json["error"]["param"]) == (400, "limit"), path
+    for after in ("x", "zzz", "01M8NDPRVF83X4A5F0Z3NE0VB6", ""):  # all calls are before it, or none
+        assert operated.ask(f"/calls?after={after}").json["error"]["param"] == "after"
+
+
+def test_the_document_is_read_alone(operated: Operated) -> None:
+    """[issue 13] It was the answer to DELETE, too."""
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        refused = operated.ask("/openapi.json", method=method)
+        assert (refused.status, refused.code, refused.headers["allow"]) == (405, "method_not_allowed", "GET, HEAD")
+
+
+def test_what_does_not_fit_is_named(operated: Operated) -> None:
+    """[issue 13] The member was in the words alone, `param` was null; a name of nobody's account was answered as one without calls."""
+    for path, body, param in (
+        ("/keys", {"label": "a", "rpm": 1.0}, "rpm"),
+        ("/keys", {"label": "a", "models": ["b", 1]}, "models[1]"),
+        ("/keys", {"rpm": 1}, "label"),
+        ("/keys", {"label": "a", "LABEL": "b"}, "LABEL"),
+        ("/accounts/default/top-up", {"amount": 5}, "amount"),
+        ("/keys", [], None),
+    ):
+        refused = operated.ask(path, body)
+        assert (refused.code, refused.json["error"]["param"]) == ("invalid_request", param), body
+    for path in ("/usage?start_ms=0&end_ms=1&account=nobody", "/usage/series?start_ms=0&end_ms=1&account=nobody", "/calls?account=nobody"):
+        assert operated.ask(path).code == "resource_not_found"
+
+
+def test_a_label_means_the_key_that_is_not_revoked(operated: Operated) -> None:
+    """[issue 13] The calls of a label's first key were listed, though it is revoked and another has it; none called `find` was shown."""
+    made = [operated.ask("/keys", {"label": "twice"}).json]
+    operated.ask("/keys/twice/revoke", {})
+    made.append(operated.ask("/keys", {"label": "twice"}).json)
+    for key in made:  # both are refused, and that is kept of the one that is revoked, too
+        asked_at(urlsplit(operated.server.url).netloc, "/v1/chat/completions", {}, key=key["secret"])
+    listed = operated.ask("/calls?key=twice").json["data"]
+    assert {line["key_id"] for line in listed} == {made[1]["id"]}
+    for label in ("find", "import"):
+        id_ = operated.ask("/keys", {"label": label}).json["id"]
+        assert operated.ask(f"/keys/{label}").json["id"] == id_
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,10 @@ def test_only_what_was_asked_for_is_written(run: Run) -> None:
     assert run("ledger", "export", "--account", "nobody").stdout == ""
     assert run("ledger", "export", "--until", "today", "--since", "today").exit_code == 2
     assert len(run("ledger", "export", "--account", "default").stdout.splitlines()) == 3
+    for label in ("a", "a?b", "a/b"):
+        assert run("keys", "create", label).exit_code == 0
+        assert run("ledger", "export", "--key", label).exit_code == 0
+    assert run("ledger", "export", "--key", "a?c").exit_code == 1  # not the calls of `a`
 
 
 def test_what_was_removed_is_said_to_be_missing(run: Run) -> None:

@@ -37,7 +37,7 @@ def parse_dollars(text: str) -> Nanos:
     """
     found = AMOUNT.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text[:40]!r} is no amount: write US dollars such as 20 or 2.50, with nine decimals at most.")
+        raise ValueError(f"{text[:40]!r} is no amount: write US dollars such as 20 or 2.50, below a billion, with nine decimals at most.")
     sign, whole, decimals = found.groups("")
     nanos = int(whole) * NANOS_PER_DOLLAR + int(decimals.ljust(9, "0"))
     return -nanos if sign == "-" else nanos

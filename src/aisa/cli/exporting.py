@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TextIO
+from urllib.parse import quote
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
@@ -45,7 +46,7 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
     end_ms = int(now * 1000) + SPAN_MS_MAX if wanted.until is None else beginning(wanted.until, now)
     if end_ms <= start_ms:
         raise Misuse("no time lies between", [("--until", "The end is not after the beginning.", "Write a later one, or none.")])
-    key_id = None if wanted.key is None else ask(folder, "GET", f"/keys/{wanted.key}", expect=KeyShown).id
+    key_id = None if wanted.key is None else ask(folder, "GET", f"/keys/{quote(wanted.key, safe='')}", expect=KeyShown).id
     try:
         database = opened(folder, found.stores.database)
         try:

@@ -25,7 +25,7 @@ from aisa.config.schema import Config
 from aisa.edge.admin_teams import TeamStanding
 from aisa.edge.bill_view import iso
 from aisa.edge.model_view import ModelShown
-from aisa.keys.rules import DEFAULT_ACCOUNT
+from aisa.keys.rules import DEFAULT_ACCOUNT, RATE_MAX
 from aisa.money import dollars_text
 from aisa.routing import TINY
 
@@ -292,9 +292,8 @@ def limit_in(value: str, name: str) -> int | None:
         return None
     digits = value.strip().replace(",", "").replace("_", "")
     if not digits.isascii() or not digits.isdigit() or len(digits) > LIMIT_DIGITS_MAX:
-        raise Misuse(
-            f"--{name} is not understood", [(f"--{name}", f"{value[:40]!r} is no whole number.", "Write a number such as 60, or none.")]
-        )
+        what = f"{value[:40]!r} is no whole number from 1 to {RATE_MAX:,}."
+        raise Misuse(f"--{name} is not understood", [(f"--{name}", what, "Write a number such as 60, or none.")])
     return int(digits)
 
 

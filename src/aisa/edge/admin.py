@@ -18,7 +18,7 @@ from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
-from aisa.edge.admin_route import Answering, Asked, Listed, Query, number
+from aisa.edge.admin_route import PAGE_MAX, PAGED, Answering, Asked, Listed, Query, number
 from aisa.edge.admin_teams import TeamRoutes, TeamUsings
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
@@ -152,9 +152,10 @@ class Admin:
             yield  # so that whoever makes the steps can let it wait before it holds anything of the database's
             result = yield from result
         status, shown = result
+        page = page_of(shown, query)
         query.check()
         self._keep(actor, f"{method} {path}")
-        return status, msgspec.json.encode(page_of(shown, query))
+        return status, msgspec.json.encode(page)
 
     def _keep(self, actor: Actor, action: str) -> None:
         """Keep what a request has changed. It is done, whatever becomes of its record: the caller is told if that cannot be kept.
@@ -184,21 +185,21 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
 
     Raises ApiError invalid_request.
     """
-    if not is_listed(shown) or not {"limit", "after"} & query.keys():
+    if not is_listed(shown):
         return shown
-    limit = number(query.get("limit", str(PAGE_MAX)), "limit", PAGE_MAX, smallest=1)
+    asked, after = (query.get(name) for name in PAGED)
+    if asked is None and after is None:
+        return shown
+    limit = PAGE_MAX if asked is None else number(asked, "limit", PAGE_MAX, smallest=1)
     entries = shown.data
     start = 0
-    if "after" in query:
+    if after is not None:
         names = [name_of(entry) for entry in entries]
-        if query["after"] not in names:
+        if after not in names:
             raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
-        start = names.index(query["after"]) + 1
+        start = names.index(after) + 1
     page = entries[start : start + limit]
     return msgspec.structs.replace(shown, data=page, has_more=start + len(page) < len(entries))
-
-
-PAGE_MAX = 1_000
 
 
 def is_listed(shown: object) -> TypeGuard[Listed[object]]:

@@ -12,7 +12,7 @@ An account is `{name, tier, state}`. A tier must be one that the configuration k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -81,6 +81,12 @@ class AccountRoutes:
         if tier is not None and tier not in tiers:
             raise ApiError("invalid_request", f"There is no tier {tier[:40]!r}. There are: {', '.join(tiers)}.", param="tier")
         return tier
+
+
+def account_asked(accounts: AccountRing, query: Mapping[str, str]) -> str | None:
+    """Return the account that a query is about, None for all. Raises ApiError resource_not_found, internal_error."""
+    name = query.get("account")
+    return None if name is None else accounts.account(name).name
 
 
 def account_is_new(accounts: AccountRing, name: str) -> bool:

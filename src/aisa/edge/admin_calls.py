@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
+from aisa.edge.admin_accounts import account_asked
 from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Result, look, number
 from aisa.edge.routes import Route
 from aisa.edge.statement import Statement, removed_in_words
@@ -63,15 +64,17 @@ class CallRoutes:
         query = asked.query
         wanted = Wanted(
             since_ms=number(query.get("since_ms", "0"), "since_ms", MOMENT_MS_MAX),
-            key_id=key_named(self._keys, query["key"]) if "key" in query else None,
-            account=query.get("account"),
+            key_id=self._keys.find(query["key"]).id if "key" in query else None,
+            account=account_asked(self._keys.accounts, query),
             model=query.get("model"),
             failed=query.has("failed"),
             refused=query.has("refused"),
-            limit=number(query.get("limit", "30"), "limit", LINES_MAX),
+            limit=number(query.get("limit", "30"), "limit", LINES_MAX, smallest=1),
             by_end=query.has("by_end"),
             before=query.get("after"),
         )
+        if wanted.before is not None and (not wanted.before.startswith(PREFIX) or moment_in(wanted.before) is None):
+            raise ApiError("invalid_request", "`after` is the id of a call.", param="after")
         if wanted.by_end and wanted.before is not None:
             raise ApiError("invalid_request", "`after` goes on behind a call by its beginning: leave `by_end` out.", param="after")
         waiting = {line.id: line for line in lines_waiting(self._statement) if fits(line, wanted)}
@@ -136,11 +139,3 @@ def unknown(name: str, statement: Statement) -> ApiError:
         return ApiError("resource_not_found", f"{what} {removed_in_words(removal)}")
     kept = f"Refused calls are kept for {KEPT_DAYS} days, and beyond {KEPT_EACH_MAX} a minute, key and code only their number is."
     return ApiError("resource_not_found", f"{what} {IN_LOG_ALONE} {kept} List them: aisa calls --{REFUSED}")
-
-
-def key_named(keys: KeyRing, name: str) -> str:
-    """Return the id of a key by its id or label. Raises ApiError resource_not_found."""
-    for key in keys.list():
-        if name in (key.id, key.label):
-            return key.id
-    raise ApiError("resource_not_found", f"There is no key with the id or label {name!r}. `aisa keys list` shows them.")

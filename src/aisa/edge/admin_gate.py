@@ -14,7 +14,7 @@ import msgspec
 
 from aisa.admission.rules import address_group
 from aisa.edge.admin import Actor, Answer
-from aisa.edge.admin_openapi import OPENAPI, admin_document
+from aisa.edge.admin_openapi import OPENAPI, admin_document, is_list
 from aisa.edge.admin_route import QUESTION, Answering
 from aisa.edge.control import Control, respond
 from aisa.edge.heads import coding_of
@@ -33,6 +33,7 @@ MINUTE_SECONDS = 60.0
 #: Refusals of a key that is wrong. Nobody has guessed whose token has ended or gives no right, nor while keys cannot be looked up.
 GUESSED = frozenset({"invalid_api_key", "revoked_api_key"})
 ADDRESSES_MAX = 10_000  # whose wrong keys are counted; the one that was quiet the longest goes
+READING = ("GET", "HEAD")
 PAGE_ENTRIES = 100  # of a list that says no `limit`
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERY_INTERFACE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only compared
@@ -42,7 +43,8 @@ class Hosts:
     """The names by which the admin API may be asked: a page of somebody else's, whose name leads here, must not be one."""
 
     def __init__(self, named: tuple[str, ...], listening: tuple[str, ...]) -> None:
-        self._named = frozenset(name.casefold() for name in named) or (THIS_MACHINE | {host.casefold() for host in listening})
+        listed = frozenset((name if is_address(name) else host_name(name)).casefold() for name in named)
+        self._named = listed or (THIS_MACHINE | {host.casefold() for host in listening})
         self._any_address = not named and not EVERY_INTERFACE.isdisjoint(listening)
 
     def check(self, host: str, asked: str = "The admin API") -> None:
@@ -154,7 +156,10 @@ class AdminGate:
         """Judge a request by its head. Raises ApiError; `unknown_endpoint` where no admin key was ever made."""
         path = request.path.removeprefix(PREFIX)
         if path == OPENAPI:
-            return AdminVisit(self, request, request_id, self.let_in(request, address, scope=READ), 0)
+            actor = self.let_in(request, address, scope=READ)
+            if request.method not in READING:
+                raise ApiError("method_not_allowed", f"{path} takes GET, not {request.method[:20]}.", allow=", ".join(READING))
+            return AdminVisit(self, request, request_id, actor, 0)
         if path.startswith(LOCAL_ONLY):
             self.let_in(request, address, scope=WRITE)
             raise ApiError(
@@ -172,7 +177,7 @@ class AdminGate:
             sent = request.headers
             if coding_of(sent.get("content-type", JSON_TYPE), sent.get("content-encoding", "")):
                 raise ApiError("unsupported_media_type", "The admin API takes bodies as they are: send no Content-Encoding.")
-        return AdminVisit(self, request, request_id, actor, route.body_bytes_max)
+        return AdminVisit(self, request, request_id, actor, route.body_bytes_max, is_list(route.method, route.path))
 
     async def answer(self, visit: AdminVisit) -> Answer:
         """Answer a request that was let in."""
@@ -181,7 +186,7 @@ class AdminGate:
         if path == OPENAPI:
             return 200, msgspec.json.encode(admin_document(self._routes, without=LOCAL_ONLY))
         query = request.query
-        if request.method != "POST" and not any(field.startswith("limit=") for field in query.split("&")):
+        if visit.is_list and not any(field.startswith("limit=") for field in query.split("&")):
             query = f"{query}&limit={PAGE_ENTRIES}" if query else f"limit={PAGE_ENTRIES}"
         return await self._control.ask(request.method, f"{path}?{query}", request.body, actor=visit.actor)
 
@@ -194,6 +199,7 @@ class AdminVisit(msgspec.Struct):
     id: str
     actor: Actor
     body_bytes_max: int | None
+    is_list: bool = False
 
     def answer(self, reply: Reply) -> Awaitable[None]:
         """Answer the request."""

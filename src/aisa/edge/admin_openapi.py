@@ -14,7 +14,7 @@ from aisa.edge.admin_accounts import AccountAsked, TierAsked
 from aisa.edge.admin_calls import CallsShown
 from aisa.edge.admin_keys import KeyAsked, RotationAsked, SecretAsked, TermsAsked
 from aisa.edge.admin_reload import Swapped
-from aisa.edge.admin_route import PAGED, Answering
+from aisa.edge.admin_route import PAGE_MAX, PAGED, Answering
 from aisa.edge.admin_status import StatusShown
 from aisa.edge.admin_teams import TeamAsked, TeamList, TeamMade, TeamStanding, TeamTermsAsked
 from aisa.edge.admin_usage import CallEnded, SeriesShown, UsageShown
@@ -88,7 +88,8 @@ OPERATIONS: dict[str, Operation] = {
     "GET /changes": Operation("List what administrators changed, the newest first: limit, after in the query", ChangesShown),
     "POST /reload": Operation("Read the configuration again", Swapped),
 }
-#: What may be asked for in the query of a question, beside `limit` and `after` of its list; what must be there ends in a star.
+#: What may be asked for in the query of a question, beside the PAGING of a list; what must be there ends in a star.
+LIMIT = {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}
 SUMMED = ("by", "start_ms*", "end_ms*", "key", "account")
 QUERIES: dict[str, tuple[str, ...]] = {
     "GET /keys": ("standing",),
@@ -131,13 +132,13 @@ def admin_document(routes: RouteTable[Answering], *, without: str) -> dict[str, 
 def described(known: Operation, path: str, *, method: str) -> dict[str, object]:
     """Return one operation."""
     named = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"\{(\w+)\}", path)]
-    asked = (*QUERIES.get(f"{method} {path}", ()), *PAGED) if method == "GET" else ()
+    asked = (*QUERIES.get(f"{method} {path}", ()), *(PAGED if is_list(method, path) else ()))
     query = [
         {
             "name": name.rstrip("*"),
             "in": "query",
             "required": name.endswith("*"),
-            "schema": {"type": "integer" if "ms" in name else "string"},
+            "schema": LIMIT if name == "limit" else {"type": "integer" if "ms" in name else "string"},
         }
         for name in asked
     ]
@@ -147,6 +148,11 @@ def described(known: Operation, path: str, *, method: str) -> dict[str, object]:
     if known.body is not None:
         made["requestBody"] = {"required": True, **json_body("", known.body)}
     return made
+
+
+def is_list(method: str, path: str) -> bool:
+    """Say whether a route answers with a list, which comes in pages."""
+    return method == "GET" and "has_more" in OPERATIONS[f"{method} {path}"].answer.__struct_fields__
 
 
 def json_body(description: str, shape: type[msgspec.Struct]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -41,7 +42,8 @@ class Note(Protocol):
         ...
 
 
-PAGED = ("limit", "after")  # of lists; more than one entry is never asked of anything else
+PAGED = ("limit", "after")  # of lists alone
+PAGE_MAX = 1_000  # entries of one page
 NAME_CHARACTERS_MAX = 40  # of a name in a query that is shown
 YES = ("", "1", "true")  # what a name may have that asks by being there
 
@@ -52,7 +54,7 @@ class Query(Mapping[str, str]):
     def __init__(self, text: str) -> None:
         given = parse_qsl(text, keep_blank_values=True)
         self._given = dict(given)
-        self._looked_for: set[str] = set(PAGED)
+        self._looked_for: set[str] = set()
         if len(self._given) < len(given):
             raise ApiError("invalid_request", "The query has the same name twice.")
         if any("\0" in value for value in self._given.values()):  # which no name has, and no database's question may have
@@ -78,7 +80,8 @@ class Query(Mapping[str, str]):
     def check(self) -> None:
         """Raise ApiError invalid_request for what nobody looked for: without a filter whose name is misspelt all would be shown."""
         known = ", ".join(sorted(self._looked_for))
-        self._refuse(self._given.keys() - self._looked_for, f"to ask for in the query here. There are: {known}.")
+        there = f" There are: {known}." if known else ""
+        self._refuse(self._given.keys() - self._looked_for, f"to ask for in the query here.{there}")
 
     def refuse(self) -> None:
         """Raise ApiError invalid_request if anything is asked: what a change wants stands in its body."""
@@ -135,11 +138,21 @@ def read(body: bytes, shape: type[Shape]) -> Shape:
     try:
         shaped = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        raise ApiError("invalid_request", f"The body does not fit: {error}.") from None
+        raise ApiError("invalid_request", f"The body does not fit: {error}.", param=member_in(str(error))) from None
     except msgspec.DecodeError:
         raise ApiError("json_parse_error", "The body is not a JSON object.") from None
     parse_object(body)  # refuses a key that is there twice, of which the decoder takes the last
     return shaped
+
+
+#: The member in what the decoder says of a body that does not fit: where it is, or its name.
+MEMBER = re.compile(r"at `\$\.(.+)`$|(?:required|unknown) field `([^`]+)`")
+
+
+def member_in(said: str) -> str | None:
+    """Return the member that the decoder complains of, None for the body itself."""
+    found = MEMBER.search(said)
+    return None if found is None else (found[1] or found[2])[:NAME_CHARACTERS_MAX]
 
 
 def number(text: str, name: str, largest: int, *, smallest: int = 0) -> int:

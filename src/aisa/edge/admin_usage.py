@@ -22,6 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from aisa.clock import WallClock
+from aisa.edge.admin_accounts import account_asked
 from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, act, look, number
 from aisa.edge.board_view import Board
 from aisa.edge.routes import Route
@@ -114,7 +115,7 @@ def summing(keys: KeyRing, query: Mapping[str, str]) -> Summing:
         raise ApiError("invalid_request", f"Usage is summed up by {', '.join(GROUPINGS)}.", param="by")
     if not 0 < end_ms - start_ms <= SPAN_MS_MAX:
         raise ApiError("invalid_request", f"The span ends after its start, and has {SPAN_MS_MAX // DAY_MS} days at most.", param="end_ms")
-    return Summing(by, start_ms, end_ms, keys.find(query["key"]).id if "key" in query else None, query.get("account"))
+    return Summing(by, start_ms, end_ms, keys.find(query["key"]).id if "key" in query else None, account_asked(keys.accounts, query))
 
 
 def series(statement: Statement, keys: KeyRing, asked: Asked) -> Steps:

@@ -73,6 +73,9 @@ class RouteTable(Generic[Handler]):
         """
         by_method, name = self._at(path)
         route = by_method.get(method)
+        if route is None and not name and (varied := self._varied(path)) is not None and method in varied[0]:
+            by_method, name = varied  # a name may be that of another route: of the key called `find`, POST /keys/find is not asked
+            route = by_method[method]
         asked = method[:SHOWN_METHOD_CHARACTERS_MAX]
         if route is None and (told := self._hints.of_method(path, below="/" in name)):
             raise ApiError("unknown_endpoint", f"There is no {asked} of {shown(path)} here. {told}")
@@ -108,10 +111,17 @@ class RouteTable(Generic[Handler]):
         found = self._exact.get(path)
         if found is not None:
             return found, ""
+        varied = self._varied(path)
+        if varied is None:
+            raise ApiError("unknown_endpoint", self._hints.of_unknown(shown(path)))
+        return varied
+
+    def _varied(self, path: str) -> tuple[dict[str, Route[Handler]], str] | None:
+        """Return the routes of a path with a part that varies, and that part; None if there are none."""
         for pattern, by_method in self._patterns.values():
             match = pattern.fullmatch(path)
             if match is not None:
                 if NUL in path:
                     raise ApiError("resource_not_found", "The path has a NUL in it, which no name here has.")
                 return by_method, match[1]
-        raise ApiError("unknown_endpoint", self._hints.of_unknown(shown(path)))
+        return None

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -242,17 +243,23 @@ def certificate(port: int) -> bytes:
 
 
 @contextmanager
-def tls_server(folder: Path, configuration: str) -> Iterator[tuple[int, Callable[[], int]]]:
-    """Run a server that speaks TLS; yield its port, and what reloads it and returns the command's status."""
+def tls_server(folder: Path, configuration: str) -> Iterator[tuple[int, Callable[[], str | None]]]:
+    """Run a server that speaks TLS; yield its port, and what reloads it and returns what the command says, None if it was refused."""
     (folder / "aisa.yaml").write_text(configuration)
     command = [sys.executable, "-m", "aisa"]
     place = ["--config", str(folder / "aisa.yaml"), "--data-dir", str(folder / "data")]
     with subprocess.Popen([*command, "serve", "--port", "0", *place], env=environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
             port = int(re.findall(r"https://[\d.]+:(\d+)", read_banner(process))[0])
-            yield port, lambda: subprocess.run([*command, "reload", *place], env=environment(), capture_output=True, check=False).returncode
+            yield port, partial(reloaded, [*command, "reload", *place])
         finally:
             process.kill()
+
+
+def reloaded(command: list[str]) -> str | None:
+    """Return what a command says, None if it fails."""
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    return None if ended.returncode else ended.stdout
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -266,11 +273,12 @@ def test_a_renewed_certificate_is_shown_to_new_connections(tmp_path: Path, pem: 
         command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout -"
         file.write_bytes(subprocess.run(command.split(), capture_output=True, check=True).stdout)
         assert certificate(port) == first
-        assert reload() == 0
+        assert reload() == "Reloaded: tls.cert, tls.key.\n"  # it was "nothing has changed", to whoever renews one
+        assert reload() == "Reloaded: nothing has changed.\n"
         renewed = certificate(port)
         assert renewed != first
         file.write_text("nothing")
-        assert reload() != 0
+        assert reload() is None
         assert certificate(port) == renewed
 
 

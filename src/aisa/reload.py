@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import msgspec
@@ -50,11 +52,12 @@ FOR_A_LIFETIME = (
 
 
 class Prepared(NamedTuple):
-    """A configuration that was found good, and what was made of it."""
+    """A configuration that was found good, and what was made of it. `files` is what `certificate_in` has returned of it."""
 
     config: Config
     routes: Routes
     tls: ssl.SSLContext | None
+    files: Mapping[str, bytes]
 
 
 class Parts(msgspec.Struct):
@@ -130,6 +133,7 @@ class Reload:
         self._again = again
         self._routes_of = routes_of
         self._swap = swap
+        self._files = certificate_in(config)
         self._one = asyncio.Lock()
         self._heard = False  # a signal, and nothing has been read since
         self._task: asyncio.Task[None] | None = None
@@ -144,10 +148,11 @@ class Reload:
                 self._report(ReloadRefused(tuple(f"{problem.where}: {problem.what}" for problem in errors.problems)))
                 raise
             old, config = self.config, prepared.config
-            changed = differences(old, config)
+            renewed = [path for path, held in prepared.files.items() if self._files.get(path, held) != held]
+            changed = sorted({*differences(old, config), *renewed})
             lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, config.tls))]
             behind = await self._swap(prepared, old)
-            self.config = config
+            self.config, self._files = config, prepared.files
         swapped = Swapped([path for path in changed if path not in lasting], lasting)
         self._report(Reloaded(tuple(swapped.changed), tuple(lasting), behind))
         return swapped
@@ -165,14 +170,25 @@ class Reload:
 
     def _prepare(self) -> Prepared:
         config = self._again().config
+        files = certificate_in(config)  # before they are loaded: what is renewed meanwhile is told the next time
         try:
             tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         except OSError as error:
             raise ConfigErrors([Problem("tls", f"The certificate cannot be used: {error}.", "Correct it.")], config) from error
-        return Prepared(config, self._routes_of(config), tls)
+        return Prepared(config, self._routes_of(config), tls, files)
 
 
 KEPT_OF_SERVER = [path.removeprefix("server.") for path in FOR_A_LIFETIME if path.startswith("server.")]
+
+
+def certificate_in(config: Config) -> Mapping[str, bytes]:
+    """Return what each file of the certificate holds, as a digest, by its setting; nothing of one that cannot be read."""
+    found: dict[str, bytes] = {}
+    if config.tls is not None:
+        for name in ("cert", "key"):
+            with suppress(OSError):
+                found[f"tls.{name}"] = sha256(Path(getattr(config.tls, name)).read_bytes()).digest()
+    return found
 
 
 def differences(old: Config, new: Config) -> list[str]:

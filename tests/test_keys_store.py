@@ -15,7 +15,7 @@ from sqlalchemy import text
 from aisa.errors import ApiError
 from aisa.keys.first_key import ensure_first_key
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import KeyTerms, SpendCap, digest
+from aisa.keys.rules import KeyTerms, Rates, SpendCap, digest, terms_of
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
@@ -287,3 +287,42 @@ def test_an_id_that_chance_repeats_is_drawn_again(database: Database, watch: Man
     store = KeyStore(database, watch, Stuck())
     ids = [store.import_key(label, f"My very own API Key {label}").id for label in ("a", "b")]
     assert ids == ["key_AAAAAAAAAA", "key_BBBBBBBBBB"]
+
+
+def test_a_key_that_another_server_has_just_changed_is_changed_as_it_is_now(
+    database: Database, watch: ManualClock, store: KeyStore
+) -> None:
+    """[issue 13] Its memory is older by up to a second: a revoked key came back to life, and what the other had changed was undone."""
+    made = {name: store.create(name)[0] for name in ("terms", "secret", "gone", "renamed")}
+    other = KeyStore(database, watch, random.Random(8))
+    other.update("terms", msgspec.structs.replace(terms_of(made["terms"]), rates=Rates(rpm=5, concurrency=2)))
+    base = terms_of(store.current("terms"))
+    other.update("terms", msgspec.structs.replace(terms_of(other.find("terms")), expires_at=9_000))  # at the same moment
+    changed = store.update("terms", msgspec.structs.replace(base, models=("m",), rates=base.rates._replace(rpm=None)))
+    assert (changed.models, changed.rpm, changed.concurrency, changed.expires_at) == (("m",), None, 2, 9_000)
+    assert (
+        store.update("terms", terms_of(changed))
+        == changed
+        == store.find("terms")
+        == KeyStore(database, watch, random.Random(9)).find("terms")
+    )
+    _, newer = other.rotate("secret", grace_seconds=60)
+    _, newest = store.rotate("secret", grace_seconds=60)
+    fresh = KeyStore(database, watch, random.Random(9))
+    assert [code_of(fresh, secret) for secret in (newer, newest)] == ["secret"] * 2  # the one that it had for a moment has its grace
+    other.revoke("gone")
+    for change in (
+        lambda: store.set_state("gone", "active"),
+        lambda: store.set_state("gone", "disabled"),
+        lambda: store.rotate("gone", grace_seconds=0),
+        lambda: store.update("gone", msgspec.structs.replace(terms_of(made["gone"]), models=("m",))),
+    ):
+        store.remember(made["gone"])  # as it is known until the next look
+        with pytest.raises(ApiError, match="revoked for good"):
+            change()
+    store.remember(made["gone"])
+    assert store.revoke("gone").state == "revoked"
+    assert KeyStore(database, watch, random.Random(9)).find("gone").state == "revoked"
+    other.update("renamed", msgspec.structs.replace(terms_of(made["renamed"]), label="another"))
+    with pytest.raises(ApiError, match="no key with the id or label 'renamed'"):
+        store.set_state("renamed", "disabled")

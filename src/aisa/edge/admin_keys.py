@@ -239,7 +239,7 @@ class KeyRoutes:
 
     def _update(self, asked: Asked) -> Result:
         wanted = read(asked.body, TermsAsked)
-        key = self._keys.find(asked.name)
+        key = self._keys.current(asked.name)
         terms = terms_of(key)
         if wanted.label is not msgspec.UNSET:
             terms = msgspec.structs.replace(terms, label=wanted.label)
@@ -257,17 +257,17 @@ class KeyRoutes:
 
     def _rotate(self, asked: Asked) -> Result:
         grace = parse_grace((read(asked.body, RotationAsked) if asked.body else RotationAsked()).grace)
-        before, graces = self._keys.find(asked.name), self._keys.graces()
+        before, graces = self._keys.current(asked.name), self._keys.graces()
         key, secret = self._keys.rotate(before.id, grace)
         shown = self._noted("rotated", before, key, graces_before=graces)
         return 200, extended(shown, KeyRotated, secret=secret, **self._place(key)._asdict())
 
     def _set(self, asked: Asked, action: str, state: str) -> Result:
-        before = self._keys.find(asked.name)
+        before = self._keys.current(asked.name)
         return 200, self._noted(action, before, self._keys.set_state(before.id, state))
 
     def _revoke(self, asked: Asked) -> Result:
-        before = self._keys.find(asked.name)
+        before = self._keys.current(asked.name)
         return 200, self._noted("revoked", before, self._keys.revoke(before.id))
 
     def _noted(

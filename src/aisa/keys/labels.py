@@ -18,4 +18,4 @@ def refuse_taken(connection: Connection, key: Key) -> None:
     """Raise ApiError invalid_request if another key has a key's label."""
     holder = holder_of(connection, key.label)
     if holder not in (None, key.id):
-        raise rules.invalid("label", f"The label {key.label!r} is taken by {holder}. Choose another one.")
+        raise rules.invalid("label", f"The label {key.label!r} is taken by {holder} already. Choose another one.")

@@ -123,6 +123,10 @@ class KeyRing(Keys, Protocol):
         """
         ...
 
+    def current(self, id_or_label: str) -> Key:
+        """Return the same as the database has it now: what changes a key must go by that. Raises ApiError resource_not_found."""
+        ...
+
     def update(self, id_or_label: str, terms: KeyTerms) -> Key:
         """Give a key these terms instead of those that it has. Raises ApiError resource_not_found; a revoked key does not change."""
         ...

@@ -15,6 +15,7 @@ from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
+from aisa.keys.current import keep_secret, live, locked, not_revoked
 from aisa.keys.labels import holder_of, refuse_taken
 from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, AdminKey, Key, KeyTerms, Rates, SpendCap, Team, Trace
 from aisa.keys.teams import TeamStore, find_team, keys_in, row_of
@@ -180,23 +181,21 @@ class KeyStore:
         self.remember(kept)
 
     def update(self, id_or_label: str, terms: KeyTerms) -> Key:
-        """Give a key these terms instead of those that it has, from the next request on.
+        """Give a key these terms instead of those that are known here, from the next request on; those that stay are not touched.
 
         Raises ApiError: resource_not_found, invalid_request (revoked, label taken or unfit), internal_error (the database).
         """
-        key = self._live(id_or_label)
-        label = rules.check_label(terms.label)
-        if self._by_label.get(label, key).id != key.id:
-            raise rules.invalid("label", f"There is a key labelled {label!r} already.")
+        key = not_revoked(self.find(id_or_label))
         values: dict[str, object] = {
-            "label": label,
+            "label": rules.check_label(terms.label),
             "models": rules.check_models(terms.models),
             "expires_at": terms.expires_at,
             "spend_cap": None if terms.spend is None else terms.spend.amount,
             "spend_window": None if terms.spend is None else terms.spend.window,
             **rules.check_rates(terms.rates)._asdict(),
         }
-        return self._change(key, values)
+        told = {name: value for name, value in values.items() if value != getattr(key, name)}
+        return self._change(key, told) if told else key
 
     def set_state(self, id_or_label: str, state: str) -> Key:
         """Disable a key, or enable it again. Raises ApiError: resource_not_found, invalid_request (revoked), internal_error."""
@@ -209,10 +208,9 @@ class KeyStore:
         """
         key, secret = self._live(id_or_label), rules.new_secret(self._chance)
         until = int(self._wall_clock()) + grace_seconds
-        former = replaced_secrets.c
         with writing(self._database) as connection:
-            connection.execute(update(replaced_secrets).where(former.key_id == key.id, former.until > until).values(until=until))
-            connection.execute(insert(replaced_secrets).values(digest=key.digest, key_id=key.id, until=until))
+            key = live(connection, key)
+            keep_secret(connection, key, until)
             connection.execute(update(table).where(table.c.id == key.id).values(digest=rules.digest(secret), hint=rules.hint(secret)))
             note_change(connection, key_id=key.id)
         shortened = {digest: min(until, before) for digest, before in self.former(key.id).items()}
@@ -225,18 +223,24 @@ class KeyStore:
 
         Raises ApiError: resource_not_found, internal_error (the database).
         """
-        key = self.find(id_or_label)
+        key = self.current(id_or_label)
         return key if key.state == REVOKED else self._change(key, {"state": REVOKED})
 
+    def current(self, id_or_label: str) -> Key:
+        """Return a key as the database has it: what changes it must go by that. Raises as `find`, and internal_error (the database)."""
+        known = self.find(id_or_label)
+        with writing(self._database) as connection:
+            key = locked(connection, known)
+        if key != known:
+            self.remember(key)
+        return key if id_or_label in (key.id, key.label) else self.find(id_or_label)
+
     def _live(self, id_or_label: str) -> Key:
-        key = self.find(id_or_label)
-        if key.state == REVOKED:
-            raise ApiError("invalid_request", f"The key {key.label!r} ({key.id}) is revoked for good. Make another one.")
-        return key
+        return not_revoked(self.current(id_or_label))
 
     def _change(self, key: Key, values: dict[str, object]) -> Key:
-        changed = msgspec.structs.replace(key, **values)
         with writing(self._database) as connection:
+            changed = msgspec.structs.replace(live(connection, key), **values)
             if changed.state != REVOKED:
                 refuse_taken(connection, changed)
             connection.execute(update(table).where(table.c.id == key.id).values(**values))

@@ -63,7 +63,8 @@ def ask(server: Server, key: str, body: bytes | None = None, path: str = "/v1/ch
         with urllib.request.urlopen(urllib.request.Request(server.url + path, body, sent), timeout=60) as answer:
             return Answer(answer.status, answer.headers["x-request-id"], json.loads(answer.read()))
     except urllib.error.HTTPError as error:
-        return Answer(error.code, error.headers["x-request-id"], json.loads(error.read()))
+        with error:
+            return Answer(error.code, error.headers["x-request-id"], json.loads(error.read()))
 
 
 def chat(**changes: object) -> bytes:

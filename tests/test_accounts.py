@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 def read_anew(folder: Path) -> KeyStore:
     """Return what a server would read after a restart."""
-    return KeyStore(open_database(str(folder), migrate), lambda: NOW, random.Random(2))
+    with closing(open_database(str(folder), migrate)) as database:
+        return KeyStore(database, lambda: NOW, random.Random(2))
 
 
 def test_an_account_is_made_and_given_a_tier(rig: Rig, tmp_path: Path) -> None:

@@ -163,14 +163,18 @@ def test_where_a_request_without_a_known_key_is_to_be_found_is_said(tmp_path: Pa
 
 
 def test_calls_are_chosen_by_key_model_kind_and_time_and_shown_in_columns(running: Server) -> None:
-    """A good call is in the list of its key and in no list of refused ones; an unknown key is told, an empty list is a sentence."""
+    """A good call is in the list of its key and in no list of refused ones; who is unknown is told, an empty list is a sentence."""
     key = made(running, "chooser")
     good, bad = ask(running, key, chat()), ask(running, key, b"{")
     assert [line["outcome"] for line in listed(running, "--key", "chooser")] == ["completed", "refused"]
     assert [line["id"] for line in listed(running, "--key", "chooser", "--refused")] == [bad.id]
     assert [line["id"] for line in listed(running, "--key", "chooser", "--model", "gpt-4.1")] == [good.id]
     assert listed(running, "--key", "chooser", "--failed") == []
-    assert listed(running, "--key", "chooser", "--account", "nobody") == []
+    running.aisa("accounts", "create", "idle")
+    assert listed(running, "--key", "chooser", "--account", "idle") == []
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        running.aisa("calls", "--account", "nobody")
+    assert "nobody" in failed.value.stderr
     table = running.aisa("calls", "--key", "chooser", "--refused").splitlines()
     assert table[0].split() == ["TIME", "UTC", "KEY", "MODEL", "HOW", "IT", "ENDED", "ID"]
     assert "400 json_parse_error" in table[1]

@@ -64,7 +64,11 @@ class Learned:
 
     def most(self, targets: Iterable[str]) -> int | None:
         """Return what a choice had at most, of all but one call in RARE, at any target that may serve; None if too few are known of all."""
-        return max([made for target in targets if (made := self._most.get(target)) is not None], default=None)
+        known: int | None = None
+        for target in targets:  # most often one
+            if (made := self._most.get(target)) is not None and (known is None or made > known):
+                known = made
+        return known
 
 
 def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *, held_input: int, learned: int | None = None) -> Hold:

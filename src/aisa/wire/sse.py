@@ -46,7 +46,7 @@ class SseDecoder:
         if self._fresh or self._after_cr or CR in data:
             data = self._with_plain_newlines(self._without_bom(data) if self._fresh else data)
         rest = self._rest
-        if not rest and data.endswith(b"\n\n"):
+        if not rest and data[-2:] == b"\n\n":
             return data[:-2]
         if rest is None:
             rest = self._rest = bytearray()

@@ -80,14 +80,16 @@ def upstream(case: str) -> list[Json]:
     return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: {")]
 
 
-def written(events: list[Json]) -> bytes:
+def written(events: list[Json], *, blanks: bool = False) -> bytes:
     """A stream of these events."""
-    return b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in events)
+    between = (", ", ": ") if blanks else (",", ":")
+    told = [(event["type"].encode(), json.dumps(event, separators=between).encode()) for event in events]
+    return b"".join(b"event: %b\ndata: %b\n\n" % each for each in told)
 
 
-def passed(events: list[Json], split: int) -> bytes:
+def passed(events: list[Json], split: int, *, blanks: bool = False) -> bytes:
     """What a client of the protocol gets, whose pieces say of each token once that they carry it."""
-    body = written(events)
+    body = written(events, blanks=blanks)
     decoder = responses.decoder(OWN, Target("acme", "m-1", "responses"), call_id="req_1", created=1, protocol="responses")
     encoder = RESPONSES_DOOR.encoder(OWN, call_id="req_1", created=1)
     sent, tokens = b"", 0
@@ -112,8 +114,8 @@ def said(items: list[Json]) -> list[tuple[str, str]]:
 def test_a_stream_without_what_clients_need_is_made_whole(case: str, left_out: str) -> None:
     """Codex, which reads items that are done, and OpenAI's client, which needs what is added, get all that was said, however it arrives."""
     whole = said([event["item"] for event in upstream(case) if event["type"] == DONE])
-    for split in (1_000_000, 7):
-        sent = passed(LEFT_OUT[left_out](upstream(case)), split)
+    for split, blanks in ((1_000_000, False), (1_000_000, True), (7, False)):
+        sent = passed(LEFT_OUT[left_out](upstream(case)), split, blanks=blanks)
         items, end = codex_turn(sent)
         assert [item["type"] for item in items] == [item["type"] for item in end["response"]["output"]]
         assert said(items) == whole
@@ -336,6 +338,24 @@ def test_an_item_of_which_more_was_said_than_is_known_is_not_told_without_it(kin
     assert (items, last["response"]["output"]) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("places", "whole"),
+    [((0,), None), ((0, 0), None), ((0, 1), None), ((0, 1, 0), 0), ((0, 1), 1)],
+    ids=["one piece", "two", "of two parts", "of two parts, one of them whole", "of two parts, the last whole"],
+)
+def test_an_item_whose_text_came_in_pieces_is_not_told_without_it(places: tuple[int, ...], whole: int | None) -> None:
+    """Pieces are read by what they have in common, from the first on: that they came is known all the same where the end denies them."""
+    created, *_, end = emptied(upstream("text"))
+    of: Json = {"output_index": 0, "item_id": "i_0"}
+    added = [item_of(0, type="message", id="i_0", status="in_progress", content=[])]
+    added += [{"type": PART, **of, "content_index": place, "part": {"type": "output_text", "text": ""}} for place in sorted({*places})]
+    pieces = [{"type": "response.output_text.delta", **of, "content_index": place, "delta": "Hello"} for place in places]
+    wholes = [] if whole is None else [{"type": "response.output_text.done", **of, "content_index": whole, "text": "Hello"}]
+    for split, blanks in ((1_000_000, True), (1_000_000, False), (7, False)):  # without blanks, as OpenAI writes, all are read so
+        items, last = codex_turn(passed([created, *added, *pieces, *wholes, end], split, blanks=blanks))
+        assert (items, last["response"]["output"]) == ([], [])
+
+
 BEGUN: dict[str, tuple[Json, str, list[str], Json, tuple[str, str]]] = {
     "a text that goes on": (
         {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}, "output_text", [" yo", "!"],
@@ -446,9 +466,10 @@ ENDLESS: dict[str, Callable[[int], Json]] = {
 }
 
 
+@pytest.mark.parametrize("blanks", [False, True], ids=["as OpenAI writes", "with blanks"])
 @pytest.mark.parametrize("kind", ENDLESS)
 @pytest.mark.parametrize("protocol", ["openai", "responses"])
-def test_items_and_parts_without_end_are_no_answer(kind: str, protocol: str) -> None:
+def test_items_and_parts_without_end_are_no_answer(kind: str, protocol: str, blanks: bool) -> None:
     """What no model can have made ends the call as its vendor's failure, long before it fills memory; a thousand items are an answer."""
     chat = parse_chat(b'{"model":"m","messages":[{"role":"user","content":"Hi."}],"stream":true}')
     request = OWN if protocol == "responses" else chat
@@ -457,7 +478,7 @@ def test_items_and_parts_without_end_are_no_answer(kind: str, protocol: str) -> 
         decoder.feed(written([event]))
     place, events = 0, ENDLESS[kind]
     while decoder.failure is None and place < 60_000:
-        decoder.feed(written([events(number) for number in range(place, place + 500)]))
+        decoder.feed(written([events(number) for number in range(place, place + 500)], blanks=blanks))
         place += 500
     assert decoder.failure is not None
     assert decoder.failure.blame == VENDOR

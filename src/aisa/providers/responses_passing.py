@@ -13,6 +13,7 @@ import msgspec
 
 from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.blame import blame_for
 from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ENDS, ResponsesReader, TextDelta
@@ -30,6 +31,7 @@ from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import LF
 from aisa.wire.trees import Tree, as_tree, is_tree, key_in, trees_in
 from aisa.wire.usage_report import with_cost
+from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import tier_named
 
 COUNTS = (*SIDES, "total_tokens")
@@ -59,10 +61,13 @@ class ResponsesStream(TextStream[NumberedTemplate]):
             return False
         try:
             event = TEXT.decode(data)
+            if not (self._may_go_on(event) and self._responses.say(event)):
+                return False
         except msgspec.DecodeError:
             return False
-        if not (self._may_go_on(event) and self._responses.say(event)):
-            return False
+        except VendorError as error:
+            self._fail(blame_for(error, self._target))
+            return True
         self._said(block, self._builder.tokens - before)
         if self._template is None:
             self._template = numbered_template(block, b"delta")

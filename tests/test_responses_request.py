@@ -157,6 +157,18 @@ def test_a_picture_that_a_tool_gave_back_is_shown_behind_all_results() -> None:
     assert messages(user("Hi."), call(1), output(1, [{"type": "input_text", "text": "a"}, *shown]))[2]["content"] == "a"
 
 
+def test_a_picture_that_a_model_made_is_seen_again() -> None:
+    """By whoever is asked next: what is to be changed in it is nothing without it. One that never came is nothing."""
+    drawn = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA", "output_format": "webp"}
+    said = {"role": "assistant", "content": "Here:"}
+    none = {"type": "image_generation_call", "id": "ig_2", "status": "failed", "result": None}
+    _, before, picture, behind = messages(user("Draw."), said, drawn, none, user("Bluer."))
+    assert (before["content"], behind["content"]) == ("Here:", "Bluer.")
+    assert picture == {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/webp;base64,AAAA"}}]}
+    made = messages(user("Draw."), said, drawn, call(1), output(1), user("Bluer."))
+    assert [each["role"] for each in made] == ["user", "assistant", "tool", "user", "user"]
+
+
 def test_marks_for_a_cache_stay_on_their_parts() -> None:
     """Behind instructions, a text, a picture and what a tool gave back; without one all are the texts that they were."""
     mark = {"prompt_cache_breakpoint": {"mode": "explicit", "ttl": "30m"}}

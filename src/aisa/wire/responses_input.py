@@ -23,7 +23,8 @@ SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
 CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 #: What a vendor's own tools did in earlier turns: told in its text anyway.
-DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_list_tools")
+DONE_ELSEWHERE = ("web_search_call", "file_search_call", "code_interpreter_call", "mcp_list_tools")
+DRAWN = "image_generation_call"  # a picture that a model made, which is to be seen again
 UPDATE = "configuration_update"
 NOTHING = "nothing"  # in place of an item that stands for nothing
 NOT_SAID = (MORE_TOOLS, UPDATE, NOTHING)  # to the model: which tools there are, and how to answer
@@ -65,6 +66,8 @@ class Item(msgspec.Struct):
     input: str | None = None
     output: Parts = None
     encrypted_content: str | None = None
+    result: str | None = None
+    output_format: str | None = None
 
     @property
     def kind(self) -> str:
@@ -120,7 +123,7 @@ def own_item(own: ClientTool, tree: Tree, names: ToolNames, *, ran_here: dict[ob
     return Item("function_call", call_id=call_id, name=names.own(own.type) or own.type, arguments=arguments)
 
 
-READ = frozenset({"message", "item_reference"}) | CALLS | OUTPUTS
+READ = frozenset({"message", "item_reference", DRAWN}) | CALLS | OUTPUTS
 
 
 class Conversation:
@@ -153,6 +156,9 @@ class Conversation:
             raise ApiError("invalid_request", f"'{param}' refers to an item by its id. {STATELESS}", param=param)
         elif kind == "reasoning":
             self._thought(item.encrypted_content or "")
+        elif kind == DRAWN:
+            address = f"data:image/{item.output_format or 'png'};base64,{item.result}"
+            self._pictures += self.lost.came([{"type": "image_url", "image_url": {"url": address}}], param) if item.result else []
         elif not kind.startswith(DONE_ELSEWHERE + NOT_SAID):
             what = f"'{param}' is of the type '{kind[:SHOWN_CHARACTERS_MAX]}', which only a vendor with the Responses API itself can read."
             self.lost.append(Loss(f"{param}.type", f"{what} Leave it out, or ask a model of such a vendor."))

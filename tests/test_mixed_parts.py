@@ -185,6 +185,30 @@ def test_what_waits_for_a_call_at_the_messages_door_is_bounded(beside: Part) -> 
         deque(map(writer.write, repeat(beginning, 4)), maxlen=0)
 
 
+def steps_taken(calls: int) -> int:
+    """How many functions are called to write so many calls that come side by side, a piece of each at a time."""
+    writer, steps = encoder("messages", stream=True), 0
+
+    def count(_frame: object, event: str, _arg: object) -> None:
+        nonlocal steps
+        steps += event == "call"
+
+    parts: list[Part] = [WHO, *[ToolCall(0, place, f"c{place}", "f", 1) for place in range(calls)]]
+    parts += [Arguments(0, place, text, 1) for text in ('{"a":"', *"x" * 20, '"}') for place in range(calls)]
+    sys.setprofile(count)
+    try:
+        told = [piece for part in [*parts, Finish(0, "tool_calls")] if (piece := writer.write([part])) is not None]
+    finally:
+        sys.setprofile(None)
+    assert sum([piece.tokens for piece in told]) == sum([part.tokens for part in parts])
+    return steps
+
+
+def test_many_calls_side_by_side_at_the_messages_door_cost_as_much_as_they_say() -> None:
+    """All that waited was looked at once more for each call in it: 128 calls of 200 pieces held every other call for 5 s."""
+    assert steps_taken(64) < 5 * steps_taken(16)
+
+
 NOTE = {"type": "url_citation", "url_citation": {"url": "https://page.example", "title": "T", "start_index": 0, "end_index": 2}}
 CHANCE = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
 

@@ -7,6 +7,8 @@ for the answer, and nobody needs it back.
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
@@ -36,7 +38,8 @@ class Blocks:
         self._progress = Completeness()
         self._given: list[str] = []
         self._seals: list[str] = []  # that came without thinking, for the next block but text that goes on
-        self._waiting: list[Part] = []  # of which no event has told yet
+        self._waiting: deque[Part] = deque()  # of which no event has told yet
+        self._own: dict[int, list[Part]] = {}  # what calls that wait are given, by their places
         self._waiting_bytes = 0
         self.waiting_tokens = 0
 
@@ -110,30 +113,27 @@ class Blocks:
         return not own
 
     def _wait(self, part: Part) -> None:
-        self._waiting.append(part)
+        if isinstance(part, Arguments) and part.index in self._own:
+            self._own[part.index].append(part)
+        else:
+            self._waiting.append(part)
+            if isinstance(part, ToolCall):
+                self._own[part.index] = []
         self.waiting_tokens += part.tokens
-        self._waiting_bytes += PART_BYTES + sum([len(value) for value in msgspec.structs.astuple(part) if isinstance(value, str)])
+        self._waiting_bytes += size_of(part)
         if self._waiting_bytes > WAITING_BYTES_MAX:
             raise ApiError("gateway_error", "The model's call of a tool does not end, and what came beside it is too long to wait.")
 
     def _go_on(self) -> list[Tree]:
-        """Return the events for what has waited, as far as nothing of it has to wait again."""
+        """Return the events for what has waited, as far as nothing of it has to wait again: a call with all that it was given."""
         events: list[Tree] = []
-        parts = self._all_waiting()
-        while parts:
-            part = parts.pop()
-            if self._waits(part):
-                self._wait(part)
-                continue
-            events += self._take(part)
-            if self._waiting and not self._in_a_call:
-                parts += self._all_waiting()
+        while self._waiting and not self._in_a_call:
+            first = self._waiting.popleft()
+            for part in (first, *(self._own.pop(first.index, ()) if isinstance(first, ToolCall) else ())):
+                self.waiting_tokens -= part.tokens
+                self._waiting_bytes -= size_of(part)
+                events += self._take(part)
         return events
-
-    def _all_waiting(self) -> list[Part]:
-        """Return what has waited, the first one last."""
-        parts, self._waiting, self._waiting_bytes, self.waiting_tokens = self._waiting[::-1], [], 0, 0
-        return parts
 
     def _say(self, kind: str, text: str) -> list[Tree]:
         if not text:
@@ -204,3 +204,9 @@ class Blocks:
 
     def _event(self, kind: str, **members: object) -> Tree:
         return {"type": kind, "index": len(self.content) - 1, **members}
+
+
+def size_of(part: Part) -> int:
+    """Return what a part that waits takes, in bytes."""
+    parts = 2 if isinstance(part, ToolCall) else 1  # what it is given is kept beside it
+    return PART_BYTES * parts + sum([len(value) for value in msgspec.structs.astuple(part) if isinstance(value, str)])

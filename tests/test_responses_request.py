@@ -193,6 +193,24 @@ def test_marks_for_a_cache_stay_on_their_parts() -> None:
     assert body.count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 4
 
 
+def test_marks_for_a_cache_are_left_out_where_they_would_be_refused() -> None:
+    """Who is compatible with OpenAI knows none of them, and DeepSeek, say, no text in parts: to them goes what would without any mark."""
+    said = [{"type": "input_text", "text": text} for text in ("Be", "brief.")]
+    shown = {"type": "input_image", "image_url": DATA}
+
+    def asked(host: str, **mark: object) -> Json:
+        marked = [said[0], {**said[1], **mark}]
+        items = [{"role": "developer", "content": marked}, user(marked[1:]), call(1), output(1, marked), user([shown, *marked])]
+        items += [{"role": "developer", "content": marked}, user("Well?")]
+        request = read(input=items, instructions="Always.")
+        body: Json = json.loads(openai.to_upstream(request, Target("a", "m", "openai", host=host)).body)
+        return body
+
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    assert asked("api.deepseek.com", **mark) == asked("api.deepseek.com")
+    assert json.dumps(asked("api.openai.com", **mark)).count("prompt_cache_breakpoint") == 5
+
+
 def test_thinking_and_what_vendors_tools_did_are_left_out() -> None:
     """Nobody but that vendor can read them; one without content, as Codex sends it, is no fault."""
     thought = {"type": "reasoning", "id": "rs_1", "summary": [], "content": None, "encrypted_content": "sealed"}

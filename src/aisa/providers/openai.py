@@ -13,19 +13,19 @@ from aisa.providers.blame import judge, unreadable
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.fetched import FETCHES_MAX, Fetches
-from aisa.providers.file_addresses import refuse_file_addresses
 from aisa.providers.legacy_calls import LegacyCalls, is_legacy
 from aisa.providers.openai_answer import AnswerDecoder
+from aisa.providers.openai_aside import put_aside
 from aisa.providers.openai_assembly import AssemblyDecoder, as_stream, is_assembled
 from aisa.providers.openai_stream import StreamDecoder
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
-from aisa.providers.responses_models import HOST, is_asked_there
+from aisa.providers.responses_models import is_asked_there
 from aisa.providers.shape import Asked, Decoder, Target, path_to
 from aisa.wire.chat import IMAGE, ChatRequest, Message
 from aisa.wire.door import Request
 from aisa.wire.reasoning_details import without_seals
-from aisa.wire.trees import is_list, is_tree, trees_in
+from aisa.wire.trees import is_list, is_tree
 
 NAME: str = "openai"
 
@@ -35,11 +35,6 @@ STREAM_OPTIONS = "stream_options"
 INCLUDE_USAGE = "include_usage"
 RUNNING_USAGE = "continuous_usage_stats"
 ADDED = (STREAM_OPTIONS, INCLUDE_USAGE)  # to a stream, for the bill; some vendors refuse one or the other
-BOUND, OLDER_BOUND = "max_completion_tokens", "max_tokens"  # some vendors know the older one alone
-#: Members that change how an answer is made and not what it says.
-HINTS = ("top_k", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "user", "verbosity")
-HINTS_ELSEWHERE = (*HINTS, BOUND)
-HINTED = frozenset(HINTS_ELSEWHERE)
 USAGE_WISH = b'{"include_usage":true}'
 USAGE_PLEASE = Raw(USAGE_WISH)
 DOCUMENT_HEADERS = (("content-type", "application/json"), ("accept", "application/json"))
@@ -63,7 +58,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     added = ask_for_usage(fields, chat, target) if chat.stream else ()
     fields["messages"] = Raw(without_seals(bytes(fields["messages"])))
     if translated:
-        added += put_aside(fields, target)
+        added += put_aside(fields, target, marked=isinstance(request, ChatRequest))
     fetches = Fetches(wanted=True) if target.fetches and has_picture_address(chat.known.messages) else None
     if fetches is not None:
         fields["messages"] = Raw(with_pictures(fields["messages"], fetches))
@@ -99,35 +94,6 @@ def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> 
     if not chat.include_usage:
         fields[STREAM_OPTIONS] = Raw(msgspec.json.encode({**rest, INCLUDE_USAGE: True}))
     return ()
-
-
-def put_aside(fields: dict[str, Raw], target: Target) -> tuple[str, ...]:
-    """Take out what a client of another protocol hinted at and this target refuses; return what hints are left.
-
-    Such a client knows nothing of what chat completions this vendor takes, and often cannot leave them out. A bound is never lost: it goes
-    under its older name then. That a tool failed has no word there.
-    """
-    fields["messages"] = Raw(without_failures(bytes(fields["messages"])))
-    refuse_file_addresses(fields["messages"], target)
-    if HINTED.isdisjoint(fields):
-        return ()
-    hints = [name for name in (HINTS if target.host == HOST else HINTS_ELSEWHERE) if name in fields]
-    for name in hints:
-        if name in target.omit:
-            value = fields.pop(name)
-            if name == BOUND:
-                fields[OLDER_BOUND] = value
-    return tuple([name for name in hints if name in fields])
-
-
-def without_failures(messages: bytes) -> bytes:
-    """Return the `messages` of a request without the mark of tools' results that are errors."""
-    if messages.find(b'"is_error"') < 0:
-        return messages
-    tree: object = msgspec.json.decode(messages)
-    for message in trees_in(tree):
-        message.pop("is_error", None)
-    return msgspec.json.encode(tree)
 
 
 def with_pictures(messages: Raw, fetches: Fetches) -> bytes:

@@ -170,6 +170,33 @@ def test_what_a_cap_has_spent_is_added_up_once_and_then_kept_with_each_row(datab
         assert connection.execute(select(cap_spent.c.spent)).scalar_one() == 350
 
 
+def test_what_was_read_before_a_change_here_does_not_undo_it(database: Database) -> None:
+    """[issue 13] A key that was revoked while older news of it were on their way was let in again, until the next look."""
+
+    async def main() -> None:
+        theirs, ours = (KeyStore(database, lambda: 1_000.0, random.Random(seed)) for seed in (1, 2))
+        following = Following(database, ours, lambda _account, _balance: None)
+        (_, secret), (_, other) = theirs.create("k", account="acme"), theirs.create("l", account="acme")
+        following._take(following._look())
+        theirs.set_state("k", "disabled")
+        theirs.set_state("k", "active")
+        theirs.accounts.set_tier("acme", "free")
+        read = following._look()
+        ours.revoke("k")
+        ours.accounts.set_account_state("acme", "disabled")
+        following._take(read)
+        for refused in (secret, other):
+            with pytest.raises(ApiError, match=r"revoked|disabled"):
+                ours.verify(refused)
+        assert following._more  # and it looks again at once
+        following._take(following._look())
+        assert (ours.find("k").state, ours.tiers["acme"], following._more) == ("revoked", "free", False)
+        with pytest.raises(ApiError, match="disabled"):
+            ours.verify(other)
+
+    asyncio.run(main())
+
+
 def test_a_server_follows_what_another_changes_and_does_not_believe_for_ever(database: Database) -> None:
     """New, changed, rotated and revoked keys, accounts, admin keys; who could not look for a minute lets nobody in, and then again."""
 

@@ -31,6 +31,10 @@ class AccountStore:
             for name, tier, state in connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state)):
                 self.remember(Account(name, tier, state))
 
+    def known(self, name: str) -> Account:
+        """Return an account as it counts here, whether it is there or not."""
+        return Account(name, self.tiers.get(name), DISABLED if name in self.disabled else ACTIVE)
+
     def account(self, name: str) -> Account:
         """Return an account as it is. Raises ApiError: resource_not_found, internal_error (the database)."""
         with writing(self._database) as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -24,7 +24,8 @@ BELIEVED_SECONDS = 60.0  # after the last look that succeeded, keys are refused:
 class Changed(NamedTuple):
     """What so many notes, the last of this number, say has changed.
 
-    Keys have their former secrets (digests, and until when each is good), accounts their balances.
+    Keys have their former secrets (digests, and until when each is good), accounts their balances. `before` is what was known here of keys
+    and accounts, by their ids and names, just before they were read.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Changed(NamedTuple):
     accounts: list[tuple[Account, int | None]]
     admin_keys: list[AdminKey]
     teams: list[Team]
+    before: Mapping[str, object]
 
 
 class Following:
@@ -77,9 +79,10 @@ class Following:
             since = select(key_changes).where(key_changes.c.number > self._number).order_by(key_changes.c.number)
             news = connection.execute(since.limit(NOTES_AT_ONCE)).all()
             if not news:
-                return Changed(self._number, 0, [], [], [], [])
+                return Changed(self._number, 0, [], [], [], [], {})
             ids = {row.key_id for row in news if row.key_id is not None}
             names = {row.account for row in news if row.account is not None}
+            before = self._known(ids, names)
             teams = teams_in(connection, {row.team for row in news if row.team is not None})
             made = keys_in(connection, connection.execute(select(keys).where(keys.c.id.in_(ids))).all())
             former: dict[str, dict[bytes, int]] = {}
@@ -89,9 +92,18 @@ class Following:
             known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
             admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
         theirs = [msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)) for row in admins]
-        return Changed(news[-1].number, len(news), [(key, former.get(key.id, {})) for key in made], known, theirs, list(teams.values()))
+        return Changed(
+            news[-1].number, len(news), [(key, former.get(key.id, {})) for key in made], known, theirs, list(teams.values()), before
+        )
+
+    def _known(self, ids: Iterable[str], names: Iterable[str]) -> dict[str, object]:
+        return {**{id_: self._store.with_id(id_) for id_ in ids}, **{name: self._store.accounts.known(name) for name in names}}
 
     def _take(self, changed: Changed) -> None:
+        ids, names = [key.id for key, _ in changed.keys], [account.name for account, _ in changed.accounts]
+        if any(changed.before.get(name) != known for name, known in self._known(ids, names).items()):
+            self._more = True  # an administrator has changed one here since it was read: it is read again
+            return
         for account, balance in changed.accounts:
             self._store.accounts.remember(account)
             self._account_changed(account, balance)

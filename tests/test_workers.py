@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from aisa.storage.shared_memory import LOCK_NAME
 from repeats import repeats
 from server import PROCESS_SECONDS_MAX, Front, Server, environment, serving
 from vendor import ScriptedVendor
@@ -575,3 +577,34 @@ def test_a_copy_is_made_while_workers_serve_and_put_back_it_has_every_call_of_be
 def is_there(client: http.client.HTTPConnection, admin_key: str) -> bool:
     """Say whether a worker has an admin API."""
     return bool(ask(client, admin_key, path="/admin/v1/keys")[0] == 200)
+
+
+def slots_taken(server: Server) -> int:
+    """How many calls are in the journals."""
+    with closing(ControlConnection(server)) as client:
+        client.request("GET", "/board")
+        return int(json.loads(client.getresponse().read())["slots_taken"])
+
+
+def test_a_holder_of_the_lock_that_is_stopped_keeps_no_call_and_no_key_for_ever(crew: Front) -> None:
+    """[issue 13] What the database has charged meanwhile is taken when the lock is free; it was not until a restart."""
+    server = crew.server
+    key = control(server, "/keys", label="bounded", spend_cap="5/day")["secret"]
+    with closing(connection(server)) as other:
+        until(lambda: ask(other, key, "priced", max_tokens=5)[0] == 200, "what it may spend is not known")
+    until(lambda: slots_taken(server) == 0, "the call before is not written")
+    client, response = streaming(server, key, "endless")
+    assert slots_taken(server) == 1
+    with (server.folder / "data" / LOCK_NAME).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a worker has it that is stopped within a step
+        response.close()
+        client.close()
+        until(lambda: len(rows_of(server, "model = 'endless'")) == 1, "it is not written")
+        made = control(server, "/keys", label="meanwhile", account="new-meanwhile", spend_cap="5/day")["secret"]
+        with closing(connection(server)) as other:
+            assert ask(other, made, path="/v1/models")[0] == 200  # it is known, though not yet what it may spend
+            assert ask(other, made, "priced")[0] == 503
+    until(lambda: slots_taken(server) == 0, "its slot is not free")
+    with closing(connection(server)) as other:
+        until(lambda: ask(other, made, "priced", max_tokens=5)[0] == 200, "what it may spend is not known")
+    audited(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from aisa.keys.store import KeyStore
 from aisa.keys.teams import keys_in, teams_in
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
+from aisa.storage.shared_memory import SharedStuck
 from aisa.storage.tables import accounts, admin_keys, key_changes, keys, replaced_secrets
 
 LOOK_SECONDS = 0.4  # between two looks: a key that is revoked elsewhere is refused here within a second
@@ -69,7 +71,8 @@ class Following:
                 self._judge()
             else:
                 self._looked_at = began
-                self._take(changed)
+                with suppress(SharedStuck):
+                    self._take(changed)
                 self._judge()
             await asyncio.sleep(0 if self._more else LOOK_SECONDS)
 
@@ -104,15 +107,17 @@ class Following:
         if any(changed.before.get(name) != known for name, known in self._known(ids, names).items()):
             self._more = True  # an administrator has changed one here since it was read: it is read again
             return
-        for account, balance in changed.accounts:
+        for account, _ in changed.accounts:
             self._store.accounts.remember(account)
-            self._account_changed(account, balance)
         for key, former in changed.keys:
             self._store.remember(key, former)
         for team in changed.teams:
             self._store.remember_team(team)
         for admin_key in changed.admin_keys:
             self._store.admin_changed(admin_key)
+        self._more = False
+        for account, balance in changed.accounts:  # last, as it may not be possible now: then all of it is taken once more
+            self._account_changed(account, balance)
         self._number, self._more = changed.number, changed.notes == NOTES_AT_ONCE
 
     def _judge(self) -> None:

@@ -198,8 +198,8 @@ class Treasury:
             made = self.wallet(account)
             if balance is not None:
                 made.add(balance)
-        for id_, cap in caps.items():
-            self._publish(id_, cap, now)
+        for id_ in caps:
+            self._publish(id_, now)
 
     def wallet(self, account: str) -> MadeWallet:
         """Return an account's wallet, made if it is not there."""
@@ -209,7 +209,10 @@ class Treasury:
         return made
 
     def know(self, key: Key, now: float) -> None:
-        """Make what a key needs that is new or has changed. What was spent in a window that was not bounded must be read: `unread`."""
+        """Make what a key needs that is new or has changed. What was spent in a window that was not bounded must be read: `unread`.
+
+        Raises SharedStuck; once more makes the rest.
+        """
         self.wallet(key.account)
         if key.team is not None:
             self.teams[key.id] = key.team.id
@@ -220,30 +223,32 @@ class Treasury:
         if whose.spend_cap is None or whose.spend_window is None:
             self.caps.pop(whose.id, None)
             return
-        cap = self.caps.setdefault(whose.id, Cap(whose.spend_cap, NO_WINDOW, spent=0, now=now))
-        if cap.change(whose.spend_cap, whose.spend_window, now):
-            with self._memory.lock:
+        cap = self.caps.get(whose.id) or Cap(whose.spend_cap, NO_WINDOW, spent=0, now=now)
+        with self._memory.lock:
+            self.caps[whose.id] = cap
+            if cap.change(whose.spend_cap, whose.spend_window, now):
                 at, _ = self._memory.purses.take(self._memory.name_word(f"cap {whose.id}"), never_idle)
                 self._memory.signed[at + BEGAN] = self._memory.signed[at + EMPTY_AFTER] = UNREAD
 
-    def written(self, rows: Iterable[CallRow], now: float) -> None:
-        """Take what the database has charged for rows that it did not have before."""
-        for row in rows:
-            if row.prepaid:
-                self.wallet(row.account).spend(row.cost)
-            for whose in (row.key_id, self.teams.get(row.key_id, "")):
-                cap = self.caps.get(whose)
-                if cap is not None:
-                    cap.spend(row.cost, row.ended_ms // 1000, row.id)
-                    self._publish(whose, cap, now)
+    def written(self, rows: Sequence[CallRow], now: float) -> None:
+        """Take what the database has charged for rows that it did not have before. Raises SharedStuck, and has changed nothing then."""
+        charged = [(self.wallet(row.account), row.cost) for row in rows if row.prepaid]
+        spent = [(whose, row) for row in rows for whose in (row.key_id, self.teams.get(row.key_id, "")) if whose in self.caps]
+        if spent:
+            with self._memory.lock:
+                for whose, row in spent:
+                    self.caps[whose].spend(row.cost, row.ended_ms // 1000, row.id)
+                    self._show(whose, now)
+        for wallet, cost in charged:
+            wallet.spend(cost)
 
     def unread(self, id_: str, now: float) -> Span | None:
         """Return what must be read of the calls of a key or team to know what its window has spent.
 
-        None if that is known, which the others then see, or is being read already.
+        None if that is known, which the others then see, or is being read already. Raises ApiError overloaded.
         """
         cap = self.caps.get(id_)
-        if cap is None or self._publish(id_, cap, now):
+        if cap is None or self._publish(id_, now):
             return None
         began = window_start(cap.window, now)
         if cap.reading(began):
@@ -256,7 +261,7 @@ class Treasury:
         cap = self.caps.get(span.whose)
         if cap is not None:  # it was not taken away meanwhile
             cap.learn(span.start_ms // 1000, spent)
-            self._publish(span.whose, cap, now)
+            self._publish(span.whose, now)
 
     def late(self, span: Span) -> Sequence[str]:
         """Return the calls that were told since a span is being read. In any thread."""
@@ -267,18 +272,23 @@ class Treasury:
         """Clear the column of a process that died: all that it closed is in the database, and nothing is open any more."""
         clear_column(self._memory, worker)
 
-    def _publish(self, id_: str, cap: Cap, now: float) -> bool:
-        """Let the others see what a cap's window has spent. False if that must be read first.
+    def _publish(self, id_: str, now: float) -> bool:
+        """Let the others see what a cap's window has spent. False if that must be read first. Raises ApiError overloaded."""
+        try:
+            with self._memory.lock:
+                return self._show(id_, now)
+        except SharedStuck:
+            raise cannot_look() from None
 
-        The lock is held, as the words belong together.
-        """
-        spent, memory = cap.spent_at(now), self._memory
-        with memory.lock:
-            at, _ = memory.purses.take(memory.name_word(f"cap {id_}"), never_idle)
-            memory.signed[at + EMPTY_AFTER] = cap.empty_after
-            if spent is not None:
-                memory.signed[at + BEGAN] = window_start(cap.window, now)
-                memory.signed[at + SPENT] = spent
+    def _show(self, id_: str, now: float) -> bool:
+        """Do so; the lock is held, as the words belong together."""
+        cap, memory = self.caps[id_], self._memory
+        spent = cap.spent_at(now)
+        at, _ = memory.purses.take(memory.name_word(f"cap {id_}"), never_idle)
+        memory.signed[at + EMPTY_AFTER] = cap.empty_after
+        if spent is not None:
+            memory.signed[at + BEGAN] = window_start(cap.window, now)
+            memory.signed[at + SPENT] = spent
         return spent is not None
 
 

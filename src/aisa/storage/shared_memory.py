@@ -36,6 +36,7 @@ PURSES = 1 << 18  # accounts and keys with a cap: 100,000 keys at most, and an a
 PURSE_WORDS = 64
 RATES = 1 << 17  # keys, accounts and addresses that are limited at once; each takes two pages while it is used
 RATE_WORDS = 1_024
+STUCK_SECONDS = 0.5  # between two tries of what must be done while the lock is not to be had
 COUNTERS_BYTES = 1 << 20  # of each process, of which it touches what it counts in
 
 

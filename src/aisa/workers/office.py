@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +37,7 @@ from aisa.ledger.writer import Writer
 from aisa.observe.metrics import Gauge
 from aisa.shared_uses import SharedUses
 from aisa.states import held, standing, stores_away, together
+from aisa.storage.shared_memory import STUCK_SECONDS, SharedStuck
 from aisa.workers.admin_way import answered_by, metrics_by, page_by
 from aisa.workers.crew import Crew, Worker
 from aisa.workers.messages import (
@@ -123,6 +125,7 @@ class Office:
         self._wall_clock = wall_clock
         self._forget = forget
         self._loop = asyncio.get_running_loop()  # asked for once: before Python 3.12 that is a system call
+        self._behind: deque[tuple[Worker, CallRow]] = deque()  # rows that the database has, while the lock of the memory is not to be had
         self._reading: set[asyncio.Task[None]] = set()  # one for each change of a key at most
 
     @property
@@ -251,10 +254,23 @@ class Office:
             self._idempotency.final(row)
 
     def _row_written(self, worker: Worker, row: CallRow) -> None:
-        self._treasury.written((row,), self._wall_clock())  # before the worker lets go of it
-        del self.calls[row.id]
-        worker.unwritten.pop(row.id).set_result(None)
-        self._written_of(worker).ids.append(row.id)
+        self._behind.append((worker, row))
+        if len(self._behind) == 1:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Take what the database has charged, in order; later, where a worker is stopped that holds the lock."""
+        while self._behind:
+            worker, row = self._behind[0]
+            try:
+                self._treasury.written((row,), self._wall_clock())  # before the worker lets go of it
+            except SharedStuck:
+                self._loop.call_later(STUCK_SECONDS, self._catch_up)
+                return
+            self._behind.popleft()
+            del self.calls[row.id]
+            worker.unwritten.pop(row.id).set_result(None)
+            self._written_of(worker).ids.append(row.id)
 
     def _refused_written(self, worker: Worker, call_id: str) -> None:
         self.refused.pop(call_id, None)

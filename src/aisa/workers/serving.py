@@ -43,7 +43,7 @@ from aisa.shutdowns import tell_until
 from aisa.stopping import Stopping, end_within
 from aisa.storage.engine import Database
 from aisa.storage.lock import FolderLock
-from aisa.storage.shared_memory import LOCK_NAME, WORKERS_MAX, SharedLock, SharedMemory, new_memory
+from aisa.storage.shared_memory import LOCK_NAME, STUCK_SECONDS, WORKERS_MAX, SharedLock, SharedMemory, SharedStuck, new_memory
 from aisa.timers import Timers
 from aisa.workers.admin_way import ADMIN_KEYS
 from aisa.workers.crew import Crew, Descriptors
@@ -186,16 +186,27 @@ def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:
     """Let all workers know what the administrator's thread changes of keys and accounts, in the next turn of the loop."""
     loop = asyncio.get_running_loop()
 
-    def key_known(key: Key, former: dict[bytes, int]) -> None:
-        office.know(key)  # before anybody can call with it
-        crew.send(KeyKnown(key, former))
+    def key_known(id_: str) -> None:
+        key = keys.with_id(id_)
+        assert key is not None, "none is ever removed"
+        try:
+            office.know(key)  # before anybody can call with it
+        except SharedStuck:  # it is known all the same, as it may have been revoked: what it lacks is asked for, and refused until then
+            loop.call_later(STUCK_SECONDS, key_known, id_)
+        crew.send(KeyKnown(key, keys.former(id_)))
 
     def account_known(account: Account) -> None:
-        office.wallet(account.name)
         crew.send(AccountKnown(account))
+        make_wallet(account.name)
+
+    def make_wallet(name: str) -> None:
+        try:
+            office.wallet(name)
+        except SharedStuck:
+            loop.call_later(STUCK_SECONDS, make_wallet, name)
 
     def key_changed(key: Key) -> None:
-        loop.call_soon_threadsafe(key_known, key, keys.former(key.id))
+        loop.call_soon_threadsafe(key_known, key.id)
 
     def account_changed(account: Account) -> None:
         loop.call_soon_threadsafe(account_known, account)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -222,6 +222,36 @@ def test_what_only_a_restart_changes_is_said_to(server: Running) -> None:
     assert "ledger.durability" in server.aisa("reload").split("restart")[1]
     write(server, SLOW)
     server.aisa("reload")
+
+
+def test_what_a_process_has_for_its_lifetime_is_told_by_what_it_began_with() -> None:
+    """[issue 13] What was set back to what runs was said to wait for a restart, and what still waits was told once alone."""
+    written = Config()
+    kept = Reload(
+        written,
+        lambda _fact: None,
+        again=lambda: Loaded(written, {}, None),
+        routes_of=Routes,
+        swap=taken,
+    )
+
+    async def reloaded_as(server: Server, **more: Any) -> tuple[list[str], list[str]]:
+        nonlocal written
+        written = Config(server=server, **more)
+        swapped = await kept()
+        return swapped.changed, swapped.after_restart
+
+    async def main() -> None:
+        assert await reloaded_as(Server(port=9_000, drain_seconds=9)) == (["server.drain_seconds"], ["server.port"])
+        assert await reloaded_as(Server(port=9_000, drain_seconds=9)) == ([], ["server.port"])
+        assert await reloaded_as(Server(drain_seconds=9)) == ([], [])
+
+    asyncio.run(main())
+
+
+async def taken(_prepared: Prepared, _old: Config) -> int:
+    """Take a configuration."""
+    return 0
 
 
 def test_without_a_server_there_is_nothing_to_reload(tmp_path: Path) -> None:

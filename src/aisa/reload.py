@@ -133,6 +133,7 @@ class Reload:
         self._again = again
         self._routes_of = routes_of
         self._swap = swap
+        self._begun = config  # as the process did, with what it has for its lifetime
         self._files = certificate_in(config)
         self._one = asyncio.Lock()
         self._heard = False  # a signal, and nothing has been read since
@@ -150,10 +151,10 @@ class Reload:
             old, config = self.config, prepared.config
             renewed = [path for path, held in prepared.files.items() if self._files.get(path, held) != held]
             changed = sorted({*differences(old, config), *renewed})
-            lasting = [path for path in changed if path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, config.tls))]
+            lasting = [path for path in differences(self._begun, config) if is_lasting(path, self._begun, config)]
             behind = await self._swap(prepared, old)
             self.config, self._files = config, prepared.files
-        swapped = Swapped([path for path in changed if path not in lasting], lasting)
+        swapped = Swapped([path for path in changed if not is_lasting(path, old, config)], lasting)
         self._report(Reloaded(tuple(swapped.changed), tuple(lasting), behind))
         return swapped
 
@@ -179,6 +180,11 @@ class Reload:
 
 
 KEPT_OF_SERVER = [path.removeprefix("server.") for path in FOR_A_LIFETIME if path.startswith("server.")]
+
+
+def is_lasting(path: str, old: Config, new: Config) -> bool:
+    """Say whether a process has a setting, in which two configurations differ, for its lifetime."""
+    return path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, new.tls))
 
 
 def certificate_in(config: Config) -> Mapping[str, bytes]:

@@ -256,8 +256,8 @@ class LiveLedger:
 def rates_of(plan: Plan, now: float, first: Price | None) -> list[UnitPrices]:
     """Return the prices of every target that may serve a call, at a moment; none for those that are free of charge. `first` is known."""
     rates = [] if first is None else [first.prices]
-    if len(plan.offers) > 1:
-        rates += [each.prices for other in plan.offers[1:] if (each := other.price_at(now)) is not None]
+    if others := plan.offers[1:]:
+        rates += [each.prices for other in others if (each := other.price_at(now)) is not None]
     if plan.offers[0].tier:  # the answer may name the usual tier, which may be the dearer one
         rates += [each.prices for other in plan.offers if (each := other.price_at(now, "")) is not None]
     return rates

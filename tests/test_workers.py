@@ -589,7 +589,8 @@ def slots_taken(server: Server) -> int:
 def test_a_holder_of_the_lock_that_is_stopped_keeps_no_call_and_no_key_for_ever(crew: Front) -> None:
     """[issue 13] What the database has charged meanwhile is taken when the lock is free; it was not until a restart."""
     server = crew.server
-    key = control(server, "/keys", label="bounded", spend_cap="5/day")["secret"]
+    bounded = control(server, "/keys", label="bounded", spend_cap="5/day")
+    key, its = bounded["secret"], f"model = 'endless' and key_id = '{bounded['id']}'"
     with closing(connection(server)) as other:
         until(lambda: ask(other, key, "priced", max_tokens=5)[0] == 200, "what it may spend is not known")
     until(lambda: slots_taken(server) == 0, "the call before is not written")
@@ -599,7 +600,7 @@ def test_a_holder_of_the_lock_that_is_stopped_keeps_no_call_and_no_key_for_ever(
         fcntl.flock(held, fcntl.LOCK_EX)  # as a worker has it that is stopped within a step
         response.close()
         client.close()
-        until(lambda: len(rows_of(server, "model = 'endless'")) == 1, "it is not written")
+        until(lambda: len(rows_of(server, its)) == 1, "it is not written")
         made = control(server, "/keys", label="meanwhile", account="new-meanwhile", spend_cap="5/day")["secret"]
         with closing(connection(server)) as other:
             assert ask(other, made, path="/v1/models")[0] == 200  # it is known, though not yet what it may spend

@@ -326,3 +326,22 @@ def test_a_key_that_another_server_has_just_changed_is_changed_as_it_is_now(
     other.update("renamed", msgspec.structs.replace(terms_of(made["renamed"]), label="another"))
     with pytest.raises(ApiError, match="no key with the id or label 'renamed'"):
         store.set_state("renamed", "disabled")
+
+
+@pytest.mark.parametrize("change", ["look", "update", "rotate"])
+def test_a_secret_that_another_server_has_just_replaced_keeps_its_grace(
+    database: Database, watch: ManualClock, store: KeyStore, change: str
+) -> None:
+    """[issue 13] Whoever still had it was refused with 401, by the server on which a key was changed before it had heard of the other's."""
+    key, secret = store.create("k")
+    other = KeyStore(database, watch, random.Random(8))
+    _, newer = other.rotate("k", grace_seconds=60)
+    if change == "look":
+        store.current("k")
+    elif change == "update":
+        store.update("k", msgspec.structs.replace(terms_of(key), models=("m",)))
+    else:
+        store.rotate("k", grace_seconds=60)
+    assert [code_of(store, each) for each in (secret, newer)] == ["k"] * 2
+    watch.now += 61
+    assert code_of(store, secret) == "revoked_api_key"

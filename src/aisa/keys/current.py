@@ -34,3 +34,9 @@ def keep_secret(connection: Connection, key: Key, until: int) -> None:
     former = replaced_secrets.c
     connection.execute(update(replaced_secrets).where(former.key_id == key.id, former.until > until).values(until=until))
     connection.execute(insert(replaced_secrets).values(digest=key.digest, key_id=key.id, until=until))
+
+
+def former_of(connection: Connection, key: Key) -> dict[bytes, int]:
+    """Return the digests of a key's former secrets, and the UNIX second until which each is good."""
+    kept = select(replaced_secrets.c.digest, replaced_secrets.c.until).where(replaced_secrets.c.key_id == key.id)
+    return dict(tuple(row) for row in connection.execute(kept))

@@ -15,7 +15,7 @@ from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
 from aisa.keys.accounts import AccountStore, add_account, writing
-from aisa.keys.current import keep_secret, live, locked, not_revoked
+from aisa.keys.current import former_of, keep_secret, live, locked, not_revoked
 from aisa.keys.labels import holder_of, refuse_taken
 from aisa.keys.rules import ACTIVE, DEFAULT_ACCOUNT, NO_RATES, REVOKED, AdminKey, Key, KeyTerms, Rates, SpendCap, Team, Trace
 from aisa.keys.teams import TeamStore, find_team, keys_in, row_of
@@ -213,9 +213,9 @@ class KeyStore:
             keep_secret(connection, key, until)
             connection.execute(update(table).where(table.c.id == key.id).values(digest=rules.digest(secret), hint=rules.hint(secret)))
             note_change(connection, key_id=key.id)
-        shortened = {digest: min(until, before) for digest, before in self.former(key.id).items()}
+            former = former_of(connection, key)
         changed = msgspec.structs.replace(key, digest=rules.digest(secret), hint=rules.hint(secret))
-        self.remember(changed, {**shortened, key.digest: until})
+        self.remember(changed, former)
         return changed, secret
 
     def revoke(self, id_or_label: str) -> Key:
@@ -231,8 +231,9 @@ class KeyStore:
         known = self.find(id_or_label)
         with writing(self._database) as connection:
             key = locked(connection, known)
+            former = former_of(connection, key)  # or clients with a secret that another server has just replaced would be refused
         if key != known:
-            self.remember(key)
+            self.remember(key, former)
         return key if id_or_label in (key.id, key.label) else self.find(id_or_label)
 
     def _live(self, id_or_label: str) -> Key:
@@ -245,7 +246,8 @@ class KeyStore:
                 refuse_taken(connection, changed)
             connection.execute(update(table).where(table.c.id == key.id).values(**values))
             note_change(connection, key_id=key.id)
-        self.remember(changed)
+            former = former_of(connection, key)
+        self.remember(changed, former)
         return changed
 
     def _add(

@@ -156,6 +156,19 @@ def test_a_client_has_the_same_of_an_answer_however_its_parts_are_mixed(door: st
     assert read(door, whole(door, answer.parts)) == answer.read._replace(end="", tokens=(0, 0))
 
 
+@pytest.mark.parametrize("given", [["null"], [" null\n"], [], [" "], ["{", "}"]], ids=repr)
+@pytest.mark.parametrize("door", ["messages", "gemini"])
+def test_a_call_that_is_given_null_is_given_nothing(door: str, given: list[str]) -> None:
+    """As models behind Ollama write a call of a tool without parameters: it is made, and what stands behind it is told."""
+    call = [ToolCall(0, 0, "c0", "f", 1), *[Arguments(0, 0, text, 1) for text in given]]
+    parts: list[Part] = [WHO, *call, Text(0, "Hi", 1), ToolCall(0, 1, "c1", "g", 1), Arguments(0, 1, '{"a":1}', 1), Finish(0, "tool_calls")]
+    calls = (call_of("f", "{}"), call_of("g", '{"a":1}'))
+    told, tokens = streamed(door, parts, random.Random(1))
+    assert READERS[READ_BY[door]](told) == Read("Hi", "", calls, CALLS, (7, 11))
+    assert tokens == 4 + len(given)
+    assert read(door, whole(door, parts)) == Read("Hi", "", calls)
+
+
 @DOORS
 def test_a_text_inside_a_call_waits_for_it_or_does_not_but_is_not_billed_before_it_is_told(door: str) -> None:
     """What is held counts when it leaves, and while it is held something says that the model is at work."""

@@ -9,7 +9,7 @@ from aisa.errors import ApiError
 from aisa.wire.gemini_logprobs import RESULT, Likelihoods, joined
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.reasoning_details import BETWEEN_SEALS
-from aisa.wire.tool_calls import value_in
+from aisa.wire.tool_calls import GIVES_NOTHING, value_in
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 
 CALL_BYTES_MAX = 8 << 20  # of the arguments of calls that are held until they are whole: beyond what a model writes in one answer
@@ -92,7 +92,8 @@ class Candidates:
         return [self.event(held.call.choice, [part]) for held in calls if (part := self._call(held)) is not None]
 
     def _call(self, held: HeldCall) -> Tree | None:
-        args, choice = value_in("".join(held.texts) or "{}"), held.call.choice
+        given, choice = "".join(held.texts), held.call.choice
+        args: object = {} if given.strip() in GIVES_NOTHING else value_in(given)
         if not is_tree(args):  # clients would make the call with whatever stood in their place
             self._broken.add(choice)
             self.untold += held.tokens

@@ -14,7 +14,7 @@ import msgspec
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.completeness import Completeness
-from aisa.wire.tool_calls import value_in
+from aisa.wire.tool_calls import GIVES_NOTHING, value_in
 from aisa.wire.trees import Tree, is_tree
 
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use", "content_filter": "refusal"}
@@ -164,6 +164,9 @@ class Blocks:
             self._call, self._progress = part.index, Completeness()
             return events
         if not part.text or part.index != self._call or self._open != "tool_use":
+            return []
+        if not self._given and part.text.strip() in GIVES_NOTHING:
+            self._progress.feed("{}" if part.text.strip() else "")
             return []
         self._given.append(part.text)
         self._progress.feed(part.text)

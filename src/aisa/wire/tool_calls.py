@@ -186,6 +186,7 @@ class ToolCallStream:
 
 
 HANDLED = frozenset({"index", "id", "type", "function", "custom"})
+GIVES_NOTHING = ("", "null")  # arguments, without the blanks around them, of a call that takes none: some models write the latter
 
 
 def continued(known: str, name: str, terms: ToolTerms) -> str:

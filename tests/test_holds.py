@@ -11,6 +11,7 @@ import pytest
 
 from aisa.clock import wall_clock
 from aisa.config.schema import Model, Prices
+from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.ledger.caps import Cap
 from aisa.ledger.holds import CALLS_KEPT, CALLS_MIN, TARGETS_MAX, Learned, first_hold, output_held
@@ -349,3 +350,15 @@ def test_each_door_is_told_its_own_word_for_the_limit_that_needs_less(word: str)
     said = client.body.decode()
     assert "The answer ends here" in said
     assert f"A limit on the output, such as `{word}`, bounds what a call needs." in said
+
+
+def test_a_wallets_refusal_says_what_is_held_for_others() -> None:
+    """It comes back: whoever reads that nearly nothing is left looks in vain for what has cost so much."""
+    wallet = Wallet("acme", 100)
+    with pytest.raises(ApiError) as alone:
+        wallet.take(101, 0.0)
+    wallet.take(60, 0.0)
+    with pytest.raises(ApiError) as beside:
+        wallet.take(60, 0.0)
+    assert "held" not in alone.value.message
+    assert beside.value.message.endswith("0.00000006 more are held for calls in flight: what they do not use comes back as they end.")

@@ -67,7 +67,8 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "invalid_api_key": "The key is not one of this server's, or it or its account is disabled.",
         "revoked_api_key": "The key was revoked. Ask for a new one.",
         "expired_api_key": "The key's expiry has passed. Ask for a new one.",
-        "insufficient_wallet_balance": "The account's wallet cannot pay for the call. Top it up; a retry does not help.",
+        "insufficient_wallet_balance": "The account's wallet cannot pay for the call. Top it up; a retry helps only where calls in flight hold "
+        "the rest, once they have ended.",
         "insufficient_permissions": "The key may not use this route.",
         "model_not_allowed": "The model is not on the key's allow-list.",
         "unknown_model": "No such model here, or it has no price. `GET /v1/models` lists what there is.",
@@ -88,7 +89,8 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "content_policy_violation": "The vendor's safety policy refused the prompt.",
         "rate_limit_exceeded": "A limit of the key, its account or the client's address was reached (`docs/limits.md`). Wait `Retry-After` "
         "seconds; with `x-should-retry: false` the call is larger than the limit itself.",
-        "quota_exceeded": "The key's spend cap was reached. A retry does not help before the period ends.",
+        "quota_exceeded": "The spend cap of the key or its team was reached. A retry does not help before the period ends, unless calls in "
+        "flight hold the rest: what they do not use comes back as they end.",
         "upstream_rate_limit": "The vendor is limiting us, or would (`limits.vendors`), and there was no room in time. Wait `Retry-After` "
         "seconds; with `x-should-retry: false` the call is larger than the limit itself, or that lasts an hour or longer.",
         "headers_too_large": "The request line and headers are over the server's limit, which the message states in bytes.",

@@ -116,4 +116,6 @@ def check_wallet(account: str, amount: Nanos, *, balance: Nanos | None, held: Na
     if balance is not None and amount > balance - held:
         left = dollars_text(max(0, balance - held))
         message = f"The wallet of the account '{account}' has {left} US dollars left, and this call needs {dollars_text(amount)}."
+        if held:
+            message += f" {dollars_text(held)} more are held for calls in flight: what they do not use comes back as they end."
         raise ApiError("insufficient_wallet_balance", message, should_retry=False)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 
 import httpx2
@@ -20,7 +22,6 @@ from openai import APIStatusError, AsyncOpenAI
 from aisa.call import Call
 from aisa.clock import wall_clock
 from aisa.config.schema import Cors
-from aisa.edge import idempotency
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
 from aisa.edge.idempotency import (
@@ -601,14 +602,14 @@ def test_what_is_too_old_leaves_the_memory_a_hundred_keys_at_a_time() -> None:
     assert list(idempotency._ended) == ["k"]
 
 
-def test_a_large_body_is_digested_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_body_is_digested_beside_the_event_loop() -> None:
     """Others' tokens do not wait for it; a small one is not worth a thread. Since Python 3.14 one that is quick need not be waited for."""
     rig = Rig(ScriptedUpstream(Steps([document()])))
-    threads, digested_as_ever = list[threading.Thread](), idempotency.digest_of
+    in_main: list[bool] = []
 
-    def digest_of(*asked: str, body: bytes) -> str:
-        threads.append(threading.current_thread())
-        return digested_as_ever(*asked, body=body)
+    def watch(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code is digest_of.__code__:
+            in_main.append(threading.current_thread() is threading.main_thread())
 
     async def digested(size: int) -> None:
         call = Call(id="req_1", key=OneKey().verify("k"), body=b"x" * size, created=1, began=0.0, headers=[], door=CHAT_DOOR)
@@ -616,10 +617,15 @@ def test_a_large_body_is_digested_beside_the_event_loop(monkeypatch: pytest.Monk
             await relay_idempotent(call, "k", MemoryClient(), dependencies=rig.dependencies, idempotency=IdempotencyStore(wall_clock))
         assert caught.value.code == "json_parse_error"
 
-    monkeypatch.setattr(idempotency, "digest_of", digest_of)
-    run_virtual(digested(HASH_INLINE_BYTES_MAX))
-    run_virtual(digested(HASH_INLINE_BYTES_MAX + 1))
-    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+    threading.setprofile(watch)
+    sys.setprofile(watch)
+    try:
+        run_virtual(digested(HASH_INLINE_BYTES_MAX))
+        run_virtual(digested(HASH_INLINE_BYTES_MAX + 1))
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    assert in_main == [True, False]
 
 
 def test_a_padded_document_is_kept_without_its_padding() -> None:

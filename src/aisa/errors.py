@@ -67,8 +67,8 @@ MEANING: Mapping[str, str] = MappingProxyType(
         "invalid_api_key": "The key is not one of this server's, or it or its account is disabled.",
         "revoked_api_key": "The key was revoked. Ask for a new one.",
         "expired_api_key": "The key's expiry has passed. Ask for a new one.",
-        "insufficient_wallet_balance": "The account's wallet cannot pay for the call. Top it up; a retry helps only where calls in flight hold "
-        "the rest, once they have ended.",
+        "insufficient_wallet_balance": "The account's wallet cannot pay for the call. Top it up; a retry helps only where calls in flight "
+        "hold the rest, once they have ended.",
         "insufficient_permissions": "The key may not use this route.",
         "model_not_allowed": "The model is not on the key's allow-list.",
         "unknown_model": "No such model here, or it has no price. `GET /v1/models` lists what there is.",

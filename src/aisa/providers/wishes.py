@@ -20,7 +20,7 @@ NO_WISH: Mapping[str, tuple[object, ...]] = MappingProxyType(
         "modalities": (["text"],),
         "verbosity": ("medium",),
         "parallel_tool_calls": (True,),
-        "tool_choice": ("auto", "none"),
+        "tool_choice": ("auto", "none", {"type": "auto"}, {"type": "none"}),  # the latter in the form of other protocols
         "function_call": ("auto", "none"),
         "service_tier": ("auto", "default"),
         "reasoning_effort": ("none",),

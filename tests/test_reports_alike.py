@@ -227,6 +227,16 @@ def test_an_input_of_anthropics_is_smaller_as_a_whole_or_not_at_all(
     assert (told[IN] + told.get(READ, 0) + told.get(WROTE, 0), told.get(READ, 0), told.get(WROTE, 0)) == (taken, cached, written)
 
 
+@pytest.mark.parametrize("later", [{WROTE: 0}, {IN: 20, WROTE: 0}, {IN: 20, READ: 0, WROTE: 9}, {IN: 20}, {}], ids=str)
+def test_what_was_written_and_told_by_how_long_it_lasts_alone_is_not_less_for_a_sum_without_it(later: Json) -> None:
+    """[fault M4] Such a vendor's sum is smaller than what it is of. A cache that was paid for was not billed."""
+    answer = stream("anthropic", {IN: 20, "cache_creation": {LONG: 80}, "output_tokens": 1}, {**later, "output_tokens": 110})
+    usage = read("anthropic", answer, streamed=True)
+    assert (usage.input_tokens, usage.cache_write_tokens, usage.output_tokens) == (100, 80, 110)
+    assert usage.breakdown is not None
+    assert usage.breakdown.cache_write_1h_tokens == 80
+
+
 @pytest.mark.parametrize("dialect", TOTAL)
 def test_a_total_tells_what_the_sums_leave_out(dialect: str) -> None:
     """[fault M9] Output that was not shown; of Bedrock it was not read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import lt
 
 from aisa.answer import ADVISED, BESIDE, WITHIN
 from aisa.usage import REPORTED, Breakdown, Usage
@@ -78,13 +79,13 @@ def restated(known: Tree, later: Tree) -> Tree:
     named = counts_of(later, INPUT_SIDE)
     if not named:
         return merged(known, later)
-    whole, lasting, given = known | named, as_tree(known.get(LASTING)), as_tree(later.get(LASTING))
-    if taken_in(whole) < taken_in(known) and not entries_of(later, *TURNS):
-        whole = known
-    elif given:
-        lasting = lasting | counts_of(given, given)
-    elif named.get(WRITTEN, COUNT_MAX) < sum(lifetimes(known).values()):
+    before, given = as_tree(known.get(LASTING)), as_tree(later.get(LASTING))
+    lasting = before | counts_of(given, given)
+    if not given and named.get(WRITTEN, COUNT_MAX) < sum(lifetimes(known).values()):
         lasting = {}  # it is of what was told before
+    whole = known | named | {LASTING: lasting}
+    if any(map(lt, taken_in(whole), taken_in(known))) and not entries_of(later, *TURNS):
+        whole, lasting = known, before
     both = merged(known, {name: value for name, value in later.items() if name not in (*INPUT_SIDE, LASTING)})
     both |= {name: value for name, value in whole.items() if name in INPUT_SIDE}
     return both | {LASTING: lasting} if lasting or LASTING in known else both
@@ -95,9 +96,10 @@ def counts_of(fields: Tree, names: Iterable[str]) -> dict[str, int]:
     return {name: count for name in names if (count := count_of(fields.get(name))) is not None}
 
 
-def taken_in(fields: Tree) -> int:
-    """Return how large the whole input of a report is."""
-    return sum([count_of(fields.get(name)) or 0 for name in INPUT_SIDE])
+def taken_in(fields: Tree) -> tuple[int, int]:
+    """Return how large the whole input of a report is: by its sums, and by what was written for how long, which some tell alone."""
+    fresh, read, written = (count_of(fields.get(name)) or 0 for name in INPUT_SIDE)
+    return fresh + read + written, fresh + read + max(written, sum(lifetimes(fields).values()))
 
 
 def written(fields: Tree) -> Tree:

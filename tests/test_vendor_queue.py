@@ -336,6 +336,27 @@ def test_limits_that_are_raised_let_those_go_who_wait() -> None:
     run_virtual(scene())
 
 
+def test_a_call_for_which_a_lowered_limit_is_too_small_keeps_nobody() -> None:
+    """[fault M6] No wait helps it: it is told so at once unless another target fits, and whoever stands behind it has the next turn."""
+
+    async def scene() -> None:
+        desk = Desk(limits_of(VendorRates(tpm=10_000, queue_seconds=300), VendorRates(tpm=10_000, queue_seconds=300)))
+        for model in ("one", "both"):
+            await desk.begin(model=model, input_tokens=9_000, max_tokens=1_000)
+        large = asyncio.create_task(desk.refused("large", input_tokens=8_000, max_tokens=1_000))
+        spread = asyncio.create_task(desk.begin("spread", "both", input_tokens=8_000, max_tokens=1_000))
+        await asyncio.sleep(1)
+        small = asyncio.create_task(desk.begin("small", input_tokens=80, max_tokens=20))
+        await asyncio.sleep(1)
+        desk.admission.configure(limits_of(VendorRates(tpm=5_000, queue_seconds=300), VendorRates(tpm=10_000, queue_seconds=300)))
+        error = await large
+        assert (error.status, error.should_retry, asyncio.get_running_loop().time()) == (429, False, 2.0)
+        assert 60.0 <= (await small).at < 61.0
+        assert ((await spread).target, 60.0 <= (await spread).at < 61.0) == ("b/m", True)
+
+    run_virtual(scene())
+
+
 def test_a_model_may_have_limits_of_its_own_within_its_vendors() -> None:
     """What one model lacks the vendor's others do not, but what the vendor lacks they all do."""
 

@@ -190,6 +190,8 @@ class VendorQueue:
             again = False
             for name in tuple(self._lines):
                 waiter = self._lines[name][0]
+                if not waiter.future.done() and not any(want.fits for want in waiter.wants):  # a limit was lowered since it came
+                    waiter.future.set_exception(self._refusal(waiter.asking, waiter.wants, now))
                 if waiter.future.done():
                     self._leave(waiter)
                     again = True
@@ -207,7 +209,7 @@ class VendorQueue:
     def _find(self, wants: Sequence[Want], now: int, lacking: dict[Limited, int]) -> Want | None:
         """Return the first of these with room that nobody before it waits for; note what lacks it."""
         for want in wants:
-            if any(cap in lacking for cap in want.caps):
+            if not want.fits or any(cap in lacking for cap in want.caps):
                 continue
             full = [cap for cap in want.caps if not (cap.has_room(now, want.tokens) and cap.comes_first(now))]
             if not full:

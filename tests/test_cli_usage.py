@@ -146,6 +146,13 @@ def test_json_and_csv_are_exact(run: Run) -> None:
     assert (answer["by"], answer["data"][0]["cost_nanos"], answer["data"][0]["charged_nanos"]) == ("key", 1_000_000_499, 0)
 
 
+def test_a_label_in_csv_is_no_formula(run: Run) -> None:
+    """[fault M6] A spreadsheet would run what begins with an equals sign, here as in the other commands that write CSV."""
+    keep(("=1+cmd|' /C calc'!A0", [recent(1)]))
+    [line] = csv.DictReader(io.StringIO(run("usage", "--csv").stdout))
+    assert (line["label"], line["requests"]) == ("'=1+cmd|' /C calc'!A0", "1")
+
+
 def test_no_usage_is_said_in_a_sentence(run: Run) -> None:
     """An empty ledger is no table of nothing."""
     keep(("laptop", []))

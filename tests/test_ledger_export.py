@@ -99,6 +99,12 @@ def test_a_text_of_a_caller_is_no_formula() -> None:
     assert line == "'=HYPERLINK(1),-5,'+SUM(A1),'@x,plain\n"
 
 
+@pytest.mark.parametrize("formula", ["=1+cmd|' /C calc'!A0", "-1+2", "+1+2", "@1", "=2", "+5", "-5-", "-٥", "\n=1"])
+def test_a_formula_that_begins_with_a_digit_is_none_either(formula: str) -> None:
+    """[fault M6] A digit behind the sign makes no number: only what is one from end to end is left as it is."""
+    assert next(csv.reader(io.StringIO(export.csv_line([formula, "-0.000000001"])))) == [f"'{formula}", "-0.000000001"]
+
+
 def test_without_data_it_says_so_and_makes_none(run: Run) -> None:
     """No folder is made by a question."""
     assert run("ledger", "export").exit_code == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -20,6 +18,7 @@ from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say
 from aisa.edge.admin_usage import CapShown, UsageShown, told_apart
 from aisa.edge.bill_view import iso
+from aisa.ledger.export import csv_line
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
 from aisa.money import dollars_text
 
@@ -65,7 +64,7 @@ def show(asked: Asked, form: str | None, *, now: float, config: str | None, data
         of_teams = {"teams": teams} if teams else {}
         say_json({"by": by, "start": iso(start_ms // 1000), "end": iso(end_ms // 1000), "data": data, **of_teams})
     elif form == "csv":
-        say(csv_text(lines, by))
+        say(csv_text(lines, by), literal=True)
     elif not any(used.requests for used in shown.groups.values()) and not (shown.caps or shown.team_caps):
         say(f"No call has ended since {iso(start_ms // 1000)}. A longer time: aisa usage --since 90d")
     else:
@@ -165,12 +164,10 @@ def cap_document(caps: Mapping[str, CapShown], whose: str) -> dict[str, object]:
 
 def csv_text(lines: list[UsageLine], by: str) -> str:
     """Return CSV with a head. Costs are exact, in US dollars."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     label = ["label"] if by == KEY else []
     counts = [name for name in Used.__struct_fields__ if name not in AMOUNTS]
-    writer.writerow([by, *label, *counts, *(f"{name}_usd" for name in AMOUNTS)])
+    text = csv_line([by, *label, *counts, *(f"{name}_usd" for name in AMOUNTS)])
     for line in lines:
         named, amounts = [line.name] if label else [], [dollars_text(getattr(line.used, name)) for name in AMOUNTS]
-        writer.writerow([line.group, *named, *(getattr(line.used, name) for name in counts), *amounts])
-    return text.getvalue().rstrip()
+        text += csv_line([line.group, *named, *(str(getattr(line.used, name)) for name in counts), *amounts])
+    return text[:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -98,12 +99,13 @@ def csv_line(cells: Sequence[str]) -> str:
     """Return a line of CSV. A text that a spreadsheet would take for a formula is quoted by an apostrophe, as spreadsheets do."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(
-        [f"'{each}" if each[:1] in FORMULA and not each[1:2].isdigit() else each for each in cells]
+        [f"'{each}" if FORMULA.match(each) and not NUMBER.fullmatch(each) else each for each in cells]
     )
     return text.getvalue()
 
 
-FORMULA = frozenset("=+-@\t\r")
+FORMULA = re.compile(r"[=+\-@\t\r\n]")
+NUMBER = re.compile(r"-[0-9]+(\.[0-9]+)?")  # all of it: `-1+2` is a formula
 
 
 def heads() -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from aisa.ledger.row import CallRow
 from aisa.ledger.writer import BATCH_ROWS_MAX, insert_rows
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
-from aisa.storage.tables import rolled_up
+from aisa.storage.tables import calls, rolled_up
 from rows import priced
 
 HOUR_MS = 3_600_000
@@ -103,6 +105,28 @@ def test_a_text_of_a_caller_is_no_formula() -> None:
 def test_a_formula_that_begins_with_a_digit_is_none_either(formula: str) -> None:
     """[fault M6] A digit behind the sign makes no number: only what is one from end to end is left as it is."""
     assert next(csv.reader(io.StringIO(export.csv_line([formula, "-0.000000001"])))) == [f"'{formula}", "-0.000000001"]
+
+
+def test_a_row_that_somebody_changed_is_named(run: Run) -> None:
+    """[fault M6] In a sentence, after the lines before it, rather than in a traceback."""
+    made = kept(3)
+    database = open_database("data", migrate)
+    with database.transaction() as connection:
+        connection.execute(update(calls).where(calls.c.id == made[1].id).values(generated="{"))
+    database.close()
+    result = run("ledger", "export")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
+    assert f"The call {made[1].id} is not as it was written" in result.stderr
+    assert "aisa ledger audit" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_standard_output_without_room_is_said_to_be_that() -> None:
+    """[fault M6] As for a file: a disk that is full behind `>` is no fault of the program, and the status says that lines are missing."""
+    code = "from aisa.cli.exporting import write_out; write_out(['x' * 9_000] * 9, '-')"
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, "Stop: the export is not whole" in ended.stderr) == (1, True)
 
 
 def test_without_data_it_says_so_and_makes_none(run: Run) -> None:

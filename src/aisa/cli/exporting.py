@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TextIO
 from urllib.parse import quote
@@ -82,10 +81,14 @@ def opened(folder: str, url: str | None) -> Database:
 def write_out(found: Iterable[str], output: str) -> int:
     """Write lines to a file that is not there yet, which only its owner may read, or to standard output. Returns how many. Raises Stop."""
     if output == "-":
-        with suppress(BrokenPipeError):
+        try:
             return write_lines(found, sys.stdout)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read it has seen enough; nothing is left to flush
-        return 0
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush
+            if isinstance(error, BrokenPipeError):  # whoever read it has seen enough
+                return 0
+            what = f"It cannot be written: {error.strerror}."
+            raise Stop("the export is not whole", [("standard output", what, "Make room, and try again.")]) from None
     try:
         with open(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as file:
             return write_lines(found, file)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from aisa.ledger.record import NAMES, row_of
 from aisa.ledger.row import CallRow
 from aisa.money import Nanos, dollars_text
+from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import calls
 from aisa.usage import Usage
 
@@ -35,7 +36,7 @@ class Asked(NamedTuple):
 
 
 def lines(connection: Connection, asked: Asked, form: str) -> Iterator[str]:
-    """Yield each row as a line of one of the two forms, in the order of ids; of CSV the head first."""
+    """Yield each row as a line of one of the two forms, in the order of ids; of CSV the head first. Raises StorageFailed as `rows`."""
     if form == CSV:
         yield csv_line(HEADS)
     for row in rows(connection, asked):
@@ -47,7 +48,7 @@ def lines(connection: Connection, asked: Asked, form: str) -> Iterator[str]:
 
 
 def rows(connection: Connection, asked: Asked) -> Iterator[CallRow]:
-    """Yield the rows, of which at most ROWS_AT_ONCE are held."""
+    """Yield the rows, of which at most ROWS_AT_ONCE are held. Raises StorageFailed at one that somebody changed."""
     wanted = select(*(calls.c[name] for name in NAMES)).where(calls.c.ended_ms >= asked.start_ms, calls.c.ended_ms < asked.end_ms)
     if asked.account is not None:
         wanted = wanted.where(calls.c.account == asked.account)
@@ -57,7 +58,12 @@ def rows(connection: Connection, asked: Asked) -> Iterator[CallRow]:
     while True:
         batch = connection.execute(wanted.where(last < BY_ID).order_by(BY_ID).limit(ROWS_AT_ONCE)).all()
         for record in batch:
-            yield row_of(record)
+            try:
+                row = row_of(record)
+            except msgspec.MsgspecError as error:
+                what = f"The call {record[0]} is not as it was written: {error}. What came before it is whole."
+                raise StorageFailed("calls", what, "Find out with `aisa ledger audit` what was changed.") from error
+            yield row
         if len(batch) < ROWS_AT_ONCE:
             return
         last = batch[-1][0]

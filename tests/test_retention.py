@@ -336,6 +336,36 @@ def test_a_file_that_was_moved_away_is_begun_anew(database: Database, tmp_path: 
         assert [json.loads(line)["id"] for line in place.read_text().splitlines()] == [f"{first_id(MIDNIGHT)}{number:016d}"]
 
 
+def test_lines_of_another_database_are_never_cut_off(database: Database, tmp_path: Path) -> None:
+    """[fault M6] The calls of another server in the same folder, or of a data folder that is no more, may stand nowhere else."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    file = folder / "calls-2026-01.jsonl"
+    others = b"".join(b'{"id":"%s%016d"}\n' % (first_id(MIDNIGHT).encode(), number) for number in range(700, 1_400)) + b'{"id":"re'
+    insert_rows(database, [row(1, MIDNIGHT, MIDNIGHT)])
+    for left in (others, b"not ours\n"):
+        file.write_bytes(left)
+        with pytest.raises(StorageFailed, match="calls that this server's database does not have"):
+            swept(database, MIDNIGHT + DAY_MS, folder)
+        assert file.read_bytes() == left
+    assert audited(LedgerStore(database, lambda: 1)).calls == 1
+    file.unlink()
+    swept(database, MIDNIGHT + DAY_MS, folder)
+    assert len(file.read_text().splitlines()) == 1
+
+
+def test_after_a_back_up_is_restored_calls_are_in_files_once(database: Database, tmp_path: Path) -> None:
+    """[fault M6] What was written since is there again as rows: their lines are written anew, be they more than one step takes."""
+    written = [row(each, MIDNIGHT, MIDNIGHT + each) for each in range(1_200)]
+    for _ in range(2):  # a database that knows nothing of the file
+        emptied(database)
+        for start in range(0, 1_200, 400):
+            insert_rows(database, written[start : start + 400])
+        swept(database, MIDNIGHT + DAY_MS, tmp_path / "old")
+    lines = (tmp_path / "old" / "calls-2026-01.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [each.id for each in written]
+
+
 def test_calls_stay_where_they_cannot_be_written(database: Database, tmp_path: Path) -> None:
     """A folder that is none keeps every row, says so with the setting to look at, and changes nothing."""
     insert_rows(database, [row(1, MIDNIGHT, MIDNIGHT)])

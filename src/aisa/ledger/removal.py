@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,7 @@ from aisa.ledger.port_usage import DAY_MS
 from aisa.ledger.record import row_of
 from aisa.ledger.row import CallRow
 from aisa.ledger.sums import known_of
+from aisa.ledger.usage import IDS_MAX, known_ids
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
@@ -105,6 +108,7 @@ def write_out(connection: Connection, folder: Path, rows: Sequence[CallRow]) -> 
         known = connection.execute(select(removed_files.c.bytes).where(ours)).scalar()
         lines = b"".join([msgspec.json.encode(shown(row)) + b"\n" for row in part])
         try:
+            check_rest(connection, folder.joinpath(name), known or 0)
             size = append(folder.joinpath(name), known or 0, lines)
         except OSError as error:
             what = f"Old calls cannot be written there, and are kept: {error.strerror}."
@@ -115,10 +119,34 @@ def write_out(connection: Connection, folder: Path, rows: Sequence[CallRow]) -> 
             connection.execute(update(removed_files).where(ours).values(bytes=size, calls=removed_files.c.calls + len(part)))
 
 
+def check_rest(connection: Connection, path: Path, known: int) -> None:
+    """Raise StorageFailed where a file has, behind so many bytes, anything but calls that the database has. Raises OSError.
+
+    Those are of a transaction that was not committed, or of the time after a back-up that was restored. Other lines, of another server or
+    of a data folder that is no more, may stand nowhere else. The last may be torn.
+    """
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(known)
+        while lines := [line for line in islice(file, IDS_MAX) if line.endswith(b"\n")]:
+            try:
+                ids = {msgspec.json.decode(line, type=_Line).id for line in lines}
+            except msgspec.MsgspecError:
+                ids = {""}
+            if known_ids(connection, ids) != ids:
+                what = "It has calls that this server's database does not have, so none is written there, and none is removed."
+                raise StorageFailed(str(path), what, "Move it away, or name a folder of this server's own: ledger.export_dir.")
+
+
+class _Line(msgspec.Struct):
+    """What of a line of a file is read."""
+
+    id: str
+
+
 def append(path: Path, known: int, lines: bytes) -> int:
     """Write lines behind so many bytes of a file, or behind all of it where it is shorter, as one that was moved away. Returns its size.
 
-    What stands there beyond is of a transaction that was not committed. On disk when it returns, for its owner alone. Raises OSError.
+    What stands there beyond is cut off: see `check_rest`. On disk when it returns, for its owner alone. Raises OSError.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -375,6 +375,21 @@ def test_keys_for_other_ends_and_of_kinds_that_nobody_knows_are_left_out(provide
     run_virtual(scene())
 
 
+def test_keys_of_one_name_that_sign_in_different_ways_count_all(provider: Provider) -> None:
+    """[fault M6] As RFC 7517 allows: the second took the place of the first, whose tokens were then signed "in another way"."""
+
+    async def scene() -> None:
+        bench = Bench(provider)
+        provider.keys = [public_key("one"), public_key("one") | {"alg": "RS512"}]
+        try:
+            await bench.fetched()
+            assert bench.keys.verify(provider.token()).label == "ann"
+        finally:
+            provider.keys = [public_key("one")]
+
+    run_virtual(scene())
+
+
 CONFIGURATION = """\
 identity:
   issuer: {issuer}

@@ -157,7 +157,7 @@ def read_set(keys: list[dict[str, object]]) -> dict[str | None, KeysByAlgorithm]
         except (jwt.PyJWTError, ValueError, TypeError, KeyError):
             continue
         if good := {key.algorithm_name: key for key in made if key.algorithm_name in ALGORITHMS}:
-            found[name] = good
+            found[name] = {**found.get(name, {}), **good}  # one name may be that of several, of other kinds (RFC 7517, 4.5)
     return found
 
 

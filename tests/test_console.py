@@ -25,10 +25,11 @@ from aisa.console.figures import changed_value, cost, dollars, duration, near, p
 from aisa.console.key_pages import terms
 from aisa.console.page import cookie_of
 from aisa.console.sessions import LINK_SECONDS, SESSION_SECONDS, SESSIONS_MAX, Sessions
-from aisa.console.usage_pages import BY
+from aisa.console.usage_pages import BY, DRAWN_MAX, OTHERS, drawn_of, drawn_plots
 from aisa.edge.admin import OPERATOR
 from aisa.edge.admin_gate import WRONG_KEYS_MAX
 from aisa.keys.rules import READ, WRITE, AdminKey
+from aisa.ledger.port_usage import Used
 from console_rig import CONFIGURATION, Consoled, consoled
 from server import OURS, RUNTIME, environment
 from test_keys_store import ManualClock, watch
@@ -612,3 +613,12 @@ def test_a_limit_of_thousands_of_digits_is_the_forms_mistake() -> None:
         "tpm": 7,
         "concurrency": "x",
     }
+
+
+def test_whatever_a_group_is_called_its_line_is_drawn() -> None:
+    """[fault M6] One called as what is left of all others is, and two of one name, took each other's place."""
+    names = ["a", OTHERS, "b", "b", *"cdefg"]
+    drawn = drawn_of([(name, [Used(requests=place), Used(requests=1)]) for place, name in enumerate(names)])
+    assert [name for name, _ in drawn] == [*names[:DRAWN_MAX], OTHERS]
+    assert [[used.requests for used in each] for _, each in drawn] == [*([place, 1] for place in range(DRAWN_MAX)), [7 + 8, 2]]
+    assert [plot.names for plot in drawn_plots(drawn)] == [[*names[:DRAWN_MAX], OTHERS]] * 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +21,10 @@ LISTED_MAX = 200  # groups in a table
 DAYS = {"7": "7 days", "30": "30 days", "90": "90 days"}
 RECENT = 8  # calls on the overview
 BY = {"model": "Model", "key": "Key", "account": "Account", "vendor": "Vendor", "day": "Day"}
+
+
+#: What a group is called, and what it used on each day.
+Group = tuple[str, list[Used]]
 
 
 class Plot(NamedTuple):
@@ -48,12 +52,12 @@ async def overview(visit: Visit) -> Page:
 async def sums(visit: Visit) -> Page:
     """Show the sums of the last week and of today, for the overview."""
     shown = await asked_series(visit, DAY, 7)
-    by_day = [total(each[place] for each in shown.groups.values()) for place in range(len(shown.days))]
+    week = [total(each[place] for each in shown.groups.values()) for place in range(len(shown.days))]
     plots = [
-        Plot("Spend", "$", ["spend"], [[used.cost / NANOS_PER_DOLLAR for used in by_day]]),
-        Plot("Calls", "", ["calls"], [[used.requests for used in by_day]]),
+        Plot("Spend", "$", ["spend"], [[used.cost / NANOS_PER_DOLLAR for used in week]]),
+        Plot("Calls", "", ["calls"], [[used.requests for used in week]]),
     ]
-    return visit.page("sums.html", today=by_day[-1], week=total(by_day), days=shown.days, plots=plots)
+    return visit.page("sums.html", today=week[-1], week=total(week), days=shown.days, plots=plots)
 
 
 async def usage(visit: Visit) -> Page:
@@ -70,13 +74,10 @@ async def plots(visit: Visit) -> Page:
     whole = {group: total(each) for group, each in shown.groups.items()}
     ranked = sorted(whole, key=lambda group: (-whole[group].cost, -whole[group].requests, names[group]))
     if by == DAY:
-        drawn = {"all": [total(each[place] for each in shown.groups.values()) for place in range(len(shown.days))]}
+        drawn = [("all", by_day([*shown.groups.values()]))]
         ranked = sorted(whole, reverse=True)
     else:
-        drawn = {names[group]: shown.groups[group] for group in ranked[:DRAWN_MAX]}
-        rest = ranked[DRAWN_MAX:]
-        if rest:
-            drawn[OTHERS] = [total(shown.groups[group][place] for group in rest) for place in range(len(shown.days))]
+        drawn = drawn_of([(names[group], shown.groups[group]) for group in ranked])
     rows = [(group, names[group], whole[group]) for group in ranked[:LISTED_MAX]]
     return visit.page(
         "plots.html",
@@ -91,9 +92,20 @@ async def plots(visit: Visit) -> Page:
     )
 
 
-def drawn_plots(drawn: dict[str, list[Used]]) -> list[Plot]:
+def drawn_of(ranked: Sequence[Group]) -> list[Group]:
+    """Return the groups that have a line of their own, and all others as one; whatever somebody calls his, none takes another's place."""
+    rest = [each for _, each in ranked[DRAWN_MAX:]]
+    return [*ranked[:DRAWN_MAX], *([(OTHERS, by_day(rest))] if rest else [])]
+
+
+def by_day(groups: Sequence[list[Used]]) -> list[Used]:
+    """Return what groups came to together, day by day."""
+    return [total(of_day) for of_day in zip(*groups, strict=True)]
+
+
+def drawn_plots(drawn: Sequence[Group]) -> list[Plot]:
     """Return what is plotted of each group."""
-    names, groups = list(drawn), list(drawn.values())
+    names, groups = [name for name, _ in drawn], [each for _, each in drawn]
 
     def lines(value: Callable[[Used], float | None]) -> list[list[float | None]]:
         return [[value(used) for used in each] for each in groups]

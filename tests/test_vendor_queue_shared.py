@@ -162,3 +162,29 @@ def test_of_servers_that_share_a_store_each_goes_by_its_share() -> None:
         return MemoryLease(loop_micros, caps, now)
 
     run_virtual(scene())
+
+
+def test_a_call_that_is_larger_than_a_server_s_share_has_become_keeps_nobody() -> None:
+    """[fault M6] Another server comes while it waits: no wait helps it here any more, and whoever stands behind it has the next turn."""
+    servers = 1
+
+    async def scene() -> None:
+        nonlocal servers
+        desk = Desk(limits := limits_of(VendorRates(tpm=10_000, queue_seconds=300)))
+        desk.admission.queue = VendorQueue(Keeping(keep, desk.admission._locked, lease, loop_micros, None), desk.facts.append)
+        desk.admission.queue.configure(limits)
+        await desk.begin(input_tokens=9_000, max_tokens=1_000)
+        large = asyncio.create_task(desk.refused("large", input_tokens=8_000, max_tokens=1_000))
+        await asyncio.sleep(1)
+        servers = 2
+        small = asyncio.create_task(desk.begin("small", input_tokens=80, max_tokens=20))
+        assert (await large).should_retry is False
+        assert (await small).at < 62.0
+
+    def keep(name: str, whose: str) -> StoredAllowance:
+        return StoredAllowance(name, whose, lambda limit: max(1, limit // servers))
+
+    def lease(caps: Any, now: int) -> MemoryLease:
+        return MemoryLease(loop_micros, caps, now)
+
+    run_virtual(scene())

@@ -53,6 +53,16 @@ def test_a_model_without_a_price_is_free_only_where_it_is_asked_for_nothing() ->
     assert free_models(routes(), ("priced", "local", "nowhere")) == ("local",)
 
 
+def test_a_name_that_is_free_at_some_of_its_targets_is_told_by_those() -> None:
+    """[a newcomer's] The name alone would say that no cap counts it, and it is billed as soon as the other target answers."""
+    far = Vendor(base_url="https://far.example/v1", prices={"x": Prices(input=1.0, output=2.0)})
+    models = {"good": Model(to=("near/err", "far/x")), "all": Model(to=("near/a", "near/b")), "asked": Model(to=("far/y", "near/c"))}
+    found = Routes(msgspec.structs.replace(CONFIG, vendors=CONFIG.vendors | {"far": far}, models=models), lambda *_asked: None)
+    assert free_models(found, tuple(models)) == ("near/err of good", "all", "asked"), "of `asked`, far/y needs a price and is never asked"
+    assert ["near/err of good", "no price, so no spend cap and no wallet counts it"] in free_rows(found, NOW)
+    assert "good" not in [name for name, _ in free_rows(found, NOW)]
+
+
 def test_what_is_asked_of_a_vendor_by_its_own_name_is_told_where_no_price_is_needed_of_it() -> None:
     """First, as any model may be asked so; not where `models_only` fences it off, and not where an allow-list does."""
     assert [name for name in free_models(routes()) if name.endswith("/*")] == ["near/*", "let/*"]

@@ -24,6 +24,7 @@ from aisa.clock import wall_clock
 from aisa.config.schema import Config
 from aisa.edge.admin_teams import TeamStanding
 from aisa.edge.bill_view import iso
+from aisa.edge.free_models import OF
 from aisa.edge.model_view import ModelShown
 from aisa.keys.rules import DEFAULT_ACCOUNT, RATE_MAX
 from aisa.money import dollars_text
@@ -263,7 +264,7 @@ def free_in_words(key: KeyShown) -> str:
     """Say which models a key's cap does not count."""
     said = [f"Its cap does not count calls to {listed(key.free_models)}: without a price they are free."]
     any_of = open_in_words(key.free_models)
-    return " ".join([*said, any_of or f"To give one: aisa prices {key.free_models[0]}"])
+    return " ".join([*said, any_of or f"To give one: aisa prices {key.free_models[0].partition(OF)[0]}"])
 
 
 def terms_in_words(key: KeyShown, now: float) -> str:

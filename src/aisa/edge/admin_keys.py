@@ -15,9 +15,9 @@ A key is `{id, label, hint, state, models, created_at, expires_at, account, spen
 former_secret_expires_at}`, times in UNIX seconds, the cap in nano-dollars. `rpm`, `tpm` and `concurrency` are its limits, and must not be
 above its tier's; `team` is `{id, name}`, null for a key in none, asked for by id or name: without an `account` the key is of its team's.
 The last is until when a secret is good that was replaced, null if none is. A `secret` is shown this once, with its `Place`: where the API
-listens (`url`, null if it does not), `example_model` and `free_models`, which its cap does not count. `account_made` says whether the
-account was made for the key. `expires` is what `keys.terms.parse_expiry` takes, `spend_cap` what `parse_spend_cap` does, `grace` what
-`parse_grace` does.
+listens (`url`, null if it does not), `example_model` and `free_models`, which its cap does not count (of several targets those that are
+free, as `vendor/model of name`). `account_made` says whether the account was made for the key. `expires` is what `keys.terms.parse_expiry`
+takes, `spend_cap` what `parse_spend_cap` does, `grace` what `parse_grace` does.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ class Attention(msgspec.Struct, frozen=True):
 class StatusShown(msgspec.Struct, frozen=True):
     """A server, or the folder of one that does not run. `why_not_ready` is None while calls are taken; times are UNIX seconds.
 
-    `models` counts those of the configuration; `free_models` are all that callers are offered without a price. `ledger_away` says that the
+    `models` counts those of the configuration; `free_models` are all that callers are offered without a price,
+    `vendor/model of name` where the name has one as soon as another target answers. `ledger_away` says that the
     database does not take the rows of calls now, `limits_away` that the store of limits does not answer. `versions` are of what it is made
     of, by name.
     """

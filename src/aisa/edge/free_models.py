@@ -7,20 +7,29 @@ from aisa.offer import Entry, Offer
 from aisa.routing import Routes
 
 ANY = "*"  # in place of a model's name: whatever is asked of a vendor by its own name
+OF = " of "  # between a target that is free and a name that is not where another target answers
 
 
 def free_models(routes: Routes, allowed: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """Return the names that may be answered free of charge: of an allow-list those, else of all that are listed to callers.
 
-    `vendor/*` stands first where no price is needed of a vendor and callers may ask it for any model so. Another name is among
-    them as soon as one of its targets is free. Takes up to two milliseconds a name, the first time.
+    `vendor/*` stands first where no price is needed of a vendor and callers may ask it for any model so. A name of which some
+    targets have a price is told by those that have none, as `vendor/model of name`. Takes up to two milliseconds a name, the first time.
     """
     if allowed is None:
         entries = [*(routes.find(name) for name in routes.names()), *routes.offered]
     else:
         entries = [entry for name in allowed if (entry := leads_to(routes, name)) is not None]
     any_of = [f"{vendor}/{ANY}" for vendor in (routes.free_vendors if allowed is None else ())]
-    return (*any_of, *[entry.name for entry in entries if any(is_free(offer) for offer in entry.offers)])
+    return (*any_of, *[told for entry in entries for told in free_of(entry)])
+
+
+def free_of(entry: Entry) -> list[str]:
+    """Return the name of a model that is free whoever answers; else each target that is free, as `vendor/model of name`."""
+    free = [offer.name for offer in entry.offers if is_free(offer)]
+    if free and len(free) + len(entry.unpriced) == len(entry.offers):
+        return [entry.name]
+    return [f"{target}{OF}{entry.name}" for target in dict.fromkeys(free)]
 
 
 def is_free_by_own_name(routes: Routes, offer: Offer) -> bool:

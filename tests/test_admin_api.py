@@ -366,7 +366,15 @@ def test_a_wrong_method_is_told_all_that_there_are(operated: Operated) -> None:
     """As its header says, in words."""
     refused = operated.ask("/keys", method="DELETE")
     assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, POST")
-    assert "takes GET and POST, not DELETE" in refused.json["error"]["message"]
+    assert refused.json["error"]["message"].startswith("/admin/v1/keys takes GET and POST, not DELETE")
+
+
+def test_a_path_is_told_as_it_was_asked_for(operated: Operated) -> None:
+    """[a newcomer's] What is said of it, and what was meant, can be asked for as it stands: both were told without `/admin/v1`."""
+    said = [operated.ask(path, method=method).json["error"]["message"] for path, method in (("/nope", "GET"), ("/key", "GET"))]
+    assert said == ["There is no /admin/v1/nope here.", "There is no /admin/v1/key here. Did you mean /admin/v1/keys?"]
+    assert operated.ask("/keys/t", method="DELETE").json["error"]["message"].startswith("/admin/v1/keys/t takes GET, not DELETE")
+    assert operated.ask("/openapi.json", {}).json["error"]["message"] == "/admin/v1/openapi.json takes GET, not POST."
 
 
 class Named(msgspec.Struct):

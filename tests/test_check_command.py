@@ -178,6 +178,22 @@ def test_what_cannot_be_done_is_status_2_with_a_remedy(words: tuple[str, ...], s
     assert (result.exit_code, said in result.output) == (2, True), result.output
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("ftp://x", "ftp://x"),
+        ("FTP://x:21/y", "FTP://x:21/y"),
+        ("ftp:x", "ftp:x"),
+        ("ftp://u:pa/s?s@x/y", "ftp://x/y"),
+        ("http://u:pass@x?q=1#f", "http://x"),
+        ("u:pass@x", "x"),
+    ],
+)
+def test_an_address_that_is_none_is_told_as_it_was_written_but_for_its_password(url: str, told: str) -> None:
+    """[a newcomer's] `ftp://x` was `ftp://ftp:`."""
+    assert CliRunner().invoke(aisa, ("check", url)).output.splitlines()[2].strip() == told
+
+
 def test_lists_name_every_check_and_every_scenario() -> None:
     """Both are there without a server."""
     checks, scenarios = (CliRunner().invoke(aisa, (name, "--list")).output for name in ("check", "simulate"))

@@ -141,6 +141,16 @@ def test_a_bad_address_of_a_vendor_is_told_once(address: str) -> None:
         assert "vendors.a.base_url (aisa.yaml, line 2)" in result.stderr
 
 
+def test_a_database_that_is_away_at_a_start_is_told_with_what_helps_then() -> None:
+    """[a newcomer's] Nobody tries again: the process ends."""
+    result = run("serve", "--port", "0", "--data-dir", "data", DATABASE_URL="postgresql://aisa@127.0.0.1:1/aisa")
+    said = " ".join(result.stderr.split())
+    assert (result.exit_code, "The database does not answer." in said) == (2, True), said
+    assert "It is tried again" not in said
+    assert "Look whether it runs and can be reached." in said
+    assert "must be started again" in said
+
+
 def test_a_broken_setting_is_not_checked_under_its_default() -> None:
     """If the port is no port, what listens on the default port is of no interest."""
     with own_folder("aisa-data"):

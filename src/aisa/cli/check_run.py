@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -59,7 +59,7 @@ async def checked(asked: Asked) -> tuple[Subject, list[Verdict]]:
     try:
         address, prefix = address_of(asked.url, verify=not asked.insecure)
     except ValueError as error:
-        where = urlsplit(asked.url)._replace(netloc=asked.url.rpartition("@")[2].partition("/")[0], query="", fragment="").geturl()
+        where = re.sub(r"(?s)^([^/@]*//)?.*@|[?#].*", r"\1", asked.url)  # nobody's password
         raise Misuse("the address cannot be used", [(where, f"This is no address: {error}.", "Write http://127.0.0.1:8000")]) from error
     vendor = None if asked.vendor_port is None else ScriptedServer(built_in(), "hello")
     subject = Subject(address, prefix, key=key_of(asked), model=asked.model or "", vendor=vendor)

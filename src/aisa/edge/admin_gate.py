@@ -110,7 +110,7 @@ class AdminGate:
     def __init__(self, keys: AdminKeys, control: Control, routes: RouteTable[Answering], *, hosts: Hosts, now: Callable[[], float]) -> None:
         self.keys = keys
         self._control = control
-        self._routes = routes
+        self._routes = RouteTable(routes.routes, below=PREFIX)
         self._wrong = WrongKeys(now)
         self.hosts = hosts
 
@@ -158,7 +158,7 @@ class AdminGate:
         if path == OPENAPI:
             actor = self.let_in(request, address, scope=READ)
             if request.method not in READING:
-                raise ApiError("method_not_allowed", f"{path} takes GET, not {request.method[:20]}.", allow=", ".join(READING))
+                raise ApiError("method_not_allowed", f"{request.path} takes GET, not {request.method[:20]}.", allow=", ".join(READING))
             return AdminVisit(self, request, request_id, actor, 0)
         if path.startswith(LOCAL_ONLY):
             self.let_in(request, address, scope=WRITE)

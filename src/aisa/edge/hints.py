@@ -13,13 +13,15 @@ class Hints:
     """What a table of routes says of everything else.
 
     `known` maps each path of a route to the one by which the route is called. `elsewhere` maps the beginning of a path that others have and
-    we do not to a sentence on what to do instead; or a method that others have for a path of ours, a blank and the path.
+    we do not to a sentence on what to do instead; or a method that others have for a path of ours, a blank and the path. All of them are
+    told as they are asked for, below `below`.
     """
 
-    def __init__(self, known: Mapping[str, str], elsewhere: Mapping[str, str]) -> None:
+    def __init__(self, known: Mapping[str, str], elsewhere: Mapping[str, str], below: str = "") -> None:
         self._known = known
         self._routes = list(dict.fromkeys(known.values()))
         self._elsewhere = elsewhere
+        self._below = below
 
     def of_method(self, path: str, *, below: bool) -> str | None:
         """Return what to do instead of asking for a path by a method that its route has not.
@@ -35,13 +37,13 @@ class Hints:
 
     def of_unknown(self, path: str) -> str:
         """Return all that is said of a path."""
-        words = f"There is no {path} here."
+        words = f"There is no {self._below}{path} here."
         meant = self._ends_with(path, parts_min=2)
         told = None if meant else self._told(path)
         if told is not None:
             return f"{words} {told}"
         near = meant or self._near(path)
-        return words if near is None else f"{words} Did you mean {near}?"
+        return words if near is None else f"{words} Did you mean {self._below}{near}?"
 
     def _told(self, path: str) -> str | None:
         """Return what to do instead of asking for a path that others have."""

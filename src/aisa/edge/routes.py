@@ -47,15 +47,21 @@ class RouteTable(Generic[Handler]):
     """The routes that there are.
 
     `everywhere` are methods that whoever has the table answers on every path. `elsewhere` is what to do instead, by what is asked for, see
-    `hints.py`.
+    `hints.py`. Whoever asks does so below the path `below`, which is cut off before anything is found, and told.
     """
 
     def __init__(
-        self, routes: Iterable[Route[Handler]], *, everywhere: tuple[str, ...] = (), elsewhere: Mapping[str, str] | None = None
+        self,
+        routes: Iterable[Route[Handler]],
+        *,
+        everywhere: tuple[str, ...] = (),
+        elsewhere: Mapping[str, str] | None = None,
+        below: str = "",
     ) -> None:
         self.routes = tuple(routes)
+        self._below = below
         self._everywhere = everywhere
-        self._hints = Hints({path: route.path for route in self.routes for path in (route.path, *route.aliases)}, elsewhere or {})
+        self._hints = Hints({path: route.path for route in self.routes for path in (route.path, *route.aliases)}, elsewhere or {}, below)
         #: path -> method -> route; and the same for paths with a part that varies.
         self._exact: dict[str, dict[str, Route[Handler]]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Route[Handler]]]] = {}
@@ -78,10 +84,10 @@ class RouteTable(Generic[Handler]):
             route = by_method[method]
         asked = method[:SHOWN_METHOD_CHARACTERS_MAX]
         if route is None and (told := self._hints.of_method(path, below="/" in name)):
-            raise ApiError("unknown_endpoint", f"There is no {asked} of {shown(path)} here. {told}")
+            raise ApiError("unknown_endpoint", f"There is no {asked} of {self._below}{shown(path)} here. {told}")
         if route is None:
             taken = " and ".join([route.method for route in dict.fromkeys(by_method.values())])  # HEAD goes without saying
-            words = [f"{shown(path)} takes {taken}, not {asked}.", *self._hints.of_known(asked, path)]
+            words = [f"{self._below}{shown(path)} takes {taken}, not {asked}.", *self._hints.of_known(asked, path)]
             raise ApiError("method_not_allowed", " ".join(words), allow=", ".join((*by_method, *self._everywhere)))
         return route, name
 

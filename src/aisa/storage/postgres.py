@@ -189,9 +189,10 @@ def readers_of(url: str) -> Engine:
 
 
 BARE = ("The database does not have this version's tables.", "Look whether stores.database names the right one; if so, restore it.")
+AGAIN = "A server that runs asks it again by itself; one that was to start must be started again."
 #: What PostgreSQL calls an error, or how that begins (SQLSTATE) -> what is the matter, what to do.
 ERRORS = (
-    ("55P03", "Other servers keep the database's lock.", "It is tried again; look for one that hangs."),
+    ("55P03", "Other servers keep the database's lock.", f"Look for one that hangs. {AGAIN}"),
     ("57014", "The database took too long.", "Look at its load; nothing was changed."),
     ("28", "The database does not let this server in.", "Correct user and password in stores.database."),
     ("3D", "There is no such database.", "Make it: createdb aisa"),
@@ -200,10 +201,10 @@ ERRORS = (
     ("42703", *BARE),
     ("3F000", *BARE),
     ("53", "The database has no room left, or too many connections.", "Look at its disk and at max_connections; nothing was changed."),
-    ("57P", "The database is going down or coming up.", "It is tried again."),
+    ("57P", "The database is going down or coming up.", f"Wait for it. {AGAIN}"),
     ("25006", "The database is a standby, or read-only.", "Name the primary in stores.database."),
 )
-AWAY = ("The database does not answer.", "It is tried again; look whether it runs and can be reached.")
+AWAY = ("The database does not answer.", f"Look whether it runs and can be reached. {AGAIN}")
 
 
 def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:

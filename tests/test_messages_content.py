@@ -289,6 +289,17 @@ def test_what_only_a_user_can_show_or_nobody_knows_is_refused_wherever_it_stands
     assert sent(with_text)["messages"][0]["content"] == "Hm."
 
 
+@pytest.mark.parametrize(("kind", "meant"), [("txt", "text"), ("Image", "image"), ("image_url", "image"), ("tool_results", "tool_result")])
+def test_a_type_that_is_like_a_known_one_is_told_with_that(kind: str, meant: str) -> None:
+    """[a newcomer's] `txt` was said to be known to Anthropic's models. As the first loss alone is told, no other is compared."""
+    with pytest.raises(UpstreamFailed) as failed:
+        openai.to_upstream(request([{"type": kind}, *[{"type": f"{kind}{n}"} for n in range(2)]]), OTHER)
+    assert failed.value.error.message.count(f"Did you mean '{meant}'?") == 1, failed.value.error.message
+    assert f"'{kind}' at 'messages[0].content[0]' has no type that is known here" in failed.value.error.message
+    with pytest.raises(UpstreamFailed, match="known to Anthropic's models alone"):
+        openai.to_upstream(request([{"type": "hologram"}]), OTHER)
+
+
 def test_what_anthropic_made_or_tells_anyway_is_no_loss_in_a_turn_of_the_models() -> None:
     """What its own tools did, a file that they made, and what stands for the turns before."""
     own: list[Json] = [

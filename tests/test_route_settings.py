@@ -138,6 +138,13 @@ def test_rules_that_only_show_at_a_failure_are_told_too() -> None:
     assert "A stream waits 5 s" in output
 
 
+def test_a_plan_of_several_says_that_the_running_server_may_ask_in_another_order() -> None:
+    """[a newcomer's] The status told a target as asked last that the plan had first. One target is asked whatever was seen of it."""
+    said = "So would a server that has just started."
+    assert said in run("route", "explain", "m", model="{to: [a/x, b/x]}").output
+    assert said not in run("route", "explain", "m", model="[a/x]").output
+
+
 @pytest.mark.parametrize(
     ("model", "why"),
     [

@@ -29,6 +29,10 @@ from aisa.wire.kinds_asked import kinds_asked
 from aisa.wire.request_content import content_of
 
 SHORT = b'{"messages": [{"role": "user", "content": "Hello."}]}'
+STARTED = (
+    "So would a server that has just started. What the running one has seen of its targets (failures, calls in flight, times) is not known "
+    "here; which of them it asks last now: aisa status"
+)
 ANYONE = Key("", "", b"", "", "active", 0)
 
 
@@ -137,7 +141,7 @@ def why_not(entry: Entry, offer: Offer, chat: ChatRequest) -> str:
 def rules_of(entry: Entry) -> list[str]:
     """Say what else holds for the calls of a model."""
     route = entry.settings.route or NO_ROUTE
-    rules = ["A target that failed lately is asked after the others."] if len(entry.offers) > 1 else []
+    rules = ["A target that failed lately is asked after the others.", STARTED] if len(entry.offers) > 1 else []
     if route.first_token_seconds is not None:
         rules.append(f"A stream waits {route.first_token_seconds:g} s for a target's first token while there is another to ask.")
     if route.retries:

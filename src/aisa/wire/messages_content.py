@@ -5,7 +5,8 @@ Blocks that only tell what Anthropic's own tools did are left out. What the mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 
 from aisa.wire.addresses import is_web_address
 from aisa.wire.losses import Loss, Losses
@@ -24,6 +25,8 @@ TOLD_ANYWAY = frozenset("thinking redacted_thinking tool_addition tool_removal f
 OF_SERVERS = ("server_tool_use", "mcp_tool_use", "_tool_result")
 MADE_THERE = "container_upload"  # a file, where it stands in what a model has said
 SHOWN = ("image", "document", "search_result")
+USERS = ("text", *SHOWN, "tool_result")  # in a user's message; only the first that is none is compared with them, as it takes its time
+LIKENESS_MIN = 0.7  # of such a type to one of them; `image_url` has it
 PDF = "application/pdf"
 TEXT_BLOCK = 'Send {"type": "text", "text": "..."}.'
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
@@ -61,9 +64,13 @@ def is_told_anyway(kind: object) -> bool:
     return isinstance(kind, str) and (kind in TOLD_ANYWAY or kind.endswith(OF_SERVERS))
 
 
-def unknown(kind: object, param: str) -> Loss:
-    """Return the loss of a block of a type that nobody here knows."""
-    what = f"The block '{str(kind)[:SHOWN_CHARACTERS_MAX]}' at '{param}' is known to Anthropic's models alone."
+def unknown(kind: object, param: str, known: Sequence[str] = ()) -> Loss:
+    """Return the loss of a block of a type that nobody here knows; one of the known types that is like it may have been meant."""
+    shown = str(kind)[:SHOWN_CHARACTERS_MAX]
+    near = difflib.get_close_matches(shown.lower(), known, 1, cutoff=LIKENESS_MIN)
+    if near:
+        return Loss(f"{param}.type", f"The block '{shown}' at '{param}' has no type that is known here. Did you mean '{near[0]}'?")
+    what = f"The block '{shown}' at '{param}' is known to Anthropic's models alone."
     return Loss(f"{param}.type", f"{what} Send what it holds as text, a picture or a document.")
 
 
@@ -125,7 +132,7 @@ def parts_in(block: Tree, param: str, losses: Losses) -> list[Tree]:
             losses.append(Loss(f"{param}.type", f"The call at '{param}' belongs into a message with the role 'assistant'."))
             return []
         case kind:
-            losses += [] if is_told_anyway(kind) else [unknown(kind, param)]
+            losses += [] if is_told_anyway(kind) else [unknown(kind, param, () if losses else USERS)]
             return []
 
 

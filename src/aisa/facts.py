@@ -237,6 +237,13 @@ class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
     remedy: str
 
 
+class FolderGone(msgspec.Struct, frozen=True, tag="folder_gone"):
+    """The data folder of the running server was deleted, moved or replaced. New calls are refused; what is in it ends with the process."""
+
+    what: str
+    remedy: str
+
+
 class SharedStoreAway(msgspec.Struct, frozen=True, tag="store_away"):
     """A store that servers share does not answer, or takes nothing: the `database`, or that of `limits`. What counts meanwhile is said."""
 
@@ -373,6 +380,7 @@ Fact = (
     | CallStopped
     | LedgerAway
     | LedgerBack
+    | FolderGone
     | SharedStoreAway
     | SharedStoreBack
     | ServerStarted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -37,6 +38,7 @@ from aisa.observe.log import JsonLines, Log
 from aisa.observe.on_demand import open_telemetry
 from aisa.observe.welcome import Opening
 from aisa.storage.ballast import take_on
+from aisa.storage.in_place import OpenFiles
 from aisa.storage.lock import exposure
 from aisa.storage.secret import keep_private
 from aisa.trace import Traces
@@ -55,8 +57,8 @@ GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700
 class Start(NamedTuple):
     """What a server starts with beside its configuration and its data: where it is administered, its certificate, its tokenizers.
 
-    `say` shows text to the operator, `again` reads the configuration anew and raises ConfigErrors. `handed` is a listening socket that it
-    was started with, `settled` what was found of a dead process.
+    `say` shows text to the operator, `again` reads the configuration anew and raises ConfigErrors. `files` are those of the data
+    folder that it has open, `handed` is a listening socket that it was started with, `settled` what was found of a dead process.
     """
 
     control: str
@@ -64,6 +66,7 @@ class Start(NamedTuple):
     tokenizers: Mapping[str, Tokenizer]
     say: Callable[[str], None]
     again: Callable[[], Loaded]
+    files: OpenFiles
     handed: socket.socket | None = None
     settled: CrashSettled | None = None
 
@@ -200,6 +203,12 @@ def report_bug(report: Callable[[Fact], None], _loop: asyncio.AbstractEventLoop,
     error = context.get("exception")
     trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
     report(BugFound("-", f"{context['message']}\n{trace}".strip()))
+
+
+def keep_for_life() -> None:
+    """Have what exists now never looked at again for garbage: it lives as long as the process."""
+    gc.collect()
+    gc.freeze()
 
 
 def ignore(fact: Fact) -> None:

@@ -36,6 +36,7 @@ from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
 from aisa.facts import Stopped
+from aisa.folder_watch import NO_FOLDER, FolderWatch
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
@@ -59,6 +60,7 @@ from aisa.process import (
     WRITE_SECONDS_MAX,
     Start,
     crash_settled,
+    keep_for_life,
     listen_to_process,
     open_observers,
     opening_of,
@@ -71,9 +73,10 @@ from aisa.shutdowns import tell_until
 from aisa.states import States
 from aisa.stopping import Stopping, go_away
 from aisa.storage.ballast import throw_off
-from aisa.storage.engine import Database
+from aisa.storage.engine import DATABASE_NAME, Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.lock import control_path, own_folder
+from aisa.storage.in_place import OpenFiles
+from aisa.storage.lock import LOCK_NAME, control_path, own_folder
 from aisa.storage.running import Running, announced
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
@@ -81,6 +84,7 @@ from aisa.workers.office import JOURNAL_PREFIX
 from aisa.workers.serving import serve_with_workers
 
 JOURNAL_NAME = "board"
+OPEN_FILES = (LOCK_NAME, DATABASE_NAME, JOURNAL_NAME)  # of the data folder, for as long as the process lives
 
 
 def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded]) -> int:
@@ -118,7 +122,9 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
         file = None if loaded.path is None else str(Path(loaded.path).absolute())
         found = Running(str(Path(config.server.data_dir).absolute()), file, config.server.host, config.server.port)
         stack.enter_context(announced(found, os.environ))
-        start = Start(control, tls, tokenizers, say, again, handed=handed, settled=crash_settled(settled))
+        start = Start(
+            control, tls, tokenizers, say, again, OpenFiles(folder.folder, OPEN_FILES), handed=handed, settled=crash_settled(settled)
+        )
         # The database is closed before the loop waits for its threads: one that has asked a server which hangs would be waited for.
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.closing(database):
             if config.server.workers > 1:
@@ -166,9 +172,10 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     dependencies.keep_refusal, dependencies.timers = refused.keep, timers
     dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
     stopping = Stopping()
+    watch = FolderWatch(start.files, report, lambda gone: journal.refuse(NO_FOLDER if gone else None), stopping=stopping.why_not_ready)
     books = ServerRecords(database, keys, ledger, journal, store, refused.waiting, writer)
     accounts = Accounts(ledger, books.statement(), wall_clock)
-    edge = open_edge(config, dependencies, chance, not_ready=stopping.why_not_ready, idempotency=idempotency, accounts=accounts)
+    edge = open_edge(config, dependencies, chance, not_ready=watch.why_not_ready, idempotency=idempotency, accounts=accounts)
     doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)
     admin, settings, dependencies.keys = doors.admin, fitting(config, report), take_tokens(config, keys, report, gate=doors.gate)
     operators = Operators(config, edge, doors, settings=settings, timers=timers, metrics=metrics.text, report=report)
@@ -185,13 +192,12 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    edge.traces, admin.why_not_ready = observers.traces, stopping.why_not_ready
+    edge.traces, admin.why_not_ready, admin.attention = observers.traces, watch.why_not_ready, watch.attention
     admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys), console=operators.console_address)))
-    gc.collect()
-    gc.freeze()  # what exists now lives as long as the process: never look at it again
-    await tell_until(stopping.wait(), lambda: dependencies.routes, wall_clock=wall_clock, report=report)
+    keep_for_life()
+    await tell_until(watch.until(stopping.wait()), lambda: dependencies.routes, wall_clock=wall_clock, report=report)
     await go_away(server, reload.config.server, report, grace=not stopping.at_terminal, drain=dependencies.admission.drain)
     lists.stop()
     await operators.close()

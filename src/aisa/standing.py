@@ -73,7 +73,7 @@ class Standing:
             vendors=tuple(self._vendors()),
             certificate_ends=None if config.tls is None else certificate_end(config.tls.cert),
         )
-        return with_attention(shown, wall_clock())
+        return with_attention(shown, wall_clock(), admin.attention())
 
 
 def versions() -> dict[str, str]:
@@ -82,13 +82,16 @@ def versions() -> dict[str, str]:
 
 
 def store_shown(data_dir: str, schema: str | None) -> StoreShown:
-    """Return how a data folder is, which must be there, with a database of this version."""
+    """Return how a data folder is, with a database of this version. Of one that is gone, the disk is that of its nearest parent."""
     folder = Path(data_dir)
+    is_there, whole = folder.is_dir(), folder.absolute()
+    on_disk = whole if is_there else next(path for path in whole.parents if path.is_dir())
     sizes: dict[bool, int] = {True: 0, False: 0}
     for path in folder.glob(f"{DATABASE_NAME}*"):
         is_copy = ".before-restore-" in path.name or ".schema-" in path.name
         sizes[is_copy] += path.stat().st_size
-    return StoreShown(str(folder.absolute()), sizes[False], sizes[True], free_bytes(folder), schema, exposure(data_dir))
+    exposed = exposure(data_dir) if is_there else None
+    return StoreShown(str(whole), sizes[False], sizes[True], free_bytes(on_disk), schema, exposed)
 
 
 def standing_still(data_dir: str) -> StatusShown:

@@ -105,6 +105,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.standing", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
+    ("aisa.folder_watch", "root"),
     ("aisa.process", "root"),
     ("aisa.workers*", "root"),
     ("aisa.vendor_pool", "root"),

@@ -7,7 +7,7 @@ trusted, or was found to be: `admin_gate.py` does that for requests over the net
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeGuard
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
 from aisa.edge.admin_route import PAGE_MAX, PAGED, Answering, Asked, Listed, Query, number
+from aisa.edge.admin_status import Attention
 from aisa.edge.admin_teams import TeamRoutes, TeamUsings
 from aisa.edge.admin_wallets import WalletRoutes
 from aisa.edge.routes import Route, RouteTable
@@ -81,8 +82,8 @@ class Admin:
     """Answers administrators. `report`, if there is one, is told of every change, by `tell`.
 
     `url` is where the API listens, None while it does not: whoever makes a key is told that, and by `example_model` a name that can be
-    called, by `free_models` which of an allow-list cost nothing. `why_not_ready` says why no calls are taken, None if they are. `limits`
-    are the configuration's, which keys' own limits may only lower. `more` are routes of others.
+    called, by `free_models` which of an allow-list cost nothing. `why_not_ready` says why no calls are taken, None if they are; `attention`
+    what needs attention of what runs. `limits` are the configuration's, which keys' own limits may only lower. `more` are routes of others.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Admin:
         self.example_model: Callable[[], str | None] = lambda: None
         self.free_models: Callable[[tuple[str, ...] | None], tuple[str, ...]] = lambda _allowed: ()
         self.why_not_ready: Callable[[], str | None] = lambda: None
+        self.attention: Callable[[], Sequence[Attention]] = tuple
         self.limits = limits or Limits()
         self._trail = records.trail
         on_keys = KeyRoutes(keys, wall_clock, lambda: self.limits, note=self.note, place=self._place, usings=records.usings)

@@ -180,7 +180,8 @@ class Journal:
     def __init__(self, descriptor: int, slots_max: int, room: Room) -> None:
         self.damaged = 0
         self._descriptor = descriptor
-        self._slots_max = slots_max
+        self._slots_max = self._slots = slots_max
+        self._refusing: str | None = None
         self._room = room
         self._segments: list[tuple[mmap, memoryview]] = []
         self._free: list[Slot] = []  # the last one freed is the next one taken, so few pages are in memory
@@ -240,7 +241,7 @@ class Journal:
         OPENING_BYTES_MAX.
         """
         if len(self._segments) * SEGMENT_SLOTS - len(self._free) >= self._slots_max:
-            raise JournalFull(f"all {self._slots_max} slots are taken")
+            raise JournalFull(self._refusing or f"all {self._slots_max} slots are taken")
         if not self._free:
             self._grow()
         slot = self._free.pop()
@@ -250,6 +251,11 @@ class Journal:
             self._free.append(slot)
             raise
         return slot
+
+    def refuse(self, why: str | None) -> None:
+        """Take no more calls, which are told why, until None is said. Those that are in it go on."""
+        self._refusing = why
+        self._slots_max = self._slots if why is None else 0
 
     def sync(self) -> None:
         """Wait until what was stored so far is on the disk, as after `msync`. Blocks for milliseconds. Raises OSError.

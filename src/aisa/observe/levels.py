@@ -17,6 +17,7 @@ from aisa.facts import (
     DocumentLost,
     Fact,
     FinishUnknown,
+    FolderGone,
     InputChanged,
     KindUnpriced,
     LedgerAway,
@@ -52,6 +53,7 @@ BY_KIND: Mapping[type, str] = MappingProxyType(
         CredentialRests: ERROR,
         BugFound: ERROR,
         LedgerAway: ERROR,
+        FolderGone: ERROR,
         SharedStoreAway: ERROR,
         ReloadRefused: ERROR,
     }

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from aisa import __version__
-from aisa.facts import BugFound, CallEnded, CallQueued, Fact, LedgerAway, LedgerBack, Refused, VendorFailed
+from aisa.facts import BugFound, CallEnded, CallQueued, Fact, FolderGone, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.ledger.rules import REFUSED
 from aisa.money import NANOS_PER_DOLLAR
 from aisa.names import stored
@@ -89,8 +89,8 @@ class Metrics:
             self._counters.reals[at + QUEUED_SUM] += fact.seconds
         elif isinstance(fact, BugFound):
             self._add(OF_BUGS)
-        elif isinstance(fact, LedgerAway | LedgerBack):
-            self._away = int(isinstance(fact, LedgerAway))
+        elif isinstance(fact, LedgerAway | FolderGone | LedgerBack):
+            self._away = int(not isinstance(fact, LedgerBack))
 
     def note_untold(self, code: str) -> None:
         """Count a request that was refused, and that no fact tells of."""

@@ -21,6 +21,7 @@ from aisa.facts import (
     Draining,
     Fact,
     FinishUnknown,
+    FolderGone,
     InputChanged,
     KeysChanged,
     KindUnpriced,
@@ -105,7 +106,7 @@ def in_words(fact: Fact) -> str:
             said = f"BUG  {fact.request_id}  {fact.trace}"
         case KeysChanged() | AccountChanged() | TeamChanged() | WalletChanged() | CallStopped():
             said = change_in_words(fact)
-        case LedgerAway() | SharedStoreAway():
+        case LedgerAway() | SharedStoreAway() | FolderGone():
             said = f"ACT NOW: {outage_in_words(fact)}"
         case LedgerBack():
             said = f"the ledger is written again, {fact.rows} call{'' if fact.rows == 1 else 's'} at once"
@@ -116,10 +117,12 @@ def in_words(fact: Fact) -> str:
     return printable(said)
 
 
-def outage_in_words(fact: LedgerAway | SharedStoreAway) -> str:
+def outage_in_words(fact: LedgerAway | SharedStoreAway | FolderGone) -> str:
     """Say what a server lacks."""
     if isinstance(fact, SharedStoreAway):
         return f"{fact.message}. {fact.remedy}"
+    if isinstance(fact, FolderGone):
+        return f"{fact.what} New calls are refused. {fact.remedy}"
     return f"the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
 
 

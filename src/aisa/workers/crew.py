@@ -16,7 +16,7 @@ from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.http.server import GRACE_SECONDS_MAX
 from aisa.storage.shared_memory import WORKER_WORDS, WORKERS_MAX, SharedMemory
 from aisa.workers.link import ASK_SECONDS_MAX, Link
-from aisa.workers.messages import Begin, Drain, Message, ModelsKnown, Ready, Written
+from aisa.workers.messages import Begin, Drain, FolderGone, Message, ModelsKnown, Ready, Written
 
 #: The words of a worker in shared memory: calls whose task runs, open connections, connections that it was ever passed; and how often it
 #: has said so, twenty times a second for as long as its loop turns.
@@ -110,6 +110,7 @@ class Crew:
         self._report = report
         self._count = 0  # of workers that there are to be
         self._free = set(range(1, WORKERS_MAX))  # 0 is the office's own
+        self.gone = False  # the data folder: none begins while it is, as it would begin in another
         self._stopping = False
         self._watches: set[asyncio.Task[None]] = set()
 
@@ -156,6 +157,11 @@ class Crew:
             if isinstance(answer, BaseException) and not isinstance(answer, ApiError):
                 raise answer
         return [answer for answer in answers if isinstance(answer, bytes)]
+
+    def lose_folder(self, gone: bool) -> None:
+        """Tell all of them that the data folder is gone, or back."""
+        self.gone = gone
+        self.send(FolderGone(gone))
 
     def drain(self) -> None:
         """Have them make each answer the last on its connection, and start no other for one that ends."""
@@ -287,6 +293,9 @@ class Crew:
         elif asyncio.get_running_loop().time() - worker.began < RESTART_PAUSE_SECONDS:
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
         while not self._stopping:
+            if self.gone:
+                await asyncio.sleep(UNREADY_PAUSE_SECONDS)
+                continue
             try:
                 await self._hire()
             except OSError as error:  # no process, no descriptor, no memory: for now

@@ -91,6 +91,12 @@ class KeysDoubted(msgspec.Struct, tag="doubted", frozen=True):
     doubted: bool
 
 
+class FolderGone(msgspec.Struct, tag="gone", frozen=True):
+    """To a worker: the data folder is gone, so no new calls are taken; or it is back."""
+
+    gone: bool
+
+
 class PersonMet(msgspec.Struct, tag="met", frozen=True):
     """From a worker: somebody came with a token of the identity provider, for the first time here."""
 
@@ -182,6 +188,7 @@ Message = (
     | KeyKnown
     | AccountKnown
     | KeysDoubted
+    | FolderGone
     | AnswersLearned
     | PersonMet
     | AnswerKept

@@ -220,7 +220,7 @@ class Office:
         self._forget(worker.number)
         await asyncio.gather(*worker.unwritten.values())
         path = self._folder / f"{JOURNAL_PREFIX}{worker.number}"
-        if path.exists():
+        if path.exists() and not self.crew.gone:
             journal = Journal.open(path, slots_max=0)
             now_ms = int(self._wall_clock() * 1000)
             found = [(settled(each, now_ms), each.slot) for each in journal.found()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +19,7 @@ from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.admin_gate import AdminGate
 from aisa.facts import Draining, Fact, NotReady, Stopped
+from aisa.folder_watch import FolderWatch
 from aisa.http.acceptor import Acceptor
 from aisa.http.sockets import tcp_listener
 from aisa.keys.first_key import ensure_first_key
@@ -36,7 +36,7 @@ from aisa.observe.counters import Counters
 from aisa.observe.metrics import Metrics, counted
 from aisa.observe.welcome import bracketed, welcome
 from aisa.operators import Operators
-from aisa.process import WRITE_SECONDS_MAX, Start, ignore, listen_to_process, open_log, opening_of, swapped, tell_start
+from aisa.process import WRITE_SECONDS_MAX, Start, ignore, keep_for_life, listen_to_process, open_log, opening_of, swapped, tell_start
 from aisa.providers.measure import Answer
 from aisa.reload import Prepared, Reload
 from aisa.shutdowns import tell_until
@@ -89,6 +89,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     first_key = ensure_first_key(books.keys)
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()
+    watch = FolderWatch(start.files, report, crew.lose_folder, stopping=stopping.why_not_ready)
     books.office.console, books.office.metrics = operators.console, operators.metrics
     if not await crew.start(config.server.workers):
         await crew.stop(0)
@@ -98,13 +99,13 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     host, port = listener.getsockname()[:2]
     await operators.listen(start.control)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    admin.why_not_ready, admin.url = stopping.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    admin.why_not_ready, admin.attention = watch.why_not_ready, watch.attention
+    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))
     await listing.follow(config, listing.routes)
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys), console=operators.console_address)))
-    gc.collect()
-    gc.freeze()
-    await tell_until(stopping.wait(), lambda: listing.routes, wall_clock=wall_clock, report=report)
+    keep_for_life()
+    await tell_until(watch.until(stopping.wait()), lambda: listing.routes, wall_clock=wall_clock, report=report)
     closed = partial(acceptor.close, leave=start.handed is not None)
     settled = await go_away(crew, closed, reload.config, report=report, grace=not stopping.at_terminal)
     await listing.stop()

@@ -42,6 +42,7 @@ from aisa.edge.refusals import Refusals
 from aisa.edge.statement import CallFound
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerWarning
+from aisa.folder_watch import NO_FOLDER, NOT_READY
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, Request, tls_context
 from aisa.ids import CallIds
@@ -54,7 +55,7 @@ from aisa.ledger.sync import GroupSync
 from aisa.ledger.usage import UsageStore
 from aisa.observe.counters import Counters
 from aisa.observe.metrics import Metrics, counted
-from aisa.process import GC_YOUNG_OBJECTS, WRITE_SECONDS_MAX, ignore, listen_to_process, open_observers
+from aisa.process import GC_YOUNG_OBJECTS, WRITE_SECONDS_MAX, ignore, keep_for_life, listen_to_process, open_observers
 from aisa.providers.counting import Counting
 from aisa.providers.vendor_state import Memory, Seals, VendorStates
 from aisa.reload import Parts, Reload
@@ -82,6 +83,7 @@ from aisa.workers.messages import (
     AnswersLearned,
     Begin,
     Drain,
+    FolderGone,
     KeyKnown,
     KeysDoubted,
     Message,
@@ -107,7 +109,7 @@ class Worker:
         self.number = number
         self.begun: asyncio.Future[Begin] = loop.create_future()
         self.passing: asyncio.Future[None] = loop.create_future()
-        self.draining = self.finished = False
+        self.draining = self.finished = self.gone = False
         self._memory_descriptor = memory
         self.counting: Counting | None = None  # from when it has begun
         self._waiting: list[Message] | None = []  # what was said before there was anybody to hear it
@@ -140,8 +142,7 @@ class Worker:
         heard, self._waiting = self._waiting, None
         for message in heard or ():
             self.hear(message)
-        gc.collect()
-        gc.freeze()
+        keep_for_life()
         self._publish()
         self.link.send(Ready())
         await self.passing
@@ -212,7 +213,7 @@ class Worker:
 
     def why_not_ready(self) -> str | None:
         """Return why no new calls are wanted, None if they are."""
-        return "draining" if self.draining else None
+        return "draining" if self.draining else NOT_READY if self.gone else None
 
     def hear(self, message: Message) -> None:
         """Take what the office says."""
@@ -229,6 +230,9 @@ class Worker:
             self.keys.accounts.remember(message.account)
         elif isinstance(message, KeysDoubted):
             self.keys.doubted(message.doubted)
+        elif isinstance(message, FolderGone):
+            self.gone = message.gone
+            self.journal.refuse(NO_FOLDER if message.gone else None)
         elif isinstance(message, AnswersLearned):
             assert self.counting is not None, "it has begun: until then messages wait"
             self.counting.take(message.target, message.answers)

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from aisa.config.load import Loaded
+from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config, Cors, Model, Server, Vendor
 from aisa.facts import Fact
 from aisa.reload import Prepared, Reload, differences
@@ -131,10 +132,39 @@ def test_a_bad_configuration_changes_nothing_and_is_told(server: Running) -> Non
     assert "nobody" in refused.value.stderr
     server.process.send_signal(signal.SIGHUP)
     until(lambda: server.log.count('"reload_refused"') == 2)
+    assert "The configuration as it is written was refused at 20" in server.aisa("status")
+    assert "nowhere" in server.aisa("status")
     assert asked(server, "/v1/models").headers["x-ratelimit-limit"] == "77"
     write(server, SLOW)
     assert "limits.tiers" in server.aisa("reload")
     assert asked(server, "/v1/models").headers.get("x-ratelimit-limit") is None
+    assert "Nothing needs attention." in server.aisa("status")
+
+
+def test_a_refusal_needs_attention_until_a_reading_succeeds() -> None:
+    """Status said that nothing needs any, while the file on disk was one with which no server starts."""
+    problems = [Problem("limits.default_tier", "There is no tier 'nowhere'.", "Name another."), Problem("models.x", "No.", "Yes.")]
+
+    def again() -> Loaded:
+        if problems:
+            raise ConfigErrors(problems, None)
+        return Loaded(Config(), {}, None)
+
+    async def main() -> None:
+        reload = Reload(Config(), lambda _fact: None, again=again, routes_of=Routes, swap=taken, now=lambda: 1_795_878_000.0)
+        assert reload.attention() == ()
+        with pytest.raises(ConfigErrors):
+            await reload()
+        [told] = reload.attention()
+        assert told.level == "warning"
+        assert told.what.endswith(
+            "refused at 2026-11-28 15:00 UTC, and the one before it counts: limits.default_tier: There is no tier 'nowhere'."
+        )
+        problems.clear()
+        await reload()
+        assert reload.attention() == ()
+
+    asyncio.run(main())
 
 
 def test_fifty_signals_are_answered_by_one_reading_after_the_last_of_them() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -17,11 +18,13 @@ import msgspec
 
 from aisa.administration import Doors, hosts_of
 from aisa.admission.memory import MemoryAdmission
+from aisa.clock import WallClock, wall_clock
 from aisa.config.load import Loaded
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config, Vendor
 from aisa.context import Dependencies
 from aisa.edge.admin_reload import Swapped
+from aisa.edge.admin_status import Attention
 from aisa.edge.app import Edge
 from aisa.facts import Fact, Reloaded, ReloadRefused
 from aisa.http.pool import HttpUpstream
@@ -127,12 +130,15 @@ class Reload:
         again: Callable[[], Loaded],
         routes_of: Callable[[Config], Routes],
         swap: Callable[[Prepared, Config], Awaitable[int]],
+        now: WallClock = wall_clock,
     ) -> None:
         self.config = config
         self._report = report
         self._again = again
         self._routes_of = routes_of
         self._swap = swap
+        self._now = now
+        self._refused: tuple[float, Problem] | None = None  # when the last reading was, if it was, and the first reason
         self._begun = config  # as the process did, with what it has for its lifetime
         self._files = certificate_in(config)
         self._one = asyncio.Lock()
@@ -146,6 +152,7 @@ class Reload:
             try:
                 prepared = await asyncio.to_thread(self._prepare)
             except ConfigErrors as errors:
+                self._refused = self._now(), errors.problems[0]
                 self._report(ReloadRefused(tuple(f"{problem.where}: {problem.what}" for problem in errors.problems)))
                 raise
             old, config = self.config, prepared.config
@@ -153,10 +160,20 @@ class Reload:
             changed = sorted({*differences(old, config), *renewed})
             lasting = [path for path in differences(self._begun, config) if is_lasting(path, self._begun, config)]
             behind = await self._swap(prepared, old)
-            self.config, self._files = config, prepared.files
+            self.config, self._files, self._refused = config, prepared.files, None
         swapped = Swapped([path for path in changed if not is_lasting(path, old, config)], lasting)
         self._report(Reloaded(tuple(swapped.changed), tuple(lasting), behind))
         return swapped
+
+    def attention(self) -> Sequence[Attention]:
+        """Return that what is written is not what counts, from a refusal until a reading succeeds. From any thread."""
+        refused = self._refused
+        if refused is None:
+            return ()
+        at, problem = datetime.fromtimestamp(refused[0], UTC), refused[1]
+        what = f"The configuration as it is written was refused at {at:%Y-%m-%d %H:%M} UTC, and the one before it counts"
+        remedy = "Correct it, and: aisa reload. The next start refuses it too."
+        return (Attention("warning", f"{what}: {problem.where}: {problem.what}", remedy),)
 
     def soon(self) -> None:
         """Reload for a signal. All that come while another is answered are answered together, by one reading after it."""

@@ -192,8 +192,8 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    edge.traces, admin.why_not_ready, admin.attention = observers.traces, watch.why_not_ready, watch.attention
-    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    edge.traces, admin.attention = observers.traces, lambda: (*watch.attention(), *reload.attention())
+    admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys), console=operators.console_address)))
     keep_for_life()

@@ -99,8 +99,8 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     host, port = listener.getsockname()[:2]
     await operators.listen(start.control)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    admin.why_not_ready, admin.attention = watch.why_not_ready, watch.attention
-    admin.url = f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    admin.attention = lambda: (*watch.attention(), *reload.attention())
+    admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))
     await listing.follow(config, listing.routes)
     start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys), console=operators.console_address)))

@@ -14,6 +14,7 @@ from aisa.cli.status_lines import page
 from aisa.edge.admin_status import ROOM_BYTES_LOW, Attention, StatusShown, StoreShown, with_attention
 from aisa.edge.admin_views import Trouble, VendorLimit, VendorShown
 from aisa.http.certificate import end_of
+from postgres_rig import needs_postgres, postgres_server
 from server import PROCESS_SECONDS_MAX, environment, serving
 
 WELL = StatusShown(True, {"aisa": "0"}, StoreShown("/data", 1, 0, ROOM_BYTES_LOW, "0021"), journal_slots=1_024)
@@ -67,6 +68,26 @@ def test_how_full_a_vendor_s_limits_are_is_shown() -> None:
     shown = page(msgspec.structs.replace(WELL, vendors=(msgspec.structs.replace(vendor(), limits=(limit,)),)))
     assert "openai/x  48 of 60 calls a minute; 0 of 1,000 tokens a minute" in shown
     assert "3 wait, the first for 1.2 s" in shown
+
+
+def test_a_shared_database_is_named() -> None:
+    """Of a server whose database is PostgreSQL it said `database 0 B`, of the folder where there is none."""
+    shared = msgspec.structs.replace(WELL.store, database_bytes=0, shared="postgresql://aisa:***@db.internal/aisa")
+    shown = page(msgspec.structs.replace(WELL, store=shared))
+    assert "postgresql://aisa:***@db.internal/aisa (schema 0021)" in shown
+    assert "0 B" not in shown
+
+
+@needs_postgres
+def test_a_server_on_postgresql_names_its_database_and_no_password(tmp_path: Path) -> None:
+    """Neither that before the host nor that behind the question mark, which libpq takes as well."""
+    with postgres_server() as postgres:
+        url = postgres.fresh()
+        with serving(tmp_path, "", variables={"DATABASE_URL": f"{url.replace('aisa@', 'aisa:s3cret@', 1)}&password=s3cret"}) as server:
+            shown = server.aisa("status")
+            whole = server.aisa("status", "--json")
+    assert f"postgresql://aisa:***@/{url.partition('?')[0].rpartition('/')[2]}" in "".join(shown.split())
+    assert "s3cret" not in shown + whole
 
 
 @pytest.mark.parametrize("case", CASES)

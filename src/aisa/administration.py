@@ -138,6 +138,7 @@ def administer(
         routes=ways.routes,
         is_away=ways.ledger_is_away,
         keys_count=lambda: len(keys),
+        shared=None if config.stores.database is None else database.where,
     )
     views = ViewRoutes(ways.routes, ways.vendors, limits_now, tiers=keys.tiers, changes=changes.newest, now=wall_clock)
     admin = Admin(

@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from aisa import __version__
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
@@ -27,7 +29,10 @@ PEM_BYTES_MAX = 65_536  # of a certificate file that are looked at; a long chain
 
 
 class Standing:
-    """Says how one server stands. `admin` is asked where it listens; the callables return what is so now, in any thread."""
+    """Says how one server stands. `admin` is asked where it listens; the callables return what is so now, in any thread.
+
+    `shared` names the database that it shares with others, None if it has its own.
+    """
 
     admin: Admin
 
@@ -40,6 +45,7 @@ class Standing:
         routes: Callable[[], Routes],
         is_away: Callable[[], bool],
         keys_count: Callable[[], int],
+        shared: str | None,
     ) -> None:
         self._config = config
         self._board = board
@@ -47,6 +53,7 @@ class Standing:
         self._routes = routes
         self._is_away = is_away
         self._keys_count = keys_count
+        self._shared = shared
         self._started = int(wall_clock())
 
     def __call__(self) -> StatusShown:
@@ -55,7 +62,7 @@ class Standing:
         shown = StatusShown(
             running=True,
             versions=versions(),
-            store=store_shown(config.server.data_dir, HEAD),
+            store=msgspec.structs.replace(store_shown(config.server.data_dir, HEAD), shared=self._shared),
             url=admin.url,
             process=os.getpid(),
             workers=config.server.workers,

@@ -104,7 +104,10 @@ def store_rows(status: StatusShown) -> list[list[str]]:
     """Return what there is to say of where things are kept."""
     store = status.store
     copies = f", kept copies {size(store.copies_bytes)}" if store.copies_bytes else ""
-    rows = [["data", f"{store.folder}: database {size(store.database_bytes)} (schema {store.schema or 'none'}){copies}"]]
+    if store.shared is None:
+        rows = [["data", f"{store.folder}: database {size(store.database_bytes)} (schema {store.schema or 'none'}){copies}"]]
+    else:
+        rows = [["database", f"{store.shared} (schema {store.schema or 'none'})"], ["data", f"{store.folder}{copies}"]]
     if status.running:
         state = paint("database away", "red") if status.ledger_away else paint("written", "green")
         slots = f"{status.journal_slots_taken:,} of {status.journal_slots:,} journal slots taken"

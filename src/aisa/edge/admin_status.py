@@ -27,6 +27,7 @@ class StoreShown(msgspec.Struct, frozen=True):
     """The data folder: `database_bytes` with its log, `copies_bytes` of databases that were kept before an upgrade or a restore.
 
     `schema` is the database's version, None if there is none. `exposed` says who else may look into the folder, None if nobody may.
+    `shared` names the database that several servers share, without its password; None where it is that of the folder.
     """
 
     folder: str
@@ -35,6 +36,7 @@ class StoreShown(msgspec.Struct, frozen=True):
     disk_free_bytes: int
     schema: str | None
     exposed: str | None = None
+    shared: str | None = None
 
 
 class Attention(msgspec.Struct, frozen=True):

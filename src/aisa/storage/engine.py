@@ -62,10 +62,13 @@ class Database:
         failure: Failure | None = None,
         hang_up: Callable[[], None] | None = None,
     ) -> None:
-        """`hang_up` ends what a server of the database was asked and does not answer; a file answers within BUSY_SECONDS_MAX."""
+        """`where` is shown to operators.
+
+        `hang_up` ends what a server of the database was asked and does not answer; a file answers within BUSY_SECONDS_MAX.
+        """
         self._engine = engine
         self._hang_up = hang_up
-        self._where = where
+        self.where = where
         self._failure = failure or failure_of
         self._readers = engine if readers is None else readers
 
@@ -81,7 +84,7 @@ class Database:
                 with connection.begin():
                     yield connection
         except (DBAPIError, PoolTimeout) as error:
-            raise self._failure(self._where, error) from error
+            raise self._failure(self.where, error) from error
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -93,7 +96,7 @@ class Database:
             with self._readers.connect() as connection:
                 yield connection
         except (DBAPIError, PoolTimeout) as error:
-            raise self._failure(self._where, error) from error
+            raise self._failure(self.where, error) from error
 
     def close(self) -> None:
         """Close the connections. Threads that still wait for an answer have an error for one."""

@@ -112,10 +112,14 @@ def refuse_others(connection: Connection, where: str) -> None:
         raise StorageFailed(where, what, "Stop all of them, then start this version; nothing was changed.")
 
 
+SECRETS = ("password", "sslpassword")  # as libpq takes them behind the question mark, too
+
+
 def shown(url: str) -> str:
-    """Return a URL without its password. Raises StorageFailed for what is none."""
+    """Return a URL without its passwords. Raises StorageFailed for what is none."""
     try:
-        return parsed(url).set(drivername="postgresql").render_as_string(hide_password=True)
+        known = parsed(url).set(drivername="postgresql").difference_update_query(SECRETS)
+        return known.render_as_string(hide_password=True)
     except ArgumentError:
         remedy = "Write for example postgresql://aisa@127.0.0.1/aisa."
         raise StorageFailed("stores.database", "It is no URL of a database.", remedy) from None

@@ -84,6 +84,21 @@ def test_a_folder_that_is_moved_away_and_back_is_served_again(tmp_path: Path) ->
         until(lambda: '"ledger_back"' in server.log)
 
 
+def test_a_server_that_stops_takes_nothing_of_the_one_in_its_place(tmp_path: Path) -> None:
+    """It removed the control socket of the server that had made the folder anew, which no command reached from then on."""
+    data, place = tmp_path / "data", tmp_path / "place"
+    with serving(tmp_path, "") as first:
+        shutil.rmtree(data)
+        data.mkdir(mode=0o700)
+        place.mkdir()
+        (place / "data").symlink_to(data)
+        with serving(place, "") as second:
+            first.process.send_signal(signal.SIGTERM)
+            assert first.process.wait(PROCESS_SECONDS_MAX) == 0
+            assert "takes calls" in second.aisa("status")
+            assert called(second)[0] == 200
+
+
 def test_a_folder_that_is_gone_at_the_stop_is_told_then(tmp_path: Path) -> None:
     """Between two looks too: a stop says nothing of an end in order while all bills go with it."""
     with serving(tmp_path, "") as server:

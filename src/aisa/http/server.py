@@ -51,7 +51,7 @@ class HttpServer:
         self._shared = Shared(app, settings, now, timers=timers or Timers())
         self._listeners: list[asyncio.AbstractServer | TlsListener | PassedConnections] = []
         self._addresses: list[str] = []
-        self._unix_paths: list[str] = []
+        self._unix_files: dict[str, os.stat_result] = {}  # by their paths, as we made them
         self._proxies: list[Proxies] = []
 
     @property
@@ -118,7 +118,7 @@ class HttpServer:
         listener.listen(BACKLOG_CONNECTIONS_MAX)
         self._listeners.append(server)
         self._addresses.append(path)
-        self._unix_paths.append(path)
+        self._unix_files[path] = os.stat(path)
 
     def configure(self, settings: Server, tls: ssl.SSLContext | None) -> None:
         """Let other settings hold for connections that come from now on, and this certificate where connections are secured.
@@ -145,9 +145,10 @@ class HttpServer:
         shared.draining = True
         for server in self._listeners:
             server.close()
-        for path in self._unix_paths:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+        for path, ours in self._unix_files.items():
+            with suppress(OSError):
+                if os.path.samestat(os.stat(path), ours):  # else it is that of another server, in a folder that took the place of ours
+                    os.unlink(path)
         last = 0.0 if shared.opened_at < 0 else shared.opened_at + LAST_ASKED_SECONDS - asyncio.get_running_loop().time()
         last = max(0.0, min(last, seconds))
         if last:

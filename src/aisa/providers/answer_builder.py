@@ -269,14 +269,13 @@ class AnswerBuilder:
             more -= change
         meter.tell(meter.tokens, BY_VENDOR, [])
 
-    def take_whole(self, texts: list[str], told: Usage | None) -> bool:
-        """Take an answer whose one choice says these texts, complete, with a report; say no, and do nothing, of what cannot be."""
-        if told is None:
-            return False
+    def take_whole(self, texts: list[str], told: Usage) -> bool:
+        """Take, and learn from, a complete answer of one choice: these texts and nothing rare. Of what cannot be do nothing, and say no."""
         meter = self._target.measure.meter() if self._by_pieces else self._target.measure.text_meter()
-        tokens = sum([meter.add_text(text) for text in texts])
-        if not Shown(tokens, 0, text_bytes=meter.total[1]).allows(told, self.asked):
+        tokens, text_bytes = sum([meter.add_text(text) for text in texts]), meter.total[1]
+        if not Shown(tokens, 0, text_bytes=text_bytes).allows(told, self.asked):
             return False
+        self._target.measure.learn(told.output_tokens - told.reasoning_tokens, 0, text_bytes)
         self._meters[0], self.tokens, self._final = meter, tokens, told
         self._verdicts[0] = STOP, STOP
         self.begun = self.closed = True

@@ -248,11 +248,11 @@ class PassingDocument(TypedDocument):
     def _take_plain(self, body: bytes) -> bool:
         """Read a response that passes but for its cost; say no of any other, and of what cannot be."""
         response = plain_response(body)
-        if response is None or not self._builder.take_whole(response.texts(), response.usage.usage()):
+        told = None if response is None else response.usage.usage()
+        if response is None or told is None or not self._builder.take_whole(response.texts(), told):
             return False
         self._plain, self.done = response, True
         self._builder.tier, self._builder.answered = tier_named(response.service_tier), response.model
-        self._learn()
         return True
 
     def _passed(self, response: PlainResponse, body: bytes, cost_usd: str | None) -> bytes:

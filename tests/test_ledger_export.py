@@ -131,5 +131,5 @@ def test_standard_output_without_room_is_said_to_be_that() -> None:
 
 def test_without_data_it_says_so_and_makes_none(run: Run) -> None:
     """No folder is made by a question."""
-    assert run("ledger", "export").exit_code == 2
+    assert run("ledger", "export").exit_code == 1
     assert not Path("data").exists()

@@ -30,12 +30,12 @@ def backup(file: str, config: str | None, data_dir: str | None) -> None:
     A server that runs goes on. FILE must not be there yet; it is readable by its owner alone.
     """
     from aisa import __version__
-    from aisa.cli.data_folder import nobody, settings
+    from aisa.cli.data_folder import settings
     from aisa.cli.problems import Stop
     from aisa.cli.terminal import say
     from aisa.clock import wall_clock
     from aisa.storage.backup import back_up
-    from aisa.storage.failure import NoData, StorageFailed
+    from aisa.storage.failure import StorageFailed
 
     found = settings(config, data_dir)
     folder, url = found.server.data_dir, found.stores.database
@@ -49,8 +49,6 @@ def backup(file: str, config: str | None, data_dir: str | None) -> None:
             refuse_shared(folder)
             with showing_progress(file, folder):
                 made = back_up(folder, file, now=wall_clock(), version=__version__)
-    except NoData:
-        raise nobody(folder) from None
     except StorageFailed as failure:
         raise Stop("nothing was copied", [(failure.where, failure.what, failure.remedy)]) from None
     say(f"{file} has a copy of the data: {made.size:,} bytes, schema {made.schema}. Put it back: aisa restore {file}")

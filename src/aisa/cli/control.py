@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from aisa.cli.data_folder import nobody
 from aisa.cli.problems import Problem, Stop
 from aisa.cli.terminal import say
 from aisa.config.schema import Config
@@ -58,7 +57,7 @@ def ask(
     """Make a request and return its answer, decoded. Creating a key makes the data folder if it is not there.
 
     A server has so many seconds for the answer. Of `config` the limits count for what is answered here, and whether the keys are here at
-    all. Raises Misuse where there is neither data nor a server, Stop when it is refused or cannot be made.
+    all. Raises Stop when it is refused or cannot be made.
     """
     asking = Asking(method, path, b"" if asked is None else msgspec.json.encode(asked))
     try:
@@ -66,8 +65,6 @@ def ask(
     except FolderHeld as failure:
         remedy = "If a server is starting or stopping there, try again in a moment; else stop that process."
         raise Stop("the server does not answer", [(failure.where, failure.what, remedy)]) from None
-    except NoData:
-        raise nobody(data_dir) from None
     except StorageFailed as failure:
         raise Stop("the data cannot be used", [(failure.where, failure.what, failure.remedy)]) from None
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TextIO
 from urllib.parse import quote
 
 from aisa.cli.control import ask
-from aisa.cli.data_folder import nobody, settings
+from aisa.cli.data_folder import settings
 from aisa.cli.keyring import KeyShown
 from aisa.cli.moments import beginning, beginning_or_always
 from aisa.cli.problems import Misuse, Stop
@@ -58,8 +58,6 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
                 count = write_out(each, wanted.output) - (wanted.form == "csv")
         finally:
             database.close()
-    except NoData:
-        raise nobody(folder) from None
     except StorageFailed as failure:
         raise Stop("the ledger cannot be read", [(failure.where, failure.what, failure.remedy)]) from None
     if start_ms < removed_ms:

@@ -46,7 +46,7 @@ site: $(VENV)/dev.stamp ## build the pages in docs/ as a site in build/site, wit
 test: $(VENV)/dev.stamp ## run every test
 	@exec $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-quick: $(VENV)/dev.stamp ## run the tests that need no socket and no process, in some 40 seconds
+quick: $(VENV)/dev.stamp ## run the tests that need no socket and no process, in half a minute
 	@AISA_REPEATS=0.1 PYTHONPATH=tests PYTHONDONTWRITEBYTECODE= exec $(BIN)/python tests/quick.py $(WORKERS) $(ARGS)
 
 nightly: $(VENV)/dev.stamp ## run every test with all its simulated worlds, crashes and examples; an hour

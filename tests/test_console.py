@@ -368,6 +368,15 @@ def test_a_key_is_made_changed_rotated_and_revoked(at: Consoled, writer: Visitor
     assert "is no amount" in refused.text
 
 
+def test_everybody_gets_a_key_for_the_playground_in_one_second(at: Consoled, writer: Visitor) -> None:
+    """Two administrators who press the button at once, or one who presses it twice: no label is taken already."""
+    form = {"token": writer.ask("/playground").token}
+    answers = [writer.ask("/playground/key", form) for _ in range(8)]
+    assert [(answer.status, answer.headers.get("location")) for answer in answers] == [(303, "/console/playground")] * 8
+    made = [line for line in at.server.aisa("keys", "list").splitlines() if "playground 20" in line]
+    assert len(made) == 8
+
+
 def test_a_team_is_made_and_its_cap_changed(at: Consoled, writer: Visitor) -> None:
     """[issue 13] Keys are made in it; its page, theirs and the lists show what is left; the command line sees it; it is on record."""
     token = writer.ask("/teams").token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from aisa.console.page import Page
 from aisa.console.visit import Visit, part
@@ -81,8 +82,8 @@ async def set_state(visit: Visit) -> Page:
 
 
 async def for_playground(visit: Visit) -> Page:
-    """Make a key that the playground calls with: for a few hours, and a dollar."""
-    label = f"playground {int(visit.with_.now())}"
+    """Make a key that the playground calls with: for a few hours, and a dollar. Its label has the microsecond: two may ask at once."""
+    label = f"playground {datetime.fromtimestamp(visit.with_.now(), UTC):%Y-%m-%d %H:%M:%S.%f}"
     made = await visit.post("/keys", {"label": label, "expires": PLAYGROUND_EXPIRES, "spend_cap": PLAYGROUND_CAP})
     return visit.done("/playground", "A key for the playground was made: for 8 hours, and a dollar a day.", made["secret"])
 

@@ -15,13 +15,9 @@ from aisa.http.outbox import POSTED_BYTES_MAX
 from aisa.wire.port import HeaderList
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
-_PRINTABLE = bytes(range(0x20, 0x7F))
 _UNPRINTABLE = re.compile(r"[^ -~]")
+_AS_QUERY = bytes(byte if 0x20 <= byte < 0x7F or byte in b"\r\n" else ord("?") for byte in range(256))
 CHUNK_END_BYTES = 2  # the line end behind a chunk
-#: Headers whose lines are kept, as what they say repeats: none of them says what a client chose.
-_REPEATED = frozenset({"content-type", "cache-control", "x-accel-buffering", "x-aisa-served-by", "x-aisa-attempts"})
-_LINES_MAX = 1_024  # more targets than a server has in use
-_LINES: dict[tuple[str, str], bytes] = {}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -32,15 +28,12 @@ def http_date(unix_seconds: int) -> str:
     return f"{_DAYS[then.weekday()]}, {then.day:02} {_MONTHS[then.month - 1]} {then:%Y %H:%M:%S} GMT"
 
 
-def header_line(header: tuple[str, str]) -> bytes:
-    """Return a header's line. What does not belong into it is replaced: a line break would begin a header, or a reply, of its own."""
-    name, value = header
-    line = f"{name}: {value}\r\n".encode("ascii", "replace")
-    if len(line.translate(None, _PRINTABLE)) != 2:
-        line = _UNPRINTABLE.sub("?", f"{name}: {value}").encode() + b"\r\n"
-    if name in _REPEATED and len(_LINES) < _LINES_MAX:
-        _LINES[header] = line
-    return line
+def header_lines(headers: HeaderList) -> bytes:
+    """Return headers' lines. What does not belong into them is replaced: a line break would begin a header, or a reply, of its own."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("ascii", "replace").translate(_AS_QUERY)
+    if lines.count(b"\n") == lines.count(b"\r") == len(headers):
+        return lines
+    return "".join([_UNPRINTABLE.sub("?", f"{name}: {value}") + "\r\n" for name, value in headers]).encode()
 
 
 class ReplyServer(Protocol):
@@ -122,8 +115,7 @@ class Reply:
         self.started = True
         self._probe = probe
         self._length = length
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._server.date_line()]
-        lines += [_LINES.get(header) or header_line(header) for header in headers]
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._server.date_line(), header_lines(headers)]
         self._bodiless = self._is_head
         self._chunked = False
         if status in (204, 304):

@@ -147,6 +147,49 @@ KINDS: list[tuple[dict[str, Any], Usage, str, int]] = [
         "priority",
         300_000 * 900 + 10 * 800,
     ),
+    # thinking whose price repeats that of the output is output, and so it is where only the output of a service tier has a price
+    (
+        {"output_cost_per_reasoning_token": 5e-07, "output_cost_per_token_priority": 9e-07},
+        Usage(input_tokens=0, output_tokens=50, reasoning_tokens=30),
+        "priority",
+        50 * 900,
+    ),
+    (
+        {"output_cost_per_reasoning_token": 7e-07, "output_cost_per_token_flex": 2e-07},
+        Usage(input_tokens=0, output_tokens=50, reasoning_tokens=30),
+        "flex",
+        50 * 200,
+    ),
+    (
+        {"output_cost_per_reasoning_token": 5e-07, "output_cost_per_token_above_200k_tokens": 8e-07},
+        Usage(input_tokens=200_001, output_tokens=50, reasoning_tokens=30),
+        "",
+        200_001 * 200 + 50 * 800,
+    ),
+    # what a service tier does not say of a step is the dearer of what it costs below and of what the usual tier costs there
+    (
+        {"input_cost_per_token_flex": 1e-07, "input_cost_per_token_above_200k_tokens": 4e-07, "output_cost_per_token_flex": 3e-07},
+        Usage(input_tokens=200_001, output_tokens=10),
+        "flex",
+        200_001 * 400 + 10 * 300,
+    ),
+    (
+        {"input_cost_per_token_priority": 5e-07, "input_cost_per_token_above_200k_tokens": 4e-07},
+        Usage(input_tokens=200_001, output_tokens=0),
+        "priority",
+        200_001 * 500,
+    ),
+    (
+        {
+            "input_cost_per_token_flex": 1e-07,
+            "input_cost_per_token_above_128k_tokens_flex": 15e-08,
+            "input_cost_per_token_above_128k_tokens": 3e-07,
+            "input_cost_per_token_above_256k_tokens": 6e-07,
+        },
+        Usage(input_tokens=256_001, output_tokens=0),
+        "flex",
+        256_001 * 600,
+    ),
     # prices of batches, and a second name for the same price, change nothing
     ({"input_cost_per_token_batches": 1e-07}, Usage(input_tokens=10, output_tokens=0), "", 10 * 200),
     ({"citation_cost_per_token": 2e-07}, Usage(input_tokens=10, output_tokens=0), "", 10 * 200),

@@ -74,6 +74,7 @@ def prices_of(entry: Mapping[str, object]) -> Prices:
     for kind in ("input", "output"):
         if kind not in usual:
             raise NotCharged(f"without a price for its {kind}, or with 0, which stands there for free and for unknown alike")
+    tell_thinking(given)
     tiers = {tier: tier_prices(given, tier) for tier, _ in given if tier}
     steps = price_tiers(given, "")
     hours = tuple(hours_of(entry[CHEAPER_HOURS])) if entry.get(CHEAPER_HOURS) else ()
@@ -153,17 +154,31 @@ def in_dollars(kind: str, price: Decimal, name: str) -> Decimal:
     return dollars.quantize(Decimal(1).scaleb(-9), ROUND_HALF_UP)
 
 
+def tell_thinking(given: Given) -> None:
+    """Have thinking follow the output where its price only repeats that, and in service tiers that price output and not thinking."""
+    usual = given["", 0]
+    if usual.get("reasoning") == usual["output"]:
+        del usual["reasoning"]
+    apart = any("reasoning" in prices for prices in given.values())
+    for (tier, _), prices in given.items():
+        if apart and tier and "output" in prices:
+            prices.setdefault("reasoning", prices["output"])
+
+
 def price_tiers(given: Given, tier: str) -> tuple[PriceTier, ...]:
     """Return a service tier's prices by context length, the usual one's if it is empty: each with all kinds that have a price there.
 
-    What a step does not say costs what the step before says, a service tier's own before the usual one.
+    What a step does not say costs what the step before says, a service tier's own before the usual one. Where only the usual one says it
+    for a step, a service tier costs the dearer of that and of its own below: nobody knows which, and the bill must not be too small.
     """
-    own = sorted(over for name, over in given if name == tier and over)
+    prices = {**given["", 0], **given.get((tier, 0), {})}
     found: list[PriceTier] = []
-    for step in own:
-        below = [given.get((name, over), {}) for name in dict.fromkeys(("", tier)) for over in (0, *own) if over <= step]
-        prices = {kind: price for each in below for kind, price in each.items() if kind not in FEES}
-        found.append(PriceTier(over_input_tokens=step, **cast("Any", prices)))
+    for step in sorted({over for name, over in given if over and name in ("", tier)}):
+        own = {kind for name, over in given if name == tier and over <= step for kind in given[name, over]}
+        usual = given.get(("", step), {})
+        prices |= {kind: max(price, prices[kind]) if kind in own and kind in prices else price for kind, price in usual.items()}
+        prices |= given.get((tier, step), {})
+        found.append(PriceTier(over_input_tokens=step, **cast("Any", {kind: price for kind, price in prices.items() if kind not in FEES})))
     return tuple(found)
 
 

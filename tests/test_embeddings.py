@@ -160,6 +160,28 @@ def test_the_encoding_is_the_one_that_was_asked_for(wanted: str, given: str) -> 
     assert [entry["embedding"] for entry in json.loads(client.body)["data"]] == expected
 
 
+@pytest.mark.parametrize("dialect", ["openai", "mistral"])
+@pytest.mark.parametrize(
+    "members",
+    [
+        *[{"output_dtype": word, "encoding_format": "base64"} for word in ("int8", "uint8", "binary", "ubinary")],
+        {"output_dtype": "int8"},
+        {"embed_dtype": "float16", "encoding_format": "base64"},
+        {"endianness": "big", "encoding_format": "base64"},
+        {"embedding_type": "base64"},
+    ],
+)
+def test_numbers_of_another_kind_in_base64_pass_as_the_vendor_packs_them(dialect: str, members: Json) -> None:
+    """Their bytes are no floats of 32 bits, whose number they need not divide into; read as such, some are none. An empty one is none."""
+    vectors = [base64.b64encode(bytes(numbers)).decode() for numbers in ([127, 200, 255, 255], [1, 2, 3], [0, 0, 128, 127])]
+    body = asked(["a", "b", "c"], **members, **({} if dialect == "mistral" else {"dimensions": 99}))
+    _, client, _ = called(body, script(vendors_answer(*vectors)), dialect=dialect)
+    assert [entry["embedding"] for entry in json.loads(client.body)["data"]] == vectors
+    assert "x-aisa-dropped-params" not in client.headers
+    _, client, _ = called(body, script(vendors_answer(*vectors[:2], "")), dialect=dialect)
+    assert client.status == 502
+
+
 def test_vectors_stand_in_the_order_of_their_texts() -> None:
     """Whatever order the vendor gives them in, and without an index in its own."""
     answer = vendors_answer(ONE, TWO)

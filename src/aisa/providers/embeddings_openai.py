@@ -77,7 +77,7 @@ class Vectors(WholeDocument):
         items = ITEMS.decode(members["data"])
         places = [place_of(item.get("index", NULL), position) for position, item in enumerate(items)]
         order = in_order(places, len(self._request.texts))
-        vectors = [as_asked(item.get("embedding", NULL), self._request.encoding) for item in items]
+        vectors = [as_asked(item.get("embedding", NULL), self._request.encoding, packed=self._request.packed) for item in items]
         self.unheeded = unheeded(map(length_of, vectors), self._request)
         same = all(vector is item.get("embedding") and is_named(item) for vector, item in zip(vectors, items, strict=True))
         if not same or order != list(range(len(items))):
@@ -107,14 +107,19 @@ def is_named(item: dict[str, Raw]) -> bool:
     return bytes(item.get("object", NULL)) == OBJECT and bytes(item.get("index", NULL)).isdigit()
 
 
-def as_asked(vector: Raw, encoding: str) -> Raw:
-    """Return a vector as it came if it has the encoding that was asked for, else written in that. Raises what decoders raise."""
+def as_asked(vector: Raw, encoding: str, *, packed: bool = False) -> Raw:
+    """Return a vector as it came if it has the encoding that was asked for, else written in that. Raises what decoders raise.
+
+    One in base64 also stays as it came if it is `packed` as its client says to the vendor.
+    """
     data = bytes(vector)
     if data[:1] == b'"':
-        packed = msgspec.json.decode(data, type=bytes)
-        if not packed or len(packed) % FLOAT_BYTES:
+        content = msgspec.json.decode(data, type=bytes)
+        if not content or (len(content) % FLOAT_BYTES and not packed):
             raise Unintelligible("a vector that is no whole number of floats")
-        numbers = struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed)
+        if packed:
+            return vector
+        numbers = struct.unpack(f"<{len(content) // FLOAT_BYTES}f", content)
         if not all(map(isfinite, numbers)):
             raise Unintelligible("a vector with what is no number")
         return vector if encoding == BASE64 else Raw(msgspec.json.encode(numbers))

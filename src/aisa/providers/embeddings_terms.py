@@ -36,7 +36,7 @@ def only_floats(request: EmbeddingsRequest, concessions: Concessions) -> None:
 def unheeded(lengths: Iterable[int], request: EmbeddingsRequest) -> tuple[str, ...]:
     """Return the member that a vendor has paid no heed to: that for dimensions, where vectors have others. Nothing if all is as asked."""
     wanted = request.dimensions
-    if wanted is None or request.known.output_dtype not in (None, "float"):  # numbers of other kinds may be packed
+    if wanted is None or request.packed:
         return ()
     return () if all(length == wanted for length in lengths) else (request.dimensions_name,)
 

@@ -20,6 +20,8 @@ from aisa.wire.wish import Wish
 
 TASK = "embeddings/"
 FLOAT, BASE64 = "float", "base64"
+#: What clients of vLLM and Jina say of how numbers are to be packed, beside Mistral's and Voyage's `output_dtype`.
+PACKED = frozenset(("embed_dtype", "endianness", "embedding_type"))
 SHAPE = Shape("model input encoding_format dimensions output_dimension output_dtype user input_type")
 
 
@@ -66,6 +68,11 @@ class EmbeddingsRequest:
     def encoding(self) -> str:
         """How vectors are to be written."""
         return self.known.encoding_format or FLOAT
+
+    @property
+    def packed(self) -> bool:
+        """Whether the client says in a vendor's own words how numbers are to be packed: no one else can tell what their bytes mean."""
+        return self.known.output_dtype not in (None, FLOAT) or not PACKED.isdisjoint(self.fields)
 
     @property
     def dimensions(self) -> int | None:

@@ -167,6 +167,15 @@ def test_others_charge_by_the_token(usage: Json, tokens: int, source: str) -> No
     assert (row.billed.input_tokens, row.billed.input_source) == (tokens, source)
 
 
+def test_tokens_under_siliconflows_word_are_a_report() -> None:
+    """It has `tokens` where others have `usage`; the bill was an estimate beside it."""
+    given = {"id": "x", "results": answer(0.5, 0.25)["results"], "tokens": {"input_tokens": 9, "output_tokens": 0}}
+    _, client, row = called(asked(), script(given))
+    assert row is not None
+    assert (row.billed.input_tokens, row.billed.input_source, row.cost) == (9, REPORTED, 9_000)
+    assert told(client)["usage"]["prompt_tokens"] == 9
+
+
 BAD = {
     "nothing": answer(),
     "beyond the documents": answer(0.1, 0.2, 0.3),

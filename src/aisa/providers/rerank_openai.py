@@ -115,7 +115,7 @@ class Ranking(WholeDocument):
         model: object = self._carried.get("model")
         self.answered = text_or_none(model) or ""
         self._carried["model"] = self._target.public or shown_name(model, self._request.model)
-        self._report.take(msgspec.json.decode(members.get("usage", b"null")))
+        self._report.take(msgspec.json.decode(members.get("usage", members.get("tokens", b"null"))))  # SiliconFlow's word
         self._take_meta(self._carried.get("meta"))
 
     def _take_meta(self, meta: object) -> None:

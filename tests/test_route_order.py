@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aisa.config.route import Route
-from aisa.config.schema import Config, Model, Prices, Vendor
+from aisa.config.schema import Config, Model, Prices, PriceTier, Vendor
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.health import FAILURES_TO_BENCH, Health
@@ -21,7 +21,9 @@ from aisa.keys.rules import Key
 from aisa.routing import Routes
 from aisa.traffic import EXPLORE_SECONDS, FRESH_SECONDS, TARGETS_MAX, TargetTry, Traffic
 from aisa.wire.chat import parse_chat
+from aisa.wire.embeddings import EmbeddingsRequest
 from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.rerank import RerankRequest
 from aisa.wire.responses_door import RESPONSES_DOOR
 from repeats import repeats
 
@@ -205,6 +207,35 @@ def test_the_cheapest_for_the_request_is_asked_first() -> None:
     assert caller.order() == ["b", "a", "c"]
     assert caller.order("word " * 20_000, max_tokens=10) == ["a", "b", "c"]
     assert Caller(routed("a/x", "b/x", "d/x", config={**config, **vendors(4)}, by="cost")).first() in "abd"
+
+
+def priced(**prices: Prices) -> dict[str, Vendor]:
+    """Vendors of these names whose model `x` costs so much."""
+    return {name: Vendor(base_url=f"http://{name}.example/v1", prices={"x": each}) for name, each in prices.items()}
+
+
+def test_the_cheapest_is_so_with_its_fees_every_answer_and_pictures_for_what_they_are() -> None:
+    """A fee for each call may be more than its tokens; `n` answers are as many outputs; a megabyte of base64 is no long prompt.
+
+    A ranking is one search; vectors have no output.
+    """
+    fee = priced(a=Prices(input=0.1, output=0.1, per_request=0.005), b=Prices(input=2, output=2))
+    caller = Caller(routed("a/x", "b/x", config=fee, by="cost"))
+    assert (caller.first(), caller.first("word " * 4_000)) == ("b", "a")
+    several = Caller(routed("a/x", "b/x", config=priced(a=Prices(input=0, output=10), b=Prices(input=100, output=1)), by="cost"))
+    assert (several.first("word " * 100), several.first("word " * 100, n=5)) == ("a", "b")
+    long = Prices(input=1, output=1, tiers=(PriceTier(over_input_tokens=100_000, input=9, output=9),))
+    pictures = Caller(routed("a/x", "b/x", config=priced(a=long, b=Prices(input=2, output=2)), by="cost"))
+    huge = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}}
+    assert (pictures.first([huge]), pictures.first("word " * 100_000)) == ("a", "b")
+    texts = priced(a=Prices(input=0, output=0, per_search=0.002), b=Prices(input=0.02, output=50))
+    routes = routed("a/x", "b/x", config=texts, by="cost")
+    ranking = RerankRequest(json.dumps({"model": "m", "query": "q", "documents": ["a", "b"]}).encode())
+    vectors = EmbeddingsRequest(json.dumps({"model": "m", "input": ["a"]}).encode())
+    dear = routed("b/x", "c/x", config={**texts, **priced(c=Prices(input=0.03, output=0))}, by="cost")
+    for table, request in ((routes, ranking), (dear, vectors)):
+        plan = table.plan(request, ANYONE, random.Random(1), unix_seconds=1.7e9)
+        assert plan.offers[0].target.vendor == "b"
 
 
 def said(*texts: str) -> list[dict[str, str]]:

@@ -14,11 +14,16 @@ from typing import NamedTuple
 
 from aisa.clock import Chance
 from aisa.config.route import COST, LATENCY, LOAD, NO_ROUTE, ORDER, PROMPT, Route
+from aisa.fitness import TOOLS, shown_by
+from aisa.money import TOKENS_PER_PRICE
 from aisa.offer import Entry, Offer
 from aisa.traffic import Traffic
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest, Part
+from aisa.wire.content import input_tokens
 from aisa.wire.door import Request
+from aisa.wire.request_content import content_of
+from aisa.wire.rerank import TASK as RERANK
 
 NEAR_FACTOR = 1.2  # targets within this much of the quickest share the calls: smaller differences are chance
 EXPECTED_OUTPUT_TOKENS = 500  # where a request does not bound it: of some length, so that input does not decide alone
@@ -101,13 +106,26 @@ def load_of(offer: Offer, traffic: Traffic) -> float:
 
 
 def cost_of(offer: Offer, request: Request, unix_seconds: float) -> int:
-    """Return what a request may cost at a target, roughly; nothing without a price."""
+    """Return what a request may cost at a target, roughly, in millionths of a nano-dollar; nothing without a price.
+
+    Of fees it has what every such call pays: that of a request, and of a ranking one search.
+    """
     price = offer.price_at(unix_seconds)
     if price is None:
         return 0
-    tokens = request.body_bytes // BYTES_PER_TOKEN
+    tokens = size_of(request, offer.target.model)
     rates = price.prices.for_input(tokens)
-    return rates.input * tokens + rates.output * (request.max_tokens or EXPECTED_OUTPUT_TOKENS)
+    fees = (rates.per_request or 0) + ((rates.per_search or 0) if request.task == RERANK else 0)
+    written = request.choices * (request.max_tokens or EXPECTED_OUTPUT_TOKENS)
+    return rates.input * tokens + rates.output * written + fees * TOKENS_PER_PRICE
+
+
+def size_of(request: Request, model: str) -> int:
+    """Return the input tokens of a request, roughly: by its bytes, unless it shows pictures and the like, of which those say too much."""
+    chat = request.chat
+    if chat is None or shown_by(chat).keys() <= {TOOLS}:
+        return request.body_bytes // BYTES_PER_TOKEN
+    return input_tokens(content_of(chat), model)
 
 
 def by_latency(by_share: Sequence[Offer], request: Request, scene: Scene) -> list[Offer]:

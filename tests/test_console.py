@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import html
 import http.client
+import json
 import os
 import pty
 import random
@@ -631,3 +633,83 @@ def test_whatever_a_group_is_called_its_line_is_drawn() -> None:
     assert [name for name, _ in drawn] == [*names[:DRAWN_MAX], OTHERS]
     assert [[used.requests for used in each] for _, each in drawn] == [*([place, 1] for place in range(DRAWN_MAX)), [7 + 8, 2]]
     assert [plot.names for plot in drawn_plots(drawn)] == [[*names[:DRAWN_MAX], OTHERS]] * 4
+
+
+# Forms that are refused
+
+
+def field_of(page: str, name: str, typed: str) -> str:
+    """Return the tag of a form's field that has what was typed."""
+    return next(tag for tag in re.findall(rf'<(?:input|textarea)[^>]* name="{name}"[^>]*>(?:\n[^<]*)?', page) if typed in tag)
+
+
+@pytest.mark.parametrize(
+    ("path", "page", "form", "wrong", "said"),
+    [
+        ("/keys", "Keys", {"label": "typed label", "team": "nobody's", "rpm": "70"}, "team", "There is no team with the id or name"),
+        ("/keys", "Keys", {"label": "typed label", "cap": "many", "window": "week", "models": "a\nb"}, "cap", "is no amount"),
+        ("/keys", "Keys", {"label": "typed label", "expires": "later"}, "expires", "is no expiry"),
+        ("/keys", "Keys", {"label": "typed label", "rpm": "1,000"}, "rpm", "is no whole number"),
+        ("/keys", "Keys", {"label": "typed label", "rpm": "0"}, "rpm", "A limit is a whole number from 1"),
+        ("/keys", "Keys", {"label": "key_mine", "account": "typed account"}, "label", "must not begin with key_"),
+        ("/keys/support bot/update", "Key support bot", {"label": "typed label", "tpm": "x"}, "tpm", "is no whole number"),
+        ("/keys/support bot/update", "Key support bot", {"label": "mobile", "expires": "30d"}, "label", "is taken by"),
+        ("/keys/support bot/rotate", "Key support bot", {"grace": "soon"}, "grace", "is no time of at most"),
+        ("/teams", "Teams", {"name": "typed name", "cap": "0", "account": "acme"}, "cap", "must be above 0"),
+        ("/teams", "Teams", {"name": "bots", "account": "research"}, "name", "has a team"),
+        ("/teams/bots/update", "Team bots", {"name": "typed name", "cap": "-1"}, "cap", "must be above 0"),
+        ("/teams/bots/keys", "Team bots", {"label": "mobile"}, "label", "is taken by"),
+        ("/accounts", "Accounts", {"name": "acme"}, "name", "There is an account"),
+        ("/accounts", "Accounts", {"name": "typed\x01name"}, "name", "printable"),
+        ("/accounts/acme/top-up", "Account acme", {"amount": "5 $", "note": "typed note", "reference": "r9"}, "amount", "is no amount"),
+        ("/accounts/acme/top-up", "Account acme", {"amount": "7", "note": "n", "reference": "2026-114"}, "reference", "is used for 120"),
+        ("/accounts/acme/adjust", "Account acme", {"amount": "0", "note": "typed note"}, "amount", "other than zero"),
+        ("/accounts/acme/adjust", "Account acme", {"amount": "-3", "note": ""}, "note", "a note that says why"),
+    ],
+)
+def test_a_refused_form_is_shown_again_with_what_was_typed_and_its_wrong_field_marked(
+    writer: Visitor, path: str, page: str, form: dict[str, str], wrong: str, said: str
+) -> None:
+    """[issue 8] Nothing has to be typed twice; eyes, screen readers and keyboards find the field, and programs the status."""
+    token = writer.ask("/keys").token
+    answer = writer.ask(path.replace(" ", "%20"), {**form, "token": token})
+    assert answer.status == 400 or (wrong, answer.status) == ("team", 404)
+    assert f"<title>Not done · {page} · aisa</title>" in answer.text
+    assert answer.text.count("aria-invalid") == 1
+    for name, typed in form.items():
+        if name == "window":
+            assert re.search(rf'<option value="{typed}" selected>', answer.text)
+            continue
+        tag = field_of(answer.text, name, "aria-invalid" if name == wrong else html.escape(typed).replace("&#x27;", "&#39;"))
+        assert (html.escape(typed).replace("&#x27;", "&#39;") in tag, "autofocus" in tag) == (True, name == wrong), name
+    described = re.findall(r'aria-describedby="([\w-]+)"', tag_of_wrong := field_of(answer.text, wrong, "aria-invalid"))[0]
+    assert described.removesuffix("-wrong") in tag_of_wrong
+    told = re.findall(rf'<p class="wrong" id="{described}">(.*?)</p>', answer.text)
+    assert said in html.unescape(told[0])
+    assert answer.text.count('<details class="card fold" open>') == (path in ("/keys", "/teams", "/accounts"))
+    assert "aria-invalid" not in writer.ask(f"/{path.split('/')[1]}").text, "it is told once"
+
+
+def test_what_is_wrong_with_no_field_is_told_at_the_head_of_its_form(writer: Visitor) -> None:
+    """And where the page is gone meanwhile, or has the form no more, on a page of its own."""
+    token = writer.ask("/accounts").token
+    form = {"amount": "999999999", "note": "typed", "token": token}
+    answer = writer.ask("/teams/bots/update", {"token": token, "cap": "5"})
+    assert 'aria-describedby="c-name-wrong"' not in answer.text, "the form had no such field"
+    assert re.search(r'<p class="wrong whole" role="alert">A team&#39;s name has 1 to', answer.text)
+    for path, said in (
+        ("/accounts/nobody/top-up", "There is no account"),
+        ("/accounts/research/adjust", "is unlimited and has no balance"),
+    ):
+        answer = writer.ask(path, form)
+        assert answer.status in (400, 404)
+        assert "<h1>That was not done</h1>" in answer.text
+        assert said in answer.text
+
+
+def test_a_list_of_models_is_taken_whole_however_long(at: Consoled, writer: Visitor) -> None:
+    """[fault S6] One of more than ten thousand characters was passed over, and the key was let to every model."""
+    names = [f"a-model-with-a-long-name-{number:04d}" for number in range(600)]
+    form = {"label": "many models", "models": "\n".join(names), "token": writer.ask("/keys").token}
+    assert writer.ask("/keys", form).status == 303
+    assert json.loads(at.server.aisa("keys", "show", "many models", "--json"))["models"] == names

@@ -152,7 +152,28 @@ def test_nothing_sticks_out_and_no_field_lies_on_another(at: Consoled, browser: 
             settled(page)
             page.evaluate("document.querySelectorAll('details.fold').forEach((each) => (each.open = true))")
             wrong += [f"{path}: {each}" for each in page.evaluate(MISPLACED)]
+        for path in refused_forms(page, at):
+            wrong += [f"{path}, refused: {each}" for each in page.evaluate(MISPLACED)]
     assert wrong == []
+
+
+def refused_forms(page: Page, at: Consoled) -> Iterator[str]:
+    """Send forms that are refused, and have the page of each: its wrong field has the focus, and the others what was typed."""
+    for path, summary, button in (("/keys", "Make a key", "Make the key"), ("/teams/bots", None, "Make the key")):
+        page.goto(f"{at.server.url}/console{path}", wait_until="load")
+        if summary is not None:
+            page.locator("summary", has_text=summary).click()
+            page.get_by_label("Expires").fill("30d")
+        page.get_by_label("Label").fill("key_of_mine")
+        page.get_by_role("button", name=button).click()
+        wrong = page.get_by_label("Label")
+        expect(wrong).to_be_focused()
+        expect(wrong).to_have_value("key_of_mine")
+        expect(wrong).to_have_accessible_description("A label must not begin with key_, as keys' ids do.")
+        if summary is not None:
+            expect(page.get_by_label("Expires")).to_have_value("30d")
+        settled(page)
+        yield path
 
 
 #: What of a page is wider than its room, and which fields, buttons and labels of it lie on one another.
@@ -238,7 +259,7 @@ def test_colours_change_and_stay(at: Consoled, page: Page) -> None:
 
 
 def test_pages_work_without_scripts(at: Consoled, browser: Browser) -> None:
-    """Links and forms do it all but the playground."""
+    """Links and forms do it all but the playground, forms that are refused as well."""
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         sign_in(page, at)
@@ -250,6 +271,7 @@ def test_pages_work_without_scripts(at: Consoled, browser: Browser) -> None:
         expect(page.locator("#rows tbody tr")).to_have_count(3)
         page.locator("#rows a.mono").first.click()
         expect(page.get_by_text("What the caller was told")).to_be_visible()
+        assert list(refused_forms(page, at)) == ["/keys", "/teams/bots"]
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not there: make axe")
@@ -269,6 +291,8 @@ def test_axe_finds_nothing_on_any_page(at: Consoled, browser: Browser) -> None:
         page.get_by_role("link", name="support bot").click()
         page.wait_for_url("**/console/keys/key_*")
         found += violations(page, "key")
+        for path in refused_forms(page, at):
+            found += violations(page, f"{path}, refused")
     assert found == []
 
 

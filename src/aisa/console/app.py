@@ -7,7 +7,8 @@ them, as none is kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from typing import Protocol
 from urllib.parse import parse_qs, unquote
@@ -91,7 +92,18 @@ class Console:
                 return redirected(LOGIN, set_cookie("", 0, secure=visit.secure))
             if not visit.session.may_write:
                 raise ApiError("insufficient_permissions", "You are signed in with an admin key that may only read.")
-        return await route.handler(visit)
+        try:
+            return await route.handler(visit)
+        except ApiError as error:
+            form_page = FORM_PAGES.get(route.handler)
+            if form_page is None:
+                raise
+            visit.refused = error
+        with contextlib.suppress(ApiError):  # what the page is about may be gone by now
+            page = await form_page(visit)
+            if visit.is_shown:
+                return page
+        raise visit.refused
 
     async def _open(self, route: Route[Answering], visit: Visit) -> Page:
         """Answer what anybody may ask: files, the page to sign in, and signing in itself."""
@@ -295,6 +307,7 @@ ROUTES: tuple[Route[Answering], ...] = (
     look("/teams", team_pages.teams, "Teams"),
     change("/teams", team_pages.create),
     change("/teams/{name}/update", team_pages.update),
+    change("/teams/{name}/keys", team_pages.create_key),
     look("/teams/{name}", team_pages.team),
     look("/accounts", account_pages.accounts, "Accounts"),
     change("/accounts", account_pages.create),
@@ -318,3 +331,16 @@ ROUTES: tuple[Route[Answering], ...] = (
     change("/logout", logout),
     look("/assets/{name}", asset),
 )
+#: The page of each form with fields: when the form is refused it is shown again, with what was typed.
+FORM_PAGES: Mapping[Answering, Answering] = {
+    key_pages.create: key_pages.keys,
+    key_pages.update: key_pages.key,
+    key_pages.rotate: key_pages.key,
+    team_pages.create: team_pages.teams,
+    team_pages.update: team_pages.team,
+    team_pages.create_key: team_pages.team,
+    account_pages.create: account_pages.accounts,
+    account_pages.top_up: account_pages.account,
+    account_pages.adjust: account_pages.account,
+    account_pages.set_tier: account_pages.account,
+}

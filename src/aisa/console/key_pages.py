@@ -9,11 +9,11 @@ from aisa.console.page import Page
 from aisa.console.visit import Visit, part
 from aisa.edge.admin_keys import GRACE
 from aisa.edge.bill_view import iso
+from aisa.errors import ApiError
 
 SHOWN_MAX = 500  # keys in one list; more are found by their names
 NO_TEAM = {"name": ""}
 STATES = {"": "Usable and not", "active": "Active", "disabled": "Disabled", "expired": "Expired", "revoked": "Revoked"}
-WINDOWS = ("day", "week", "month")
 RATES = ("rpm", "tpm", "concurrency")
 DIGITS_MAX = 20  # of a limit; a number of thousands is none to Python
 PLAYGROUND_CAP = "1/day"  # what a key for the playground may spend, in US dollars
@@ -41,12 +41,17 @@ async def key(visit: Visit) -> Page:
     shown = await visit.get(f"/keys/{part(visit.name)}")
     calls = (await visit.get("/calls", key=shown["id"], limit=8))["data"]
     team = None if shown["team"] is None else await visit.get(f"/teams/{part(shown['team']['id'])}")
-    return visit.page("key.html", key=shown, calls=calls, team=team, grace=GRACE, windows=WINDOWS)
+    return visit.page("key.html", key=shown, calls=calls, team=team, grace=GRACE)
 
 
 async def create(visit: Visit) -> Page:
     """Make a key; its secret is on the next page alone."""
-    form = visit.form
+    return await made_of(visit, visit.form)
+
+
+async def made_of(visit: Visit, form: dict[str, str]) -> Page:
+    """Make a key as a form says."""
+    check_numbers(form)
     wanted = {name: form[name] for name in ("label", "account", "team", "expires") if name in form} | terms(form)
     made = await visit.post("/keys", {"label": "", **{name: value for name, value in wanted.items() if value is not None}})
     return visit.done(
@@ -57,6 +62,7 @@ async def create(visit: Visit) -> Page:
 async def update(visit: Visit) -> Page:
     """Change a key's terms to what the form says."""
     form = visit.form
+    check_numbers(form)
     wanted: dict[str, object] = {"label": form.get("label", ""), **terms(form)}
     if "expires" in form:
         wanted["expires"] = None if form["expires"] == "never" else form["expires"]
@@ -86,6 +92,13 @@ async def for_playground(visit: Visit) -> Page:
     label = f"playground {datetime.fromtimestamp(visit.with_.now(), UTC):%Y-%m-%d %H:%M:%S.%f}"
     made = await visit.post("/keys", {"label": label, "expires": PLAYGROUND_EXPIRES, "spend_cap": PLAYGROUND_CAP})
     return visit.done("/playground", "A key for the playground was made: for 8 hours, and a dollar a day.", made["secret"])
+
+
+def check_numbers(form: dict[str, str]) -> None:
+    """Raise ApiError invalid_request for a limit that is no number, in words for whoever typed it."""
+    for name in RATES:
+        if name in form and not re.fullmatch(r"[0-9]+", form[name]):
+            raise ApiError("invalid_request", f"{form[name][:40]!r} is no whole number: write digits alone, such as 1000.", param=name)
 
 
 def terms(form: dict[str, str]) -> dict[str, object]:

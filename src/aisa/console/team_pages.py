@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from aisa.console import key_pages
 from aisa.console.page import Page
 from aisa.console.visit import Visit, part
 
 SHOWN_MAX = 500  # teams, or keys of one, in one list
-WINDOWS = ("day", "week", "month")
 
 
 async def teams(visit: Visit) -> Page:
@@ -16,14 +16,14 @@ async def teams(visit: Visit) -> Page:
     fits = [team for team in every if query in f"{team['name']} {team['account']} {team['id']}".casefold()]
     accounts = sorted({team["account"] for team in every})
     hidden = max(0, len(fits) - SHOWN_MAX)
-    return visit.page("teams.html", teams=fits[:SHOWN_MAX], hidden=hidden, every=len(every), accounts=accounts, windows=WINDOWS)
+    return visit.page("teams.html", teams=fits[:SHOWN_MAX], hidden=hidden, every=len(every), accounts=accounts)
 
 
 async def team(visit: Visit) -> Page:
     """Show one team and its keys."""
     shown = await visit.get(f"/teams/{part(visit.name)}")
     keys = [key for key in (await visit.get("/keys"))["data"] if key["team"] is not None and key["team"]["id"] == shown["id"]]
-    return visit.page("team.html", team=shown, keys=keys[:SHOWN_MAX], hidden=max(0, len(keys) - SHOWN_MAX), windows=WINDOWS)
+    return visit.page("team.html", team=shown, keys=keys[:SHOWN_MAX], hidden=max(0, len(keys) - SHOWN_MAX))
 
 
 async def create(visit: Visit) -> Page:
@@ -32,6 +32,11 @@ async def create(visit: Visit) -> Page:
     account = {"account": form["account"]} if "account" in form else {}
     made = await visit.post("/teams", {"name": form.get("name", ""), "spend_cap": cap_in(form), **account})
     return visit.done(f"/teams/{part(made['id'])}", f"The team “{made['name']}” was made. Keys are made in it, and stay in it.")
+
+
+async def create_key(visit: Visit) -> Page:
+    """Make a key in a team."""
+    return await key_pages.made_of(visit, {**visit.form, "team": visit.name})
 
 
 async def update(visit: Visit) -> Page:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 
 from aisa.console.assets import Assets
+from aisa.console.form import NOT_SENT, Form
 from aisa.console.page import PREFIX, Page, redirected
 from aisa.console.sessions import Notice, Session
 from aisa.edge.admin import Actor, Answer
@@ -16,7 +17,6 @@ from aisa.errors import ApiError
 from aisa.http.server import Request
 
 FRAGMENT_HEADERS = ("hx-request", "x-fragment")  # of scripts that want a part of a page
-VALUE_CHARACTERS_MAX = 10_000  # of one field of a form: an allow-list of a thousand models is shorter
 
 Shape = TypeVar("Shape")
 
@@ -48,7 +48,10 @@ class Fields(dict[str, str]):
 
 
 class Visit(msgspec.Struct):
-    """A request. `name` is what stands in its path for the part that varies; the session is None on the pages for everybody."""
+    """A request. `name` is what stands in its path for the part that varies; the session is None on the pages for everybody.
+
+    `refused` is why a form was refused whose page is shown again, and `is_shown` whether that page has the form.
+    """
 
     with_: Ask
     request: Request
@@ -56,6 +59,8 @@ class Visit(msgspec.Struct):
     session: Session | None
     secure: bool
     address: str
+    refused: ApiError | None = None
+    is_shown: bool = False
 
     @property
     def query(self) -> dict[str, str]:
@@ -65,8 +70,13 @@ class Visit(msgspec.Struct):
     @property
     def form(self) -> dict[str, str]:
         """The fields of a form that are not empty."""
-        fields = parse_qsl(self.request.body.decode("utf-8", "replace"))
-        return {name: value.strip() for name, value in fields if value.strip() and len(value) <= VALUE_CHARACTERS_MAX}
+        return {name: value for name, value in self.sent.items() if value}
+
+    @property
+    def sent(self) -> dict[str, str]:
+        """All fields of a form."""
+        fields = parse_qsl(self.request.body.decode("utf-8", "replace"), keep_blank_values=True)
+        return {name: value.strip() for name, value in fields}
 
     @property
     def wants_part(self) -> bool:
@@ -107,8 +117,15 @@ class Visit(msgspec.Struct):
         """Have the administration change something."""
         return msgspec.json.decode(await self.raw("POST", path, {} if body is None else body))
 
+    def form_of(self, action: str) -> Form:
+        """Return the form of this page whose address ends so: with what was sent, if it was this one that was refused."""
+        was_sent = self.refused is not None and self.request.path.rpartition("/")[2] == action
+        self.is_shown = self.is_shown or was_sent
+        return Form(self.sent, self.refused) if was_sent else NOT_SENT
+
     def page(self, template: str, *, status: int = 200, **values: object) -> Page:
-        """Fill a template."""
+        """Fill a template. A page that is shown again for a form that was refused has the status of that."""
+        status = status if self.refused is None else self.refused.status
         notice = None if self.session is None or self.wants_part else self.session.take_notice()
         common = {
             "session": self.session,
@@ -120,6 +137,8 @@ class Visit(msgspec.Struct):
             "path": self.request.path,
             "origin": self.origin,
             "query": Fields(self.query),
+            "form_of": self.form_of,
+            "refused": self.refused,
         }
         return Page(self.with_.render(template, {**common, **values}).encode(), status)
 

@@ -298,7 +298,7 @@ class KeyRoutes:
     def _terms(self, wanted: KeyAsked) -> KeyWanted:
         """Return what a key is to be like: where no account is named, of its team's."""
         named = None if wanted.account is msgspec.UNSET else check_account(wanted.account)
-        account = named or DEFAULT_ACCOUNT if wanted.team is None else self._keys.teams.find(wanted.team, named)
+        account = named or DEFAULT_ACCOUNT if wanted.team is None else self._team(wanted.team, named)
         return {
             "models": None if wanted.models is None else tuple(wanted.models),
             "expires_at": parse_expiry(wanted.expires, self._wall_clock()),
@@ -306,6 +306,14 @@ class KeyRoutes:
             "spend": parse_spend_cap(wanted.spend_cap),
             "rates": self._lower(Rates(wanted.rpm, wanted.tpm, wanted.concurrency), name_of(account)),
         }
+
+    def _team(self, name: str, account: str | None) -> Team:
+        """Return the team that a key is to be in. Raises ApiError, of the member `team`."""
+        try:
+            return self._keys.teams.find(name, account)
+        except ApiError as error:
+            error.param = "team"
+            raise
 
     def _shown(self, key: Key, graces: Mapping[str, int]) -> KeyShown:
         """Return what may be shown of a key; `graces` is what `KeyRing.graces` returns."""

@@ -27,10 +27,11 @@ from aisa.cli.usage_table import ROWS_MAX
 from aisa.clock import wall_clock
 from aisa.edge.bill_view import ENDINGS, cost_of_lines, document, lines_of
 from aisa.edge.statement import CallFound
+from aisa.ids import first_id
 from aisa.keys.store import KeyStore
 from aisa.ledger import rules
 from aisa.ledger.row import CallRow
-from aisa.ledger.rules import CLIENT_GONE, FAILED
+from aisa.ledger.rules import CLIENT_GONE, COMPLETED, FAILED
 from aisa.ledger.writer import insert_rows
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE
 from aisa.pricing import Tier, cost_of, unit_prices
@@ -427,3 +428,16 @@ def test_keys_without_calls_and_caps_are_shown(run: Run) -> None:
     at = next(number for number, line in enumerate(table) if line.startswith("KEY     "[:4]) and "LEFT" in line)
     assert table[at + 1].split()[0] == "laptop"
     assert table[at + 2].split() == ["capped", "5.000000", "a", "month", "0.000000", "5.000000"]
+
+
+def test_failed_is_what_calls_lists_as_failed(run: Run) -> None:
+    """[issue 8] Also answers that broke off, which the table passed over; not those that were refused or whose client left."""
+    outcomes = (COMPLETED, FAILED, rules.CUT, rules.SHUT_DOWN, rules.CRASHED, CLIENT_GONE, rules.CLIENT_STALLED, rules.REFUSED)
+    began = int(wall_clock() * 1000) - HOUR_MS - 900
+    calls = [spent(number, 0, outcome=each, id=f"{first_id(began)}{number:016d}", began_ms=began) for number, each in enumerate(outcomes)]
+    keep(("laptop", calls))
+    listed = json.loads(run("calls", "--failed", "--json").stdout)
+    assert sorted(call["outcome"] for call in listed) == sorted((FAILED, rules.CUT, rules.SHUT_DOWN, rules.CRASHED))
+    assert run("usage").stdout.splitlines()[-1].split()[:3] == ["total", "8", "4"]
+    [sums] = json.loads(run("usage", "--json").stdout)["data"]
+    assert (sums["failed"], sums["broken"]) == (1, 3)

@@ -448,6 +448,20 @@ def test_a_wallets_statement_lists_every_entry_and_every_call(at: Consoled, writ
     assert "invoice 2026-114" in whole
 
 
+def test_what_failed_is_the_same_number_as_at_the_terminal(at: Consoled, writer: Visitor) -> None:
+    """[issue 8] By the same definition, under the same word: the rig's calls fail and break off, and clients leave some."""
+    told = {
+        line.split()[0]: line.split()[1:3] for line in at.server.aisa("usage", "--by", "account", "--since", "30d").splitlines()[3:] if line
+    }
+    page = writer.ask("/usage/plots?by=account&days=30").text
+    for account in ("acme", "research"):
+        cells = re.findall(rf'<th scope="row">{account}</th>(.*?)</tr>', page)[0]
+        numbers = re.findall(r'class="num">([^<]*)', cells)
+        assert [numbers[0], numbers[5].strip()] == told[account]
+    assert ">Failed</th>" in page
+    assert "Failed today" in writer.ask("/sums").text
+
+
 def test_calls_are_found_and_filtered(writer: Visitor) -> None:
     """By what, by whom, when; a page of them leads to the older ones, each once."""
     seen: list[str] = []

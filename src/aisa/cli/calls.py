@@ -20,7 +20,7 @@ LIMIT_MAX = 1_000  # what a server lists at once
 @click.option("--key", callback=text, metavar="KEY", help="Of one key, by its label or id.")
 @click.option("--account", callback=text, metavar="NAME", help="Of the keys of one account.")
 @click.option("--model", callback=text, metavar="NAME", help="To one model, by the name that was asked for.")
-@click.option("--failed", is_flag=True, help="Only those that failed or broke off, by a vendor's fault or ours.")
+@click.option("--failed", is_flag=True, help="Only those that failed or broke off, as `aisa usage` counts them.")
 @click.option("--refused", is_flag=True, help="Only those that were refused; with --failed, both.")
 @click.option("--since", callback=text, default="24h", metavar="WHEN", help=f"{MOMENTS}.  [24h]")
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=30, metavar="N", help="How many, the newest.  [30]")

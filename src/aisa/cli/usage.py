@@ -26,7 +26,8 @@ Examples:
 def usage(config: str | None, data_dir: str | None, *, by: str, key: str | None, account: str | None, since: str, form: str | None) -> None:
     """Show how much was used, and what it cost.
 
-    Counts the calls that have ended, those of a moment ago included. Tokens are those that were billed, days those of UTC.
+    Counts the calls that have ended, those of a moment ago included. FAILED are those that failed or broke off, as `aisa calls --failed`
+    lists them, not those that were refused or whose client left. Tokens are those that were billed, days those of UTC.
     By key, keys without calls are there too, and those that have a cap with what is spent and left of it.
     """
     from aisa.cli import usage_table

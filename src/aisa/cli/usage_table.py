@@ -137,7 +137,7 @@ def with_bars(rows: list[str], lines: list[UsageLine], cells_max: int) -> list[s
 
 def cells(used: Used) -> list[str]:
     """Return sums in the order of COLUMNS."""
-    counts = (used.requests, used.failed, used.input_tokens, used.cached_tokens, used.output_tokens)
+    counts = (used.requests, used.in_vain, used.input_tokens, used.cached_tokens, used.output_tokens)
     return [*map(count, counts), dollars(used.cost)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aisa.console.clients import clients_for
 from aisa.console.page import Page
-from aisa.console.usage_pages import errors, first_token
+from aisa.console.usage_pages import first_token
 from aisa.console.visit import Visit
 from aisa.edge.admin_usage import UsageShown
 from aisa.ledger.port_usage import DAY_MS, VENDOR
@@ -24,7 +24,7 @@ async def vendor_sums(visit: Visit) -> Page:
     now = int(visit.with_.now() * 1000)
     path = f"/usage?by={VENDOR}&start_ms={now - DAY_MS}&end_ms={now + 1}"
     groups = (await visit.typed(path, UsageShown)).groups
-    rows = [(name or "nobody", used, errors(used), first_token(used)) for name, used in groups.items()]
+    rows = [(name or "nobody", used, first_token(used)) for name, used in groups.items()]
     return visit.page("vendor_sums.html", rows=sorted(rows, key=lambda row: -row[1].requests))
 
 

@@ -114,13 +114,8 @@ def drawn_plots(drawn: Sequence[Group]) -> list[Plot]:
         Plot("Spend", "$", names, lines(lambda used: used.cost / NANOS_PER_DOLLAR)),
         Plot("Tokens", "tokens", names, lines(lambda used: used.input_tokens + used.output_tokens)),
         Plot("Time to first token, mean", "ms", names, lines(first_token)),
-        Plot("Error rate", "%", names, lines(lambda used: 100 * errors(used) / used.requests if used.requests else None)),
+        Plot("Failed", "%", names, lines(lambda used: 100 * used.in_vain / used.requests if used.requests else None)),
     ]
-
-
-def errors(used: Used) -> int:
-    """Return how many calls failed or broke off, by no caller's doing."""
-    return used.failed + used.broken
 
 
 def first_token(used: Used) -> float | None:

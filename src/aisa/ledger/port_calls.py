@@ -12,7 +12,7 @@ from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CRASHED, CUT, FAILED, REFUSED, SHUT_DOWN
 from aisa.money import Nanos
 
-#: Outcomes that are no caller's doing.
+#: Outcomes of what failed or broke off: by a vendor, by us, or by a limit or wallet inside the answer; no client left.
 FAILURES = (FAILED, CUT, CRASHED, SHUT_DOWN)
 SAME_BEGINNING_MAX = 5  # ids that are told of when one is not enough
 LINES_MAX = 1_000  # of one list

@@ -12,9 +12,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from aisa.ledger.port_calls import FAILURES
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import OTHER_PRICE, CallRow
-from aisa.ledger.rules import CRASHED, CUT, FAILED, SHUT_DOWN
+from aisa.ledger.rules import FAILED
 from aisa.money import Nanos
 
 #: By what calls are summed up: the id of their key, their account, model or vendor, or the day in which they ended (UTC, `2026-12-31`).
@@ -24,14 +25,15 @@ GROUPINGS = (KEY, ACCOUNT, MODEL, VENDOR, DAY)
 TEAM = "team"
 NO_TEAMS: Mapping[str, str] = MappingProxyType({})
 DAY_MS = 86_400_000
-BROKEN = (CUT, CRASHED, SHUT_DOWN)  # outcomes of answers that broke off, and no caller broke them off
+BROKEN = tuple(outcome for outcome in FAILURES if outcome != FAILED)  # of answers that broke off, and no caller broke them off
 
 
 class Used(msgspec.Struct):
     """Sums over calls: tokens are those that were billed, `cost` is what they cost, `charged` what of it came out of a wallet.
 
     `failed` requests are those that failed before anything of an answer had come; `otherwise` those that a model has answered which the
-    catalogue prices otherwise than the one asked for. `broken` broke off after a part of an answer, by no caller's doing.
+    catalogue prices otherwise than the one asked for. `broken` broke off after a part of an answer, and their clients had not left. Both
+    together are the FAILED of `aisa usage` and of the console, and what `aisa calls --failed` lists.
     `first_tokens` had a first token, `first_token_ms` after their beginning, all together.
     """
 
@@ -47,6 +49,11 @@ class Used(msgspec.Struct):
     broken: int = 0
     first_tokens: int = 0
     first_token_ms: int = 0
+
+    @property
+    def in_vain(self) -> int:
+        """How many failed or broke off: what is called FAILED wherever people see it."""
+        return self.failed + self.broken
 
     def add(self, row: CallRow) -> None:
         """Count one call more."""

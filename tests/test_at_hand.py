@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +38,7 @@ from aisa.storage.running import Running, announced, running, runtime_folder
 from aisa.vendors.table import ROWS
 from server import PROCESS_SECONDS_MAX, environment, serving
 from test_examples import curl_commands
-from test_reload import asked
+from test_reload import asked, until
 
 OPENING = Opening("http://127.0.0.1:8000", "/data", 1, "gpt-4.1", first_key="sk-aisa-x")
 OPENAI = Vendor(base_url="https://api.openai.com/v1")
@@ -207,6 +209,34 @@ def test_off_a_terminal_no_live_key_is_printed(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
         server.key = path.read_text().strip()
         assert asked(server, "/v1/models").status == 200
+
+
+def test_a_first_key_is_told_by_the_start_that_lives(tmp_path: Path) -> None:
+    """[issue 8] One that is killed while its workers start has made the key; the next said that one was known, whose secret nobody had."""
+    (tmp_path / "aisa.yaml").write_text("server: {workers: 2}\n")
+    words = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--log-format", "off"]
+    with subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        until(lambda: labels_in(tmp_path / "data") == ["first"])
+        process.kill()
+        assert process.stdout is not None
+        assert process.stdout.read() == b""
+    with serving(tmp_path, workers=2) as server:
+        assert "Your first key is in" in server.banner
+        server.key = (tmp_path / "data" / "first-key").read_text().strip()
+        assert asked(server, "/v1/models").status == 200
+        assert not (tmp_path / "data" / "first-key-untold").exists()
+    with serving(tmp_path, label="u") as server:
+        assert "Keys: 2 known" in server.banner
+
+
+def labels_in(folder: Path) -> list[str]:
+    """Return the labels of the keys in a data folder, none while it has no database."""
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        contextlib.closing(sqlite3.connect(f"file:{folder}/aisa.db?mode=ro", uri=True)) as database,
+    ):
+        return [label for (label,) in database.execute("SELECT label FROM keys")]
+    return []
 
 
 def test_on_a_terminal_the_first_key_is_shown(tmp_path: Path) -> None:

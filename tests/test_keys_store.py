@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from aisa.errors import ApiError
-from aisa.keys.first_key import ensure_first_key
+from aisa.keys.first_key import UNTOLD_NAME, ensure_first_key, told
 from aisa.keys.port import KeyRing
 from aisa.keys.rules import KeyTerms, Rates, SpendCap, digest, terms_of
 from aisa.keys.store import KeyStore
@@ -235,12 +235,16 @@ def test_a_key_makes_its_account_if_it_is_not_there(store: KeyStore, database: D
 
 
 @needs_postgres
-def test_servers_that_begin_at_once_make_one_first_key(postgres: Postgres) -> None:
+def test_servers_that_begin_at_once_make_one_first_key(postgres: Postgres, tmp_path: Path) -> None:
     """Each has read a database without keys: one makes the key, the others follow it, and nobody fails; nor takes a label twice later."""
     url = postgres.migrated()
     databases = [open_postgres(url, migrate) for _ in range(2)]
     stores = [KeyStore(database, lambda: 1, random.Random(number)) for number, database in enumerate(databases)]
-    first, second = (ensure_first_key(each) for each in stores)
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (ensure_first_key(each, folder) for each, folder in zip(stores, folders, strict=True))
+    assert [list(folder.iterdir()) for folder in folders] == [[folders[0] / UNTOLD_NAME], []]
     assert first is not None
     assert second is None
     assert stores[1].change_number < KeyStore(databases[1], lambda: 1, random.Random(7)).change_number, "what it follows from"
@@ -261,14 +265,30 @@ def test_servers_that_begin_at_once_make_one_first_key(postgres: Postgres) -> No
         database.close()
 
 
-def test_the_first_key_is_made_once(store: KeyStore) -> None:
+def test_the_first_key_is_made_once(store: KeyStore, tmp_path: Path) -> None:
     """Only a store that never had a key gets one, so that revoking all keys does not open a door."""
-    secret = ensure_first_key(store)
+    secret = ensure_first_key(store, tmp_path)
     assert secret is not None
     assert store.verify(secret).label == "first"
+    told(tmp_path)
+    assert ensure_first_key(store, tmp_path) is None
     store.revoke("first")
-    assert ensure_first_key(store) is None
+    assert ensure_first_key(store, tmp_path) is None
     assert len(store) == 1
+
+
+def test_a_first_key_that_nobody_was_shown_gets_another_secret(store: KeyStore, tmp_path: Path) -> None:
+    """[issue 8] A start that dies between the database and its words leaves a key of which nobody has the secret; the next tells one."""
+    lost = ensure_first_key(store, tmp_path)
+    secret = ensure_first_key(store, tmp_path)
+    assert secret is not None
+    assert store.verify(secret).label == "first"
+    with pytest.raises(ApiError, match="was replaced"):
+        store.verify(lost)
+    assert len(store) == 1
+    store.revoke("first")
+    store.create("first")
+    assert ensure_first_key(store, tmp_path) is None, "somebody has taken it in hand"
 
 
 class Stuck(random.Random):

@@ -32,11 +32,12 @@ from aisa.errors import ApiError
 from aisa.facts import BugFound, CrashSettled, Fact, ServerNotice, ServerStarted, ServerWarning
 from aisa.http.address import bracketed, is_loopback
 from aisa.http.sockets import reached_at
+from aisa.keys.first_key import told
 from aisa.ledger.row import CallRow
 from aisa.observe.columns import TextLines
 from aisa.observe.log import JsonLines, Log
 from aisa.observe.on_demand import open_telemetry
-from aisa.observe.welcome import Opening
+from aisa.observe.welcome import Opening, welcome
 from aisa.storage.ballast import take_on
 from aisa.storage.in_place import OpenFiles
 from aisa.storage.lock import exposure
@@ -227,10 +228,16 @@ def for_other_machines(host: str, url: str) -> str | None:
     return f"{parts.scheme}://{bracketed(reached_at(host))}:{parts.port}"
 
 
-def opening_of(
-    admin: Admin, config: Config, first_key: str | None, *, keys_count: int, console: Callable[[str, bool], str | None]
-) -> Opening:
-    """Return what the operator is told of the start. Off a terminal the first key goes to a file, not to a log that others read.
+def greet(
+    say: Callable[[str], None],
+    admin: Admin,
+    config: Config,
+    *,
+    first_key: str | None,
+    keys_count: int,
+    console: Callable[[str, bool], str | None],
+) -> None:
+    """Tell the operator of the start, and of a first key that it was told.
 
     `console` returns where the console is, from the server's address and whether somebody sits at a terminal.
     """
@@ -248,7 +255,14 @@ def opening_of(
         console_once=once,
         elsewhere=for_other_machines(config.server.host, admin.url),
     )
+    say(welcome(config, with_key(known, first_key, at_terminal=at_terminal)))
+    told(folder)
+
+
+def with_key(known: Opening, first_key: str | None, *, at_terminal: bool) -> Opening:
+    """Return an opening with the first key. Off a terminal it goes to a file, not to a log that others read."""
     if first_key is None or at_terminal:
         return msgspec.structs.replace(known, first_key=first_key)
-    keep_private(folder / FIRST_KEY_NAME, f"{first_key}\n".encode())
-    return msgspec.structs.replace(known, key_file=str(folder / FIRST_KEY_NAME))
+    path = Path(known.data_dir) / FIRST_KEY_NAME
+    keep_private(path, f"{first_key}\n".encode())
+    return msgspec.structs.replace(known, key_file=str(path))

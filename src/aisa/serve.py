@@ -52,7 +52,7 @@ from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import Writer
 from aisa.model_lists import ModelLists
 from aisa.observe.metrics import Metrics, counted
-from aisa.observe.welcome import bracketed, welcome
+from aisa.observe.welcome import bracketed
 from aisa.operators import Operators
 from aisa.process import (
     GC_YOUNG_OBJECTS,
@@ -60,10 +60,10 @@ from aisa.process import (
     WRITE_SECONDS_MAX,
     Start,
     crash_settled,
+    greet,
     keep_for_life,
     listen_to_process,
     open_observers,
-    opening_of,
     swapped,
     tell_start,
 )
@@ -187,7 +187,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report).look()
-    first_key = ensure_first_key(keys)
+    first_key = ensure_first_key(keys, Path(config.server.data_dir))
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)
@@ -195,7 +195,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     edge.traces, admin.attention = observers.traces, lambda: (*watch.attention(), *reload.attention())
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
-    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(keys), console=operators.console_address)))
+    greet(start.say, admin, config, first_key=first_key, keys_count=len(keys), console=operators.console_address)
     keep_for_life()
     await tell_until(watch.until(stopping.wait()), lambda: dependencies.routes, wall_clock=wall_clock, report=report)
     await go_away(server, reload.config.server, report, grace=not stopping.at_terminal, drain=dependencies.admission.drain)

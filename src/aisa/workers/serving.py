@@ -34,9 +34,9 @@ from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer
 from aisa.observe.counters import Counters
 from aisa.observe.metrics import Metrics, counted
-from aisa.observe.welcome import bracketed, welcome
+from aisa.observe.welcome import bracketed
 from aisa.operators import Operators
-from aisa.process import WRITE_SECONDS_MAX, Start, ignore, keep_for_life, listen_to_process, open_log, opening_of, swapped, tell_start
+from aisa.process import WRITE_SECONDS_MAX, Start, greet, ignore, keep_for_life, listen_to_process, open_log, swapped, tell_start
 from aisa.providers.measure import Answer
 from aisa.reload import Prepared, Reload
 from aisa.shutdowns import tell_until
@@ -86,7 +86,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     metrics.states = CrewStates(crew, wall_clock(), books.money)
     operators = Operators(config, None, doors, settings=settings, metrics=metrics.text, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
-    first_key = ensure_first_key(books.keys)
+    first_key = ensure_first_key(books.keys, Path(config.server.data_dir))
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()
     watch = FolderWatch(start.files, report, crew.lose_folder, stopping=stopping.why_not_ready)
@@ -103,7 +103,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))
     await listing.follow(config, listing.routes)
-    start.say(welcome(config, opening_of(admin, config, first_key, keys_count=len(books.keys), console=operators.console_address)))
+    greet(start.say, admin, config, first_key=first_key, keys_count=len(books.keys), console=operators.console_address)
     keep_for_life()
     await tell_until(watch.until(stopping.wait()), lambda: listing.routes, wall_clock=wall_clock, report=report)
     closed = partial(acceptor.close, leave=start.handed is not None)

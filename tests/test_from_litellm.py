@@ -24,6 +24,7 @@ from aisa.keys.store import KeyStore
 from aisa.litellm.exported_keys import KeyWanted, NotAnExport, Skipped, rows_of, wanted
 from aisa.litellm.providers import PRESETS, deployment_of
 from aisa.litellm.translated import translated
+from aisa.prices.catalogue import catalogue_price
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from aisa.vendors.table import ROWS
@@ -78,7 +79,12 @@ def test_every_provider_that_is_carried_over_is_a_vendor_that_is_known(provider:
 
 @pytest.mark.parametrize(
     ("model", "provider"),
-    [("gpt-4o", "openai"), ("o3", "openai"), ("claude-x", "anthropic"), ("gemini-3", "vertex_ai"), ("llama", ""), ("acme/x", "")],
+    [
+        *[(name, "openai") for name in ("gpt-4o", "o3", "ft:gpt-4o-mini:org::id", "text-embedding-3-small", "codex-mini-latest")],
+        *[("claude-x", "anthropic"), ("llama", ""), ("acme/x", ""), ("acme.x", ""), ("gemini-3", "vertex_ai")],
+        *[(name, "cohere") for name in ("command-r", "embed-english-v3.0", "rerank-v3.5")],
+        *[(name, "bedrock") for name in ("anthropic.claude-opus-4-5-v1:0", "us.meta.llama4-scout-v1:0", "openai.gpt-oss-120b-1:0")],
+    ],
 )
 def test_a_model_without_its_provider_is_whose_litellm_says_or_nobodys(model: str, provider: str) -> None:
     """Nothing is guessed."""
@@ -272,6 +278,70 @@ def test_numbers_that_yaml_takes_for_texts_are_numbers() -> None:
     assert model["to"] == [{"target": "openai/x", "context_window": 100_000, "weight": 20}, {"target": "openai/y", "weight": 1}]
     assert (model["max_output_tokens"], model["answer_timeout_seconds"], model["idle_timeout_seconds"]) == (64, 30, 9)
     assert left == []
+
+
+@pytest.mark.parametrize("name", ["text-embedding-004", "text-multilingual-embedding-002"])
+def test_googles_vectors_are_not_asked_of_openai(name: str) -> None:
+    """LiteLLM asks Vertex AI for them, whose vectors are not spoken here; the name of OpenAI's begins alike."""
+    config, left = made(entry("m", name, vertex_project="p"))
+    assert (config, left) == ({}, ["model_list.0"])
+
+
+@pytest.mark.parametrize(
+    ("model", "base", "price_as"),
+    [
+        ("gemini/tuned", "gemini/gemini-2.5-pro", "google/gemini-2.5-pro"),
+        ("gemini/tuned", "gemini-2.5-pro", "google/gemini-2.5-pro"),
+        ("xai/mine", "xai/grok-4.3", "x-ai/grok-4.3"),
+        ("bedrock/arn:aws:bedrock:x", "us.amazon.nova-pro-v1:0", "aws/us.amazon.nova-pro-v1:0"),
+        ("openai/mine", "claude-sonnet-4-5", "anthropic/claude-sonnet-4-5"),
+        ("groq/mine", "llama-3.3-70b-versatile", "groq/llama-3.3-70b-versatile"),
+        ("azure/mine", "azure/gpt-4o", "openai/gpt-4o"),
+        ("azure/mine", "azure/global/gpt-4o", "openai/gpt-4o"),
+        ("azure/mine", "azure/eu/gpt-4o", None),  # a tenth dearer
+        ("azure/mine", "kimi-k2.5-preview", None),
+        ("openai/mine", "replicate/x", None),
+    ],
+)
+def test_whose_price_a_deployment_has_is_said_in_the_catalogues_words(model: str, base: str, price_as: str | None) -> None:
+    """Every maker's models were written as OpenAI's, or under LiteLLM's name of the maker: names without a price, so nothing started."""
+    config, left = made(entry("m", model, {"base_model": base}, api_key="k", api_base="https://h.example/v1"))
+    [(name, vendor)] = config["vendors"].items()
+    assert vendor.get("price_as") == (None if price_as is None else {model.partition("/")[2]: price_as})
+    assert left == ([f"vendors.{name}"] if price_as is None else [])
+    if price_as is not None and not price_as.startswith("aws/"):
+        vendor_there, _, model_there = price_as.partition("/")
+        assert catalogue_price(vendor_there, "", model_there) is not None
+
+
+def test_what_stands_in_a_variable_is_read_where_no_reference_can_stand() -> None:
+    """A model, a weight, a price; of the environment, or of the file's own. One that is not set is told, and no secret is read."""
+    params = {"api_base": "os.environ/BASE", "api_key": "os.environ/KEY", "weight": "os.environ/SHARE"}
+    tree = {
+        "model_list": [
+            entry("a", "os.environ/MODEL", **params, aws_secret_access_key="os.environ/KEY"),
+            entry("b", "os.environ/OWN", **params, timeout="os.environ/GONE"),
+            entry("c", "os.environ/GONE", **params),
+        ],
+        "environment_variables": {"OWN": "groq/x"},
+    }
+    translation = translated(tree, {"MODEL": "hosted_vllm/qwen", "KEY": "sesame", "BASE": "http://h/v1", "SHARE": "3"})
+    config = json.loads(json.dumps(translation.config))
+    assert {name: model["to"] for name, model in config["models"].items()} == {"a": ["vllm/qwen"], "b": ["groq/x"]}
+    assert [vendor["base_url"] for vendor in config["vendors"].values()] == ["${BASE}", "${BASE}"]
+    assert "sesame" not in str(translation)
+    told = {note.where: note.what for note in translation.notes}
+    assert "read and is written as `hosted_vllm/qwen`" in told["model_list.0.litellm_params.model"]
+    assert "`GONE` of the environment, which is not set" in told["model_list.1.litellm_params.timeout"]
+    assert "`GONE` of the environment, which is not set" in told["model_list.2.litellm_params.model"]
+
+
+def test_two_prices_of_one_model_are_told() -> None:
+    """LiteLLM's are by entry, and here by model of a vendor: the last would have been everybody's, without a word."""
+    prices = ({"input_cost_per_token": each, "output_cost_per_token": each} for each in (1e-6, 2e-6, 1e-6))
+    config, left = made(*[entry(name, "openai/x", api_key="k", **each) for name, each in zip("abc", prices, strict=True)])
+    assert config["vendors"]["openai"]["prices"] == {"x": {"input": 1, "output": 1}}
+    assert left == ["vendors.openai.prices"]
 
 
 def test_a_price_of_one_side_alone_is_told() -> None:

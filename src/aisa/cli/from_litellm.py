@@ -30,8 +30,9 @@ LEFT = "# Not carried over: {where}: {what}"
 
 def import_configuration(file: str, output: str) -> None:
     """Write the configuration of a LiteLLM proxy as ours. Raises Stop, and has written nothing then."""
-    made = translated(read_tree(file))
+    made = translated(read_tree(file), os.environ)
     if not made.config:
+        show_notes(made.notes)
         raise Misuse("nothing was written", [(file, "Its `model_list` has nothing that could be carried over.", "Name another file.")])
     text = HEAD.format(file=Path(file).name) + "".join([one_line(LEFT.format(where=note.where, what=note.what)) for note in made.notes])
     text += "\n" + yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True, width=120)

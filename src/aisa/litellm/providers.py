@@ -36,10 +36,11 @@ PRESETS: Mapping[str, str] = MappingProxyType(
 ANY_SERVER = frozenset({"openai_like", "custom_openai"})
 #: Whose a model is that stands without its provider, as LiteLLM has it.
 BARE = (
-    (re.compile(r"(?:gpt-|o[134](?:-|$)|chatgpt-|text-embedding-|davinci|babbage).*"), "openai"),
-    (re.compile(r"claude-.*"), "anthropic"),
-    (re.compile(r"gemini-.*"), "vertex_ai"),
-    (re.compile(r"command-.*"), "cohere"),
+    (re.compile(r"(?:ft:)?(?:gpt-|o[134](?:-|$)|chatgpt-|codex-|computer-use-|text-embedding-(?:3-|ada-)|davinci|babbage).*"), "openai"),
+    (re.compile(r"claude-[^:]*"), "anthropic"),
+    (re.compile(r"(?:gemini-|text-(?:multilingual-)?embedding-).*"), "vertex_ai"),
+    (re.compile(r"(?:command-|embed-|rerank-|c4ai-).*"), "cohere"),
+    (re.compile(r"(?:[a-z]{2,6}\.)?(?:ai21|amazon|anthropic|cohere|deepseek|meta|minimax|mistral|openai|qwen|writer)\.[a-z].*"), "bedrock"),
 )
 #: How Bedrock is asked there, and where, before the model; here it is asked through Converse.
 BEDROCK = re.compile(r"(?:(?:converse|invoke|converse_like)/)?(?:(?P<region>[a-z]{2}(?:-[a-z]+){1,2}-\d)/)?(?P<model>.+)")

@@ -5,24 +5,17 @@ Nothing is guessed: an entry whose vendor cannot be told, and a setting that mea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import isfinite, nan
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
+from aisa.litellm.priced import PRICES, listed_as, number_of, prices_in
 from aisa.litellm.providers import ANY_SERVER, PRESETS, Deployment, Tree, deployment_of, vendor_of
 from aisa.litellm.remedies import GENERAL, INFORMED, NO_CHOICE, PARAMETERS, ROUTING, USAGE
+from aisa.litellm.variables import with_variables
 from aisa.vendors.table import ROWS
 from aisa.wire.trees import as_list, is_list, is_tree, trees_in
 
-TOKENS_PER_PRICE = 1_000_000  # a price here is for a million tokens, there for one
-#: Prices of an entry -> the kind of token here.
-PRICES = {
-    "input_cost_per_token": "input",
-    "output_cost_per_token": "output",
-    "cache_read_input_token_cost": "cached_input",
-    "cache_creation_input_token_cost": "cache_write",
-    "output_cost_per_reasoning_token": "reasoning",
-}
 #: How LiteLLM chooses among deployments -> how a model's route does.
 STRATEGIES = {
     "simple-shuffle": None,
@@ -53,9 +46,10 @@ class Translation(NamedTuple):
     notes: list[Note]
 
 
-def translated(tree: Tree) -> Translation:
-    """Translate a whole configuration."""
-    return _Translator(tree).whole()
+def translated(tree: Tree, environment: Mapping[str, str] = MappingProxyType({})) -> Translation:
+    """Translate a whole configuration. What it leaves to variables that no configuration here can refer to is read of these."""
+    own = {str(name): str(value) for name, value in tree_in(tree, "environment_variables").items()}
+    return _Translator(tree, {**environment, **own}).whole()
 
 
 def tree_in(tree: Tree, name: str) -> Tree:
@@ -69,18 +63,9 @@ def list_in(tree: Tree, name: str) -> list[Tree]:
     return list(trees_in(tree.get(name)))
 
 
-def number_of(value: object) -> float | None:
-    """Return a number, None for what is none. YAML's readers take some for texts, as `1e-5`, which has no point."""
-    try:
-        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else nan
-    except (ValueError, OverflowError):
-        return None
-    return number if isfinite(number) else None
-
-
 class _Translator:
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    def __init__(self, tree: Tree, environment: Mapping[str, str]) -> None:
+        self._tree, self._environment = tree, environment
         self._settings, self._router = tree_in(tree, "litellm_settings"), tree_in(tree, "router_settings")
         self._vendors: dict[str, dict[str, object]] = {}
         self._models: dict[str, dict[str, object]] = {}
@@ -110,7 +95,10 @@ class _Translator:
         return Translation(config, self._notes)
 
     def _entry(self, entry: Tree, where: str) -> None:
-        params = self._with_credential(tree_in(entry, "litellm_params"), where)
+        params, told = with_variables(self._with_credential(tree_in(entry, "litellm_params"), where), self._environment)
+        self._notes += [Note(f"{where}.litellm_params.{member}", said) for member, said in sorted(told.items())]
+        if "model" in told and "model" not in params:
+            return
         info, name = tree_in(entry, "model_info"), str(entry.get("model_name") or "")
         place = deployment_of(params)
         if info.get("mode") not in CHAT_MODES:
@@ -206,22 +194,22 @@ class _Translator:
             )
 
     def _described(self, vendor: str, place: Deployment, target: dict[str, object], *, params: Tree, info: Tree) -> None:
-        prices = {
-            ours: value * TOKENS_PER_PRICE
-            for theirs, ours in PRICES.items()
-            if (value := number_of(params.get(theirs, info.get(theirs)))) is not None
-        }
+        prices = prices_in(params, info)
         if prices and not {"input", "output"} <= prices.keys():
             what = f"`{place.model}` has prices of {', '.join(prices)} alone, and they need input and output: set `prices.{place.model}`."
             self._notes.append(Note(f"vendors.{vendor}", what))
         elif prices:
             listed = cast("dict[str, object]", self._vendors[vendor].setdefault("prices", {}))
-            listed[place.model] = {kind: round(price, 9) for kind, price in prices.items()}
+            if listed.setdefault(place.model, prices) != prices:
+                what = f"`{place.model}` has several prices, of which the first is carried over: set `prices` of the models themselves."
+                self._notes.append(Note(f"vendors.{vendor}.prices", what))
         base = info.get("base_model")
-        if isinstance(base, str) and base:
-            whose, slash, model = base.partition("/")
-            named = cast("dict[str, object]", self._vendors[vendor].setdefault("price_as", {}))
-            named[place.model] = f"openai/{model if slash else base}" if whose == "azure" or not slash else base
+        if isinstance(base, str) and base and not prices:
+            if alias := listed_as(base, place.provider):
+                cast("dict[str, object]", self._vendors[vendor].setdefault("price_as", {}))[place.model] = alias
+            else:
+                what = f"Whose model `{base}` is, by whose price `{place.model}` goes, is not known here: set `price_as.{place.model}`."
+                self._notes.append(Note(f"vendors.{vendor}", what))
         elif place.provider == "azure" and not prices:
             what = f"The deployment `{place.model}` has no price: set `price_as.{place.model}` there, such as openai/gpt-4o."
             self._notes.append(Note(f"vendors.{vendor}", what))

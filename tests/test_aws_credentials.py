@@ -26,7 +26,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.testing.clock import run_virtual
 from aisa.vendor_pool import aws_chain
 from aisa.vendors.table import ROWS
-from http_client_rig import OK, Connection, FakeVendor
+from http_client_rig import OK, Connection, FakeVendor, call
 from repeats import repeats
 
 auth = pytest.importorskip("botocore.auth")
@@ -183,6 +183,60 @@ def test_awss_own_chain_gives_the_keys_of_a_profile(tmp_path: Path, monkeypatch:
         aws_chain("nobody")
     with pytest.raises(CredentialFailed, match="has none"):
         asyncio.run(asked_of(aws_chain("empty")))
+
+
+def test_keys_that_were_replaced_in_their_file_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tools for single sign-on do every hour; AWS's library keeps what it has read for as long as it lives."""
+    shared = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(shared))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    for name in ("AWS_PROFILE", *KEYS, "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    sessions = ("first", "second")
+
+    def write(session: str) -> None:
+        shared.write_text(f"[work]\naws_access_key_id = A\naws_secret_access_key = w\naws_session_token = {session}\n")
+
+    write(sessions[0])
+    source = aws_chain("work")
+    for session in sessions:
+        write(session)
+        keys, _ = asyncio.run(asked_of(source))
+        assert keys.session_token == session
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("ExpiredTokenException:http://x/", 2), ("AccessDeniedException", 1)])
+def test_keys_that_aws_does_not_take_are_fetched_anew_and_the_request_goes_out_again(kind: str, asked: int) -> None:
+    """AWS says so with 403, as of models that an account has not: only the header tells. Once a minute, or it is not the keys."""
+
+    async def refusing(connection: Connection) -> None:
+        while True:
+            head, _ = await connection.request()
+            if b"x-amz-security-token: old" in head.lower():
+                connection.send(b"HTTP/1.1 403 F\r\nx-amzn-ErrorType: %b\r\ncontent-length: 2\r\n\r\n{}" % kind.encode())
+            else:
+                connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    tokens = ["old", "new", "old", "old"]
+
+    async def source() -> tuple[Keys, float]:
+        return Keys("AKID", "s", tokens.pop(0)), HELD_SECONDS
+
+    async def scenario() -> None:
+        async with FakeVendor(refusing).serving() as fake:
+            settings_ = Vendor(base_url=f"http://127.0.0.1:{fake.port}", dialect="bedrock")
+            clock = asyncio.get_running_loop().time
+            signing = Signed("b", place_of(settings_, {"AWS_REGION": "eu-west-1"}), source, wall_clock=clock)
+            upstream = HttpUpstream("b", settings_, {}, credential=signing)
+            assert [(await call(upstream))[0] for _ in range(2)] == ([200, 200] if asked > 1 else [403, 403])
+            assert 4 - len(tokens) == asked
+            if asked > 1:
+                await asyncio.sleep(HELD_SECONDS - 1)
+                assert [(await call(upstream))[0] for _ in range(4)] == [200, 403, 403, 403]
+                assert tokens == []
+            await upstream.close()
+
+    run_virtual(scenario())
 
 
 DENIED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code>

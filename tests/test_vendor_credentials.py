@@ -301,6 +301,31 @@ def test_a_service_account_signs_for_its_tokens_and_they_are_renewed_ahead(tmp_p
     assert claims["aud"].endswith("/token")
 
 
+def test_a_service_account_whose_key_was_replaced_in_its_file_signs_with_the_new_one(tmp_path: Path) -> None:
+    """As a mounted secret is renewed: the settings stay, so no reload would do it. A file that is half written changes nothing."""
+    service = Service(seconds=600)
+
+    async def scenario(upstream: HttpUpstream, keyed: Keyed) -> None:
+        uri = {"token_uri": json.loads((tmp_path / "account.json").read_text())["token_uri"]}
+        for change in (
+            lambda: None,
+            lambda: account_file(tmp_path, **uri, private_key_id="key-2"),
+            lambda: (tmp_path / "account.json").write_text("{"),
+        ):
+            change()
+            assert await call(upstream) == (200, b"ok")
+            await asyncio.sleep(601)
+
+    with_tokens(
+        service,
+        scenario,
+        lambda key: (200 if key.startswith("t") else 401, "", b"ok"),
+        lambda port: ({"google_credentials": (account_file(tmp_path, token_uri=f"http://127.0.0.1:{port}/token"),)}, {}),
+    )
+    heads = [json.loads(part(form["assertion"].partition(".")[0])) for _, _, form in service.asked]
+    assert [head["kid"] for head in heads] == ["key-1", "key-2", "key-2"]
+
+
 def test_a_user_s_own_file_and_a_machine_s_account_give_tokens_too(tmp_path: Path) -> None:
     """As gcloud leaves it, by its refresh token; and from the metadata server, which wants its header."""
     user = tmp_path / "user.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from aisa.clock import WallClock
 from aisa.config.schema import Vendor
 from aisa.credentials.aws_signature import Keys, Scope, Unsigned, signature
+from aisa.credentials.expiring import REFUSED_AGAIN_SECONDS
+from aisa.credentials.port import FORBIDDEN
 from aisa.credentials.renewal import CredentialFailed, Renewal
 from aisa.credentials.rules import Proof
 from aisa.providers.port import UpstreamRequest
@@ -45,6 +48,7 @@ class Signed:
         self._place = place
         self._keys: Renewal[Keys] = Renewal(vendor, source)
         self._wall_clock = wall_clock
+        self._refused_at = -REFUSED_AGAIN_SECONDS
 
     def proof(self, request: UpstreamRequest, now: float) -> Proof | None:
         """Sign a request; None if there are no keys yet."""
@@ -56,8 +60,18 @@ class Signed:
         return self._signed(request, await self._keys.wait())
 
     def refused(self, proof: Proof, status: int, headers: Mapping[str, str]) -> bool:
-        """Say that there is no other: AWS tells of keys that it does not take with 403, as of much else."""
-        return False
+        """Give up keys that AWS does not take any more, as when they were replaced where they come from: those are fetched at once."""
+        now = asyncio.get_running_loop().time()
+        if status != FORBIDDEN:
+            return False
+        keys = self._keys.held(now)
+        if keys is None or not signed_by(keys, proof):
+            return True  # others have been fetched meanwhile, or are
+        if now < self._refused_at + REFUSED_AGAIN_SECONDS:
+            return False
+        self._refused_at = now
+        self._keys.give_up()
+        return True
 
     def _signed(self, request: UpstreamRequest, keys: Keys) -> Proof:
         place = self._place
@@ -65,6 +79,13 @@ class Signed:
         pairs = "&".join(filter(None, (query, place.query)))
         unsigned = Unsigned(request.method, place.host, place.prefix + path, pairs, request.body)
         return Proof(headers=signature(keys, place.scope, unsigned, at=self._wall_clock()))
+
+
+def signed_by(keys: Keys, proof: Proof) -> bool:
+    """Say whether a request was signed with these keys."""
+    headers = dict(proof.headers)
+    named = headers["authorization"].partition("Credential=")[2].partition("/")[0]
+    return (named, headers.get("x-amz-security-token", "")) == (keys.access_key, keys.session_token)
 
 
 def place_of(vendor: Vendor, environment: Mapping[str, str]) -> Place:

@@ -6,7 +6,6 @@ The library waits for files and networks, and renews what expires a quarter of a
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Protocol, cast
 
 from botocore.exceptions import BotoCoreError
@@ -17,6 +16,9 @@ from aisa.credentials.aws_signature import Keys
 from aisa.credentials.renewal import CredentialFailed
 
 SHOWN_CHARACTERS_MAX = 200  # of the library's words in the log
+IN_FILES = frozenset(
+    ("shared-credentials-file", "config-file", "ec2-credentials-file")
+)  # where the library has keys from that do not expire
 
 
 class _Frozen(Protocol):
@@ -28,7 +30,9 @@ class _Frozen(Protocol):
 
 
 class _Credentials(Protocol):
-    """What gives keys that are good now."""
+    """What gives keys that are good now; `method` is where it has them from."""
+
+    method: str
 
     def get_frozen_credentials(self) -> _Frozen:
         """Return them, renewed if need be."""
@@ -36,13 +40,19 @@ class _Credentials(Protocol):
 
 
 def chain_source(profile: str) -> KeysSource:
-    """Return what resolves the chain for a profile, nothing for the usual one. Raises CredentialFailed for one that does not exist."""
-    try:
-        session = Session(profile=profile or None)
-        session.get_scoped_config()
-    except BotoCoreError as failure:
-        raise CredentialFailed(words_of(failure)) from failure
-    resolve = partial(resolved, session)
+    """Return what resolves the chain for a profile, nothing for the usual one. Raises CredentialFailed for one that does not exist.
+
+    Keys that stand in a file may have been replaced there, which the library never looks for: it is asked anew each time.
+    """
+    session, in_file = opened(profile), False
+
+    def resolve() -> Keys:
+        nonlocal session, in_file
+        if in_file:
+            session = opened(profile)
+        keys, method = resolved(session)
+        in_file = method in IN_FILES
+        return keys
 
     async def get() -> tuple[Keys, float]:
         return await asyncio.to_thread(resolve), HELD_SECONDS
@@ -50,16 +60,26 @@ def chain_source(profile: str) -> KeysSource:
     return get
 
 
-def resolved(session: Session) -> Keys:
-    """Return the keys of a chain that are good now. Raises CredentialFailed."""
+def opened(profile: str) -> Session:
+    """Return the library's own view of the files of a profile. Raises CredentialFailed."""
+    try:
+        session = Session(profile=profile or None)
+        session.get_scoped_config()
+    except BotoCoreError as failure:
+        raise CredentialFailed(words_of(failure)) from failure
+    return session
+
+
+def resolved(session: Session) -> tuple[Keys, str]:
+    """Return the keys of a chain that are good now, and where the library has them from. Raises CredentialFailed."""
     try:
         credentials = cast("_Credentials | None", session.get_credentials())
         frozen = None if credentials is None else credentials.get_frozen_credentials()
     except Exception as failure:  # a service's refusal is no BotoCoreError, and a process of the operator's may print anything
         raise CredentialFailed(words_of(failure)) from failure
-    if frozen is None or not frozen.access_key or not frozen.secret_key:
+    if credentials is None or frozen is None or not frozen.access_key or not frozen.secret_key:
         raise CredentialFailed("AWS's chain of credentials has none: no keys, profile, role or machine that has any.")
-    return Keys(frozen.access_key, frozen.secret_key, frozen.token or "")
+    return Keys(frozen.access_key, frozen.secret_key, frozen.token or ""), credentials.method
 
 
 def words_of(failure: Exception) -> str:

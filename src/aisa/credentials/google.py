@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -62,7 +63,7 @@ def google_source(place: str, environment: Mapping[str, str], send: Send, *, wal
             return await ask_for_token(send, question, "Google's metadata server")
 
         return from_metadata
-    return _from_file(_read(place), place, send, wall_clock=wall_clock)
+    return _from_file(place, send, wall_clock=wall_clock)
 
 
 def default_place(environment: Mapping[str, str]) -> str:
@@ -84,7 +85,23 @@ def _read(path: str) -> _File:
         raise CredentialFailed(f"the file {path} is no credentials file of Google's") from None
 
 
-def _from_file(file: _File, path: str, send: Send, *, wall_clock: WallClock) -> TokenSource:
+def _from_file(path: str, send: Send, *, wall_clock: WallClock) -> TokenSource:
+    """Return what fetches tokens with a file, read anew for each: its key may have been replaced. The last that was usable counts."""
+    file = _read(path)
+    source = _of_file(file, path, send, wall_clock=wall_clock)
+
+    async def from_newest() -> Token:
+        nonlocal file, source
+        with suppress(CredentialFailed):
+            newest = _read(path)
+            if newest != file:
+                source, file = _of_file(newest, path, send, wall_clock=wall_clock), newest
+        return await source()
+
+    return from_newest
+
+
+def _of_file(file: _File, path: str, send: Send, *, wall_clock: WallClock) -> TokenSource:
     if file.type == "authorized_user":
         form = {"grant_type": "refresh_token", "client_id": file.client_id, "client_secret": file.client_secret}
         question = Question(file.token_uri, {**form, "refresh_token": file.refresh_token})

@@ -10,6 +10,16 @@ from aisa.credentials.rules import Proof
 from aisa.providers.port import UpstreamRequest
 
 REFUSALS = frozenset({401, 402, 429})  # what a vendor says of who asks and not of what is asked
+FORBIDDEN, AWS_KIND = 403, "x-amzn-errortype"  # as which AWS says it, as it does much else, and where it says which it is
+AWS_REFUSALS = frozenset(
+    "UnrecognizedClientException ExpiredTokenException InvalidSignatureException IncompleteSignatureException "
+    "MissingAuthenticationTokenException InvalidClientTokenId ExpiredToken".split()
+)
+
+
+def refuses_who_asks(status: int, headers: Mapping[str, str]) -> bool:
+    """Say whether a vendor's answer refuses who asks, and not what is asked."""
+    return status in REFUSALS or (status == FORBIDDEN and headers.get(AWS_KIND, "").partition(":")[0] in AWS_REFUSALS)
 
 
 class Credential(Protocol):
@@ -27,7 +37,7 @@ class Credential(Protocol):
         ...
 
     def refused(self, proof: Proof, status: int, headers: Mapping[str, str]) -> bool:
-        """Note that the vendor refused what proved a request, by one of the statuses in REFUSALS. Returns whether another may be tried."""
+        """Note that the vendor refused what proved a request, as `refuses_who_asks` says. Returns whether another may be tried."""
         ...
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from aisa import __version__
 from aisa.config.schema import Vendor
-from aisa.credentials.port import REFUSALS, Credential
+from aisa.credentials.port import Credential, refuses_who_asks
 from aisa.credentials.rules import Proof, proof_of
 from aisa.http.address import PRINTABLE
 from aisa.http.dial import Dialer
@@ -109,7 +109,8 @@ class HttpUpstream:
             now = asyncio.get_running_loop().time()
             proof = self._credential.proof(request, now) or await self._credential.fetch(request)
             answer = await self._ask(request, proof)
-            if answer.status not in REFUSALS or not self._credential.refused(proof, answer.status, answer.headers) or not last:
+            refused = refuses_who_asks(answer.status, answer.headers) and self._credential.refused(proof, answer.status, answer.headers)
+            if not refused or not last:
                 return answer
             answer.release()
             answer.close()

@@ -39,6 +39,8 @@ OPENAI_LIST = {"object": "list", "data": [{"id": "gpt-4.1"}, {"id": "o3"}]}
         ),
         ({"data": [{"id": "claude", "type": "model"}], "has_more": False}, ["claude"]),
         ({"data": []}, []),
+        ({"object": "list", "data": None}, []),  # Ollama's, of no models
+        ({"data": None}, None),
         ({"data": [{"id": "a"}, {"id": "a"}, {"id": ""}, {"id": 7}, {"id": "x\n"}, {"id": "y" * 5_000}, "text"]}, ["a"]),
         ({"data": ["text"]}, None),
         ({"error": {}}, None),

@@ -21,6 +21,7 @@ CURSORS = {"next_page_token": "page_token", "nextPageToken": "pageToken"}
 #: Where the list is: these vendors send pages of it, and this many at most at once. Cohere has it in the first version of its API alone.
 PATHS = {"anthropic": "/models?limit=1000", "cohere": f"{ABOVE}/v1/models?page_size=1000", "gemini": "/models?pageSize=1000"}
 ENDPOINTS = ("chat", "embed", "rerank")  # of Cohere's that are asked here
+EMPTY = {"object": "list", "data": None}  # as Ollama writes a list of nothing
 HEADERS = {"anthropic": (("anthropic-version", VERSION),)}
 
 
@@ -90,6 +91,8 @@ def names_in(tree: object) -> list[str] | None:
     if isinstance(tree, dict):
         whole = cast("dict[str, object]", tree)
         tree = whole["data"] if "data" in whole else whole.get("models") or None
+        if whole == EMPTY:
+            return []
     if not isinstance(tree, list):
         return None
     entries = [cast("dict[str, object]", entry) for entry in cast("list[object]", tree) if isinstance(entry, dict)]

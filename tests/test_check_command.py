@@ -246,6 +246,9 @@ def test_every_case_of_the_corpus_can_be_served_byte_for_byte() -> None:
         "[1, 2",
         "answers: [{steps: [{}]}]",
         "answers: [{steps: [{say: []}]}]",
+        "answers: [{steps: [{call: {name: f, fragments: 0}}]}]",
+        "answers: [{headers: {a b: c}, body: x}]",
+        'answers: [{headers: {a: "b\\nc: d"}, body: x}]',
     ],
 )
 def test_a_scenario_that_cannot_be_played_says_what_is_wrong(tmp_path: Path, text: str) -> None:
@@ -256,6 +259,20 @@ def test_a_scenario_that_cannot_be_played_says_what_is_wrong(tmp_path: Path, tex
         load_scenario(path)
     assert unfit.value.what
     assert unfit.value.remedy
+
+
+def test_an_answer_of_nothing_has_a_head(tmp_path: Path) -> None:
+    """A status alone is the shortest scenario of a failure; asked for a stream, it was an end without a beginning."""
+    (tmp_path / "down.yaml").write_text("answers: [{status: 503}]", encoding="utf-8")
+
+    async def main() -> list[tuple[int, str]]:
+        server = ScriptedServer({"down": load_scenario(tmp_path / "down.yaml")}, "down")
+        await server.listen("127.0.0.1", 0)
+        found = [(await asked_of(server, "down", stream=stream))[:2] for stream in (True, False)]
+        await server.close()
+        return found
+
+    assert asyncio.run(main()) == [(503, "text/event-stream"), (503, "application/json")]
 
 
 def test_several_texts_are_said_in_turn() -> None:

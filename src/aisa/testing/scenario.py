@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ SCENARIO_BYTES_MAX = 16_777_216  # of one file; a picture in an event has some M
 TOKENS_MAX = 1_000_000  # that one step may say: an hour at 250 a second
 #: What a step does; one of them in each.
 ACTIONS = ("say", "call", "event", "send", "wait_seconds", "end", "cut", "reset", "hang")
+HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+: [^\x00-\x08\x0a-\x1f\x7f]*", re.ASCII)
 BUILT_IN = Path(__file__).parent / "scenarios"
 #: The body of a case of the corpus -> its media type.
 CASE_BODIES = {
@@ -128,9 +130,11 @@ def checked(scenario: Scenario, where: str, folder: Path) -> Scenario:
         bodies = sum(given not in (None, msgspec.UNSET, ()) for given in (answer.steps, answer.body, answer.json, answer.file))
         if bodies > 1 or answer.raw is not None or not 200 <= answer.status <= 599:
             raise ScenarioUnfit(where, "An answer has one body and a status from 200 to 599.", "Give it `steps`, `body`, `json` or `file`.")
+        if not all(HEADER.fullmatch(f"{name}: {value}") for name, value in answer.headers.items()):
+            raise ScenarioUnfit(where, "An answer has a header that cannot be sent.", "A name has no blanks, and a value is one line.")
         for step in answer.steps:
             if step.action and not fits(step):
-                bounds = f"`say` has a text at least, `times` and `repeat` are from 1 to {TOKENS_MAX:,}, seconds from 0."
+                bounds = f"`say` has a text at least, `times`, `repeat` and `fragments` are from 1 to {TOKENS_MAX:,}, seconds from 0."
                 raise ScenarioUnfit(where, "A step has a number that cannot be.", bounds)
         answers.append(answer if answer.file is None else msgspec.structs.replace(answer, raw=bytes_of(folder / answer.file, where)))
     return msgspec.structs.replace(scenario, answers=tuple(answers))
@@ -138,8 +142,8 @@ def checked(scenario: Scenario, where: str, folder: Path) -> Scenario:
 
 def fits(step: Step) -> bool:
     """Say whether a step's numbers can be."""
-    counts = 0 < step.times <= TOKENS_MAX and 0 < step.repeat <= TOKENS_MAX and step.say != ()
-    return counts and step.every_seconds >= 0 and (step.wait_seconds or 0) >= 0
+    counts = (step.times, step.repeat, 1 if step.call is None else step.call.fragments)
+    return all(0 < count <= TOKENS_MAX for count in counts) and step.say != () and step.every_seconds >= 0 and (step.wait_seconds or 0) >= 0
 
 
 def bytes_of(path: Path, where: str) -> bytes:

@@ -172,6 +172,7 @@ class _Line(asyncio.Protocol):
         """Go through the steps, as a stream or for a document."""
         streamed = bool(asked.get("stream"))
         words, started = Words(asked, completion=completion), False
+        head = _head(answer.status, {"content-type": "text/event-stream", **answer.headers, "transfer-encoding": "chunked"})
         for step in answer.steps:
             if step.cut or step.reset:
                 await self._break_off(rudely=step.reset)
@@ -183,8 +184,7 @@ class _Line(asyncio.Protocol):
                 continue
             if not started:
                 started = True
-                headers = {"content-type": "text/event-stream", **answer.headers}
-                self._transport.write(_head(answer.status, {**headers, "transfer-encoding": "chunked"}))
+                self._transport.write(head)
                 await self._send(words.opening() if answer.role else b"")
             await self._do(step, words, played)
         if not streamed:
@@ -192,7 +192,7 @@ class _Line(asyncio.Protocol):
             played.tokens = value.get("usage", {}).get("completion_tokens", 0)
             self._whole(status, answer.headers, json.dumps(value).encode())
             return
-        self._transport.write(b"0\r\n\r\n")
+        self._transport.write((b"" if started else head) + b"0\r\n\r\n")
 
     async def _do(self, step: Step, words: Words, played: Played) -> None:
         if step.say is not None:

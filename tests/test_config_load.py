@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -432,6 +433,25 @@ def test_any_document_is_a_configuration_or_a_list_of_problems(tmp_path_factory:
         told = errors.problems
     assert told
     assert all(all(problem) for problem in told)
+
+
+@pytest.mark.parametrize("value", ["http://[::1", "https://h:99999", "http://\u2100.com", "x" * 300, "a\0b"])
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("identity.issuer", "identity: {{issuer: {0}, audience: a}}"),
+        ("identity.keys_url", "identity: {{issuer: 'https://h', audience: a, keys_url: {0}}}"),
+        ("stores.limits", "stores: {{limits: {0}}}"),
+        ("telemetry.endpoint", "telemetry: {{endpoint: {0}}}"),
+        ("price_catalogues.0", "price_catalogues: [{0}]"),
+        ("vendors.v.ca_file", "vendors: {{v: {{base_url: 'http://h/v1', ca_file: {0}}}}}"),
+        ("vendors.v.proxy", "vendors: {{v: {{base_url: 'http://h/v1', proxy: {0}}}}}"),
+    ],
+)
+def test_what_is_no_address_and_no_file_is_a_problem_with_its_place(tmp_path: Path, place: str, text: str, value: str) -> None:
+    """Whatever makes it none: brackets, ports and letters that Python's parser raises of, a name that is too long to look for."""
+    wrong = refused(tmp_path, text.format(json.dumps(value)))
+    assert [problem.where.split(" ")[0] for problem in wrong.problems] == [place]
 
 
 def test_the_variables_of_our_own_name_win_over_the_general_ones(tmp_path: Path) -> None:

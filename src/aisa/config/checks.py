@@ -151,7 +151,7 @@ def _unexpanded(path: str) -> Flaw | None:
 
 def _file(_name: str, value: object) -> Flaw | None:
     path = str(value)
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         remedy = "Name an existing PEM file; relative names start at the working directory."
         return _unexpanded(path) or Flaw(f"There is no file {path}.", remedy)
     return None if os.access(path, os.R_OK) else Flaw(f"The file {path} may not be read by this user.", "Change its owner or mode.")
@@ -159,7 +159,7 @@ def _file(_name: str, value: object) -> Flaw | None:
 
 def _price_list(_name: str, value: object) -> Flaw | None:
     path = str(value)
-    if path == BUILT_IN or Path(path).is_file():
+    if path == BUILT_IN or os.path.isfile(path):
         return None
     remedy = "Name a file in the format of LiteLLM's model_prices_and_context_window.json; relative names start at the working directory."
     return _unexpanded(path) or Flaw(f"There is no file {path}.", remedy)

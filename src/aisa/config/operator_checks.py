@@ -10,7 +10,6 @@ from aisa.config.admin_settings import listening
 from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
 from aisa.config.stores import DATABASE_SCHEMES, address_of
-from aisa.config.telemetry import is_endpoint
 from aisa.names import ACCOUNT_CHARACTERS_MAX
 
 
@@ -63,8 +62,19 @@ def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
 
 def check_telemetry(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     """Yield what is wrong with the address of the collector."""
-    if config.telemetry.endpoint is not None and not is_endpoint(config.telemetry.endpoint):
+    scheme, host = whereabouts(config.telemetry.endpoint or "http://127.0.0.1")
+    if not host or scheme not in ("http", "https"):
         yield ("telemetry", "endpoint"), Flaw("It is no address of a collector.", "Write for example http://127.0.0.1:4318.")
+
+
+def whereabouts(url: str) -> tuple[str, str]:
+    """Return the scheme and the host of an address, no host of what is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "", ""
+    return parts.scheme, "" if port == 0 else parts.hostname or ""
 
 
 def check_identity(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
@@ -73,8 +83,8 @@ def check_identity(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     if identity is None:
         return
     for name, url in (("issuer", identity.issuer), ("keys_url", identity.keys_url)):
-        parts = urlsplit(url or "https://localhost")
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
+        scheme, host = whereabouts(url or "https://localhost")
+        if not host or (scheme != "https" and not (scheme == "http" and host in ("localhost", "127.0.0.1", "::1"))):
             yield ("identity", name), Flaw("It must be an https:// address.", "Only a provider on this machine may speak http://.")
     if identity.account_claim is not None and not identity.accounts:
         yield ("identity", "accounts"), Flaw("Nobody would be let in: no value of `account_claim` has an account.", "Add them.")

@@ -30,8 +30,3 @@ TELEMETRY_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "can go on with the trace.",
     }
 )
-
-
-def is_endpoint(text: str) -> bool:
-    """Say whether a text is an address that OTLP over HTTP can be sent to."""
-    return text.startswith(("http://", "https://")) and len(text.split("://", 1)[1].split("/", 1)[0]) > 0

@@ -81,7 +81,7 @@ def _read(path: str) -> _File:
             return msgspec.json.decode(file.read(FILE_BYTES_MAX), type=_File)
     except OSError as error:
         raise CredentialFailed(f"the file {path} cannot be read: {error.strerror}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # which a path with a NUL is, too
         raise CredentialFailed(f"the file {path} is no credentials file of Google's") from None
 
 

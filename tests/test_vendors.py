@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -280,6 +280,27 @@ def test_another_server_of_ours_is_no_vendor_and_is_not_bothered(server: Server)
         connection.getresponse().read()
     until(lambda: "/asked-afterwards" in server.log)  # and so it has what came before
     assert server.log.count('"/v1/models"') == before
+
+
+def test_a_port_that_never_ends_its_answer_is_hung_up_on() -> None:
+    """As a server of something else may, which answers any path with a stream of events: each byte began the time-out anew."""
+    with socket.create_server(("127.0.0.1", 0)) as events:
+        hung_up = threading.Event()
+
+        def babble() -> None:
+            line, _ = events.accept()
+            with line, suppress(OSError):
+                line.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+                while not hung_up.wait(ANSWER_SECONDS_MAX / 5):
+                    line.sendall(b": still here\n\n")
+
+        thread = threading.Thread(target=babble, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        assert look_around(rows=[moved(ROWS["sglang"], events.getsockname()[1])]) == []
+        assert time.monotonic() - began < 6 * ANSWER_SECONDS_MAX
+        hung_up.set()
+        thread.join(10)
 
 
 def test_a_port_that_is_closed_or_silent_or_babbles_is_no_server() -> None:

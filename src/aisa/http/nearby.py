@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from socket import SHUT_RDWR, socket
+from threading import Timer
 
 from aisa.vendors.row import Row, Sign
 from aisa.vendors.table import ROWS
@@ -32,13 +35,29 @@ def is_there(sign: Sign) -> bool:
 
 
 def answers(port: int, path: str, expected: str) -> bool:
-    """Ask for one path at a port, and tell whether a pattern is in the answer."""
+    """Ask for one path at a port, and tell whether a pattern is in the answer.
+
+    A time-out of a socket is one between bytes: who never ends, as a stream of events does, is hung up on.
+    """
     connection = HTTPConnection(LOOPBACK, port, timeout=ANSWER_SECONDS_MAX)
     try:
-        connection.request("GET", path)
-        body = connection.getresponse().read(BODY_BYTES_MAX)
+        connection.connect()
+        hanging_up = Timer(ANSWER_SECONDS_MAX, hang_up, (connection.sock,))
+        hanging_up.daemon = True
+        hanging_up.start()
+        try:
+            connection.request("GET", path)
+            body = connection.getresponse().read(BODY_BYTES_MAX)
+        finally:
+            hanging_up.cancel()
     except (OSError, HTTPException, ValueError):
         return False
     finally:
         connection.close()
     return re.search(expected, body.decode("utf-8", "replace")) is not None
+
+
+def hang_up(connection: socket) -> None:
+    """End what is read from a connection, which may have been closed already."""
+    with suppress(OSError):
+        connection.shutdown(SHUT_RDWR)

@@ -132,3 +132,55 @@ def failed(server: Server, *words: str) -> str:
     with pytest.raises(subprocess.CalledProcessError) as failure:
         server.aisa(*words)
     return str(failure.value.stderr)
+
+
+#: What the rules of keys, accounts and money refuse, be it unknown, taken or unfit; and what is wrong before anything is asked.
+REFUSED = (
+    ("keys", "create", "t"),
+    ("keys", "create", "z", "--spend-cap", "many"),
+    ("keys", "create", "z", "--expires", "yesterday"),
+    ("keys", "create", "z", "--team", "nobody"),
+    ("keys", "create", "z", "--rpm", "0"),
+    *(("keys", action, "nobody") for action in ("show", "rotate", "disable", "enable", "revoke")),
+    ("keys", "update", "t", "--spend-cap", "5"),
+    ("keys", "rotate", "t", "--grace", "soon"),
+    ("teams", "create", "team_x"),
+    ("teams", "update", "nobody", "--name", "x"),
+    ("accounts", "create", "default"),
+    ("accounts", "set-tier", "default", "gold"),
+    ("admin-keys", "revoke", "nobody"),
+    ("wallet", "show", "nobody"),
+    ("wallet", "statement", "nobody"),
+    ("wallet", "top-up", "default", "five"),
+    ("wallet", "adjust", "default", "-5", "--note", "x"),
+    ("usage", "--key", "nobody"),
+    ("calls", "--account", "nobody"),
+    ("explain", "latest"),
+    ("explain", "req_nothing"),
+    ("ledger", "export", "--key", "nobody"),
+)
+MISUSED = (
+    ("keys", "create", "z", "--rpm", "many"),
+    ("keys", "update", "t"),
+    ("teams", "update", "nobody"),
+    ("admin-keys", "create", "x", "--scope", "all"),
+    ("wallet", "top-up", "default"),
+    ("usage", "--since", "soon"),
+    ("usage", "--by", "team"),
+    ("calls", "--limit", "0"),
+    ("ledger", "export", "--since", "soon"),
+)
+
+
+def test_a_refusal_is_the_same_with_and_without_a_server(run: Run, tmp_path: Path) -> None:
+    """[issue 8] In words and status, which the help names: 1 for what was asked and refused, 2 for what could not be asked."""
+    given = ("--data-dir", str(tmp_path / "data"))
+
+    def ends() -> list[tuple[tuple[str, ...], int, str]]:
+        return [(words, (result := run(*words, *given)).exit_code, told(result)) for words in (*REFUSED, *MISUSED)]
+
+    with serving(tmp_path):
+        asked = ends()
+    assert ends() == asked
+    assert [words for words, status, _ in asked if status != (1 if words in REFUSED else 2)] == []
+    assert "1 failed, or refused by the server or its data" in told(run("--help"))

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 used or configured wrongly."""
+    """Run the command line and exit: 0 done, 1 failed or refused, 2 called or configured wrongly."""
     from aisa.cli.commands import aisa
 
     for stream in (sys.stdout, sys.stderr):

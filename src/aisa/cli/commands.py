@@ -42,7 +42,8 @@ Start here:
   aisa models                see which models can be called, and where each goes
   aisa check URL             prove a deployment, behind any proxy
 
-Exit status: 0 done, 1 failed, 2 used or configured wrongly.
+Exit status: 0 done; 1 failed, or refused by the server or its data (not there, taken, not
+allowed); 2 called or configured wrongly, so that nothing was asked.
 """
 
 

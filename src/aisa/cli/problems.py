@@ -16,7 +16,10 @@ Problem = tuple[str, str, str]
 
 
 class Stop(click.ClickException):
-    """Ends the command with status 1: it failed. The title and every problem go to standard error, then `lines` as they are, to paste."""
+    """Ends the command with status 1: it failed, or what it asked was refused, be it by a server or, without one, by its data.
+
+    The title and every problem go to standard error, then `lines` as they are, to paste.
+    """
 
     def __init__(self, title: str, problems: Sequence[Problem], lines: str = "") -> None:
         super().__init__(title)
@@ -33,7 +36,7 @@ class Stop(click.ClickException):
 
 
 class Misuse(Stop):
-    """Ends the command with status 2: something must be configured or called differently."""
+    """Ends the command with status 2: something must be configured or called differently, and nothing was asked."""
 
     exit_code = 2
 

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.fitting import fitted
 from aisa.cli.terminal import paint, say
-from aisa.cli.treasury import aligned, balance, dollars, json_text
+from aisa.cli.treasury import balance, dollars, json_text
 from aisa.edge.admin_wallets import AccountList
 from aisa.keys.rules import DISABLED, Account
 
@@ -41,4 +42,5 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
         ]
         for account in accounts
     ]
-    say(aligned(("ACCOUNT", "TIER", "STATE", "BALANCE", "SPENT", "CALLS"), rows, left=3))
+    heads = ("ACCOUNT", "TIER", "STATE", "BALANCE", "SPENT", "CALLS")
+    say(fitted(heads, rows, right=(3, 4, 5), least=("CALLS", "TIER", "SPENT", "BALANCE")))

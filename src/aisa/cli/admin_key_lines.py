@@ -8,8 +8,9 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.fitting import fitted
 from aisa.cli.price_tables import say_json
-from aisa.cli.terminal import ago, paint, say, table
+from aisa.cli.terminal import ago, paint, say
 from aisa.clock import wall_clock
 
 
@@ -51,7 +52,7 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
     elif keys:
         now = wall_clock()
         rows = [[key.id, key.label, key.hint, key.scope, ago(now - key.created_at), state(key, now)] for key in keys]
-        say(table(("ID", "LABEL", "KEY", "SCOPE", "CREATED", "STATE"), rows))
+        say(fitted(("ID", "LABEL", "KEY", "SCOPE", "CREATED", "STATE"), rows, least=("KEY", "CREATED", "ID")))
     else:
         say("There is no admin key, so the admin API is off. Make one: aisa admin-keys create LABEL --scope read")
 

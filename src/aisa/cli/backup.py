@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from aisa.cli.keys import located, text
+from aisa.cli.terminal import is_dumb
 
 PROGRESS_SECONDS = 1.0  # between two looks at how much is copied; a small copy shows none
 
@@ -99,7 +100,7 @@ def restore(file: str, config: str | None, data_dir: str | None) -> None:
 @contextmanager
 def showing_progress(file: str, folder: str | None) -> Generator[None]:
     """Show on a terminal how much of a copy is there, of a folder's database by its size."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or is_dumb():
         yield
         return
     fresh, done = Path(f"{file}.new"), threading.Event()

@@ -9,8 +9,9 @@ from urllib.parse import quote
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, shows
+from aisa.cli.fitting import facts
 from aisa.cli.price_tables import say_json
-from aisa.cli.terminal import WIDTH_MAX, paint, say, table
+from aisa.cli.terminal import WIDTH_MAX, paint, say
 from aisa.edge.bill_view import (
     AWAITED,
     bill_shown,
@@ -91,7 +92,7 @@ def bill(row: CallRow) -> str:
 
 def facts_table(row: CallRow) -> str:
     """Return what else is known of a call."""
-    return table((), [[paint(name, dim=True), value] for name, value in facts_of(row)])
+    return facts([[paint(name, dim=True), value] for name, value in facts_of(row)])
 
 
 def running(opening: Opening | None, tokens: int) -> str:
@@ -105,9 +106,9 @@ def running(opening: Opening | None, tokens: int) -> str:
 def refusal(record: RefusedCalls, label: str, row: CallRow | None) -> str:
     """Say why a call was refused, and where it was asked if it was opened."""
     heading, *more = refusal_heading(record, row)
-    facts = table((), [[paint(name, dim=True), value] for name, value in refusal_facts(record)]) if row is None else facts_table(row)
+    known = facts([[paint(name, dim=True), value] for name, value in refusal_facts(record)]) if row is None else facts_table(row)
     told = f"What the caller was told:\n{textwrap.indent(wrapped(record.message), '  ')}"
-    return "\n\n".join((title(record, label), "\n".join((paint(heading, "yellow"), *more)), told, facts))
+    return "\n\n".join((title(record, label), "\n".join((paint(heading, "yellow"), *more)), told, known))
 
 
 def wrapped(sentence: str) -> str:

@@ -17,8 +17,9 @@ import click
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, count, dollars, short, size
+from aisa.cli.fitting import kept_columns, room
 from aisa.cli.price_tables import say_json
-from aisa.cli.terminal import paint, say, table
+from aisa.cli.terminal import is_dumb, paint, say, table
 from aisa.edge.board_view import BoardShown, LiveCall
 
 ID_COLUMNS_MIN = 120  # of a terminal that has room for the calls' ids
@@ -26,6 +27,7 @@ NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 8, 24  # of a key's label and of a mo
 GAP = 2  # between columns
 FRAME_LINES = 5  # around the calls: title, blank, heads, what is left out, and the line of the cursor
 HEADS = ("STATE", "AGE", "IN", "OUT", "BACKLOG", "US DOLLARS")
+LEAST = ("BACKLOG", "IN", "AGE", "STATE", "OUT")  # columns that a narrow terminal does without, the first first
 COLOURS = {"answering": "green", "asked": "yellow"}
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the terminal's second screen without a cursor, and back
 HOME, CLEAR_LINE, CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -42,7 +44,7 @@ def show(config: str | None, data_dir: str | None, interval_ms: int, *, once: bo
     first = look()
     if as_json:
         say_json(first)
-    elif once or not sys.stdout.isatty():
+    elif once or not sys.stdout.isatty() or is_dumb():
         say("\n".join(lines_of(first, shutil.get_terminal_size().columns)))
     else:
         with screen():
@@ -67,9 +69,11 @@ def lines_of(board: BoardShown, columns: int, rows_max: int | None = None) -> li
     with_ids = columns >= ID_COLUMNS_MIN
     heads = (*HEADS, "ID") if with_ids else HEADS
     rows = [[*cells(call), call.id] if with_ids else cells(call) for call in calls]
-    figures = aligned(heads, rows, right=range(1, len(HEADS))).splitlines()
-    room = (columns - max(len(click.unstyle(line)) for line in figures)) // 2 - GAP
-    widest = min(max(room, NAME_CHARACTERS_MIN), NAME_CHARACTERS_MAX)
+    kept = kept_columns(heads, rows, least=LEAST, columns=room(), beside=2 * (NAME_CHARACTERS_MIN + GAP))
+    right = [place for place, at in enumerate(kept) if at in range(1, len(HEADS))]
+    figures = aligned([heads[at] for at in kept], [[row[at] for at in kept] for row in rows], right=right).splitlines()
+    beside = (columns - max(len(click.unstyle(line)) for line in figures)) // 2 - GAP
+    widest = min(max(beside, NAME_CHARACTERS_MIN), NAME_CHARACTERS_MAX)
     names = table(("KEY", "MODEL"), [[short(call.key, widest), short(call.model, widest)] for call in calls]).splitlines()
     wide = max(len(click.unstyle(line)) for line in names) + GAP
     lines += [name + " " * (wide - len(click.unstyle(name))) + line for name, line in zip(names, figures, strict=True)]

@@ -10,9 +10,10 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.fitting import fitted
 from aisa.cli.problems import Misuse
-from aisa.cli.terminal import paint, say, table
-from aisa.cli.treasury import aligned, dollars, json_text
+from aisa.cli.terminal import paint, say
+from aisa.cli.treasury import dollars, json_text
 from aisa.edge.admin_wallets import MadeList
 from aisa.ledger.pieces import moment_of
 from aisa.ledger.port_admin import AuditReport
@@ -49,7 +50,8 @@ def findings(report: AuditReport) -> str:
     rest = number - len(rows)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.counts.items()))
     more = f"\nand {rest:,} more." if rest else ""
-    return f"{table(('WHAT', 'WHERE', 'DIFFERENCE'), rows)}{more}\n\n" + paint(f"{number:,} differences: {kinds}.", "red", bold=True)
+    found = fitted(("WHAT", "WHERE", "DIFFERENCE"), rows, prose=True)
+    return f"{found}{more}\n\n" + paint(f"{number:,} differences: {kinds}.", "red", bold=True)
 
 
 def reconcile(file: str, vendor: str, columns: str | None, *, tolerance: str, config: str | None, data_dir: str | None) -> None:
@@ -64,7 +66,8 @@ def reconcile(file: str, vendor: str, columns: str | None, *, tolerance: str, co
     sums = totals(lines)
     every = sums[-1]
     rows = [*lines, *(msgspec.structs.replace(line, day="all days", model=line.model or "all models") for line in sums)]
-    say(aligned(HEADS, [row(line) for line in rows], left=2, marked=[drifts(line, limit) for line in rows]))
+    marked = [[paint(cell, "red") for cell in row(line)] if drifts(line, limit) else row(line) for line in rows]
+    say(fitted(HEADS, marked, right=range(2, len(HEADS))))
     if every.theirs_cost is not None:
         say(f"\nThey charge {dollars(every.theirs_cost)}; by the price catalogue, our calls come to {dollars(every.ours_cost)}.")
     if reported := sum(made.reported for made in ours):

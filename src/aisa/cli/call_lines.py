@@ -13,7 +13,8 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
-from aisa.cli.figures import aligned, count, dollars, short, shows
+from aisa.cli.figures import count, dollars, short, shows
+from aisa.cli.fitting import fitted_lines, room
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say
@@ -29,9 +30,11 @@ ANSWER_SECONDS_MAX = 60.0  # some ten million calls are looked through in that t
 FOLLOW_SECONDS = 1.0  # between two looks
 OVERLAP_MS = 10_000  # that a look goes back over: an ended call is seen a moment after its end
 SEEN_MAX = 2 * LINES_MAX  # ids that are remembered, so that the overlap is not shown twice
-KEY_CHARACTERS_MAX, MODEL_CHARACTERS_MAX = 20, 28
+KEY_CHARACTERS_MAX, MODEL_CHARACTERS_MAX = 20, 28  # on a terminal
 WIDTH_MIN = 60  # of the message behind a refused call's line; a narrower terminal breaks it
 HEADS = ("TIME UTC", "KEY", "MODEL", "HOW IT ENDED", "IN", "OUT", "US DOLLARS", "TOOK", "ID")
+#: Columns that a narrow terminal does without, the first first.
+LEAST = ("TOOK", "IN", "OUT", "KEY", "US DOLLARS", "MODEL")
 NUMBERS = frozenset({"IN", "OUT", "US DOLLARS", "TOOK"})  # columns to the right; refused calls have none of them
 
 
@@ -111,8 +114,9 @@ def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> st
     made = [cells(line, day=fixed or not all(same_day(line.ended_ms / 1000, now) for line in lines)) for line in lines]
     made += [WIDEST] if fixed else []
     kept = [column for column in range(len(HEADS)) if not made or any(row[column] for row in made)]
-    right = [at for at, column in enumerate(kept) if HEADS[column] in NUMBERS]
-    head, *rows = aligned([HEADS[column] for column in kept], [[row[column] for column in kept] for row in made], right).splitlines()
+    heads = [HEADS[column] for column in kept]
+    right = [at for at, head in enumerate(heads) if head in NUMBERS]
+    (head, *rows), note = fitted_lines(heads, [[row[column] for column in kept] for row in made], right=right, least=LEAST)
     width = max(shutil.get_terminal_size().columns, WIDTH_MIN) if sys.stdout.isatty() else None
     shown = [head]
     for line, row in zip(lines, rows, strict=False):
@@ -120,6 +124,7 @@ def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> st
         if line.message is not None:
             told = f"          {'└ ' if shows('└') else '- '}{line.message}"
             shown.append(paint(told if width is None else short(told, width), dim=True))
+    shown += [note] if note and not fixed else []
     return "\n".join(shown)
 
 
@@ -145,7 +150,9 @@ def same_day(moment: float, other: float) -> bool:
 def cells(line: CallLine, *, day: bool) -> list[str]:
     """Return a call's cells, in the order of HEADS."""
     at = datetime.fromtimestamp(line.ended_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
-    whose, model = short(line.key_label or line.key_id, KEY_CHARACTERS_MAX), short(line.model or "-", MODEL_CHARACTERS_MAX)
+    whose, model = line.key_label or line.key_id, line.model or "-"
+    if room() is not None:
+        whose, model = short(whose, KEY_CHARACTERS_MAX), short(model, MODEL_CHARACTERS_MAX)
     if line.outcome == REFUSED:
         times = f" x {line.number:,}" if line.number > 1 else ""
         return [at, whose, model, paint(f"{line.status} {line.code}{times}", "yellow"), "", "", "", "", line.id]

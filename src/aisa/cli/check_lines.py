@@ -22,6 +22,7 @@ from aisa.checks.remedies import product_of
 from aisa.checks.subject import Subject
 from aisa.cli.check_run import Asked, checked
 from aisa.cli.figures import shows
+from aisa.cli.fitting import fitted
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import WIDTH_MAX, paint, say, table
 
@@ -207,9 +208,6 @@ def list_checks() -> None:
     marks = {
         check.name: "".join(("" if check.quick else "s", "v" if check.needs_vendor else "", "o" if check.ours else "")) for check in CHECKS
     }
-    say(
-        table(
-            ("CHECK", "", "DOOR", "RULE", "BREAKS"), [[each.name, marks[each.name], each.door, each.rule, each.breaks] for each in CHECKS]
-        )
-    )
+    rows = [[each.name, marks[each.name], each.door, each.rule, each.breaks] for each in CHECKS]
+    say(fitted(("CHECK", "", "DOOR", "RULE", "BREAKS"), rows, least=("DOOR",), prose=True))
     say(f"\n{len(CHECKS)} checks. s: slow, left out by --quick; v: needs --vendor-port; o: only of this project's server.")

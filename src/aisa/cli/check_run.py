@@ -18,6 +18,7 @@ from aisa.checks.registry import CHECKS
 from aisa.checks.running import look, run
 from aisa.checks.subject import Broken, Subject, address_of, short, value_of
 from aisa.cli.problems import Misuse
+from aisa.cli.terminal import is_dumb
 from aisa.testing.scenario import built_in
 from aisa.testing.scripted_server import ScriptedServer
 
@@ -179,7 +180,7 @@ class Progress:
     """Counts on a terminal what is done, on standard error; says nothing elsewhere."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._done, self._shown = total, 0, sys.stderr.isatty()
+        self._total, self._done, self._shown = total, 0, sys.stderr.isatty() and not is_dumb()
 
     def tell(self, verdict: Verdict) -> None:
         """Take note of a verdict."""

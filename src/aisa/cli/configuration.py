@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from aisa.cli.command_group import CommandGroup
+from aisa.cli.fitting import facts
 from aisa.cli.problems import Misuse, Problem, Stop, block, counted
-from aisa.cli.terminal import paint, say, table
+from aisa.cli.terminal import paint, say
 
 if TYPE_CHECKING:
     from aisa.config.schema import Config
@@ -66,9 +67,9 @@ def check(path: str | None, *, online: bool) -> None:
     for note in loaded.notes:
         say("\n" + block(note))
     for title, rows in overview(loaded, os.environ, server):
-        say(f"\n{paint(title, bold=True)}\n{table((), rows, indent='  ')}")
+        say(f"\n{paint(title, bold=True)}\n{facts(rows, indent='  ')}")
     if free := free_rows(routes_of(loaded.config), wall_clock()):
-        say(f"\n{paint('Free of charge', bold=True)}\n{table((), free, indent='  ')}")
+        say(f"\n{paint('Free of charge', bold=True)}\n{facts(free, indent='  ')}")
     if online:
         ask_vendors(loaded.config)
         say("\n" + paint("No problems", "green", bold=True) + f" in {place}, and none with the vendors.")

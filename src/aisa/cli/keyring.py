@@ -12,13 +12,14 @@ import msgspec
 
 from aisa.cli.control import ask, ask_server
 from aisa.cli.data_folder import settings
-from aisa.cli.figures import listed
+from aisa.cli.figures import listed, short
+from aisa.cli.fitting import facts, fitted, room
 from aisa.cli.free_lines import open_in_words
 from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse, Stop
 from aisa.cli.team_lines import cap_in_words
-from aisa.cli.terminal import ago, paint, say, table
+from aisa.cli.terminal import ago, paint, say
 from aisa.cli.treasury import dollars
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
@@ -31,10 +32,12 @@ from aisa.money import dollars_text
 from aisa.routing import TINY
 
 SECRET_CHARS_MAX = 4096  # of standard input that are read for an imported key; the server's limit is lower and says so
-MODELS_CHARS_MAX = 30  # of an allow-list in the table; `--json` has all of it
+MODELS_CHARS_MAX = 30  # of an allow-list in the table on a terminal
 SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
 LIMITS = ("rpm", "tpm", "concurrency")
 LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
+#: Columns that a narrow terminal does without, the first first: a key is found by its label.
+LEAST = ("KEY", "CREATED", "MODELS", "LIMITS", "EXPIRES", "ID", "ACCOUNT", "FORMER SECRET", "TEAM", "LAST USED", "SPENT OF CAP")
 USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "TEAM": "none", "SPENT OF CAP": "none", "LIMITS": "none", "FORMER SECRET": ""}
 STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
 
@@ -162,7 +165,7 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
         rows = [row(key, now) for key in keys]
         # Some columns say the same in every line of most installs, and lines should fit the terminal.
         heads = [head for head in rows[0] if any(cells[head] != USUAL.get(head) for cells in rows)]
-        say(table(heads, [[cells[head] for head in heads] for cells in rows]))
+        say(fitted(heads, [[cells[head] for head in heads] for cells in rows], least=LEAST))
     else:
         say("There are no keys yet. Make one: aisa keys create LABEL")
 
@@ -250,7 +253,7 @@ def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) 
         ["made", ago(now - key.created_at)],
         ["expires", "never" if key.expires_at is None else ago(now - key.expires_at)],
     ]
-    say(f"Key {paint(key.label, bold=True)}\n{table((), rows, indent='  ')}")
+    say(f"Key {paint(key.label, bold=True)}\n{facts(rows, indent='  ')}")
 
 
 def team_in_words(named: TeamNamed, known: Config) -> str:
@@ -317,7 +320,7 @@ def secret_from_outside(prompt: str = "Key to import") -> str:
 def row(key: KeyStanding, now: float) -> dict[str, str]:
     """Return a key's line of the table, by the head of each column. `now` is in UNIX seconds."""
     models = ", ".join(key.models) if key.models is not None else "all"
-    models = models if len(models) <= MODELS_CHARS_MAX else models[: MODELS_CHARS_MAX - 1] + "…"
+    models = models if room() is None else short(models, MODELS_CHARS_MAX)
     expires = "never" if key.expires_at is None else ago(now - key.expires_at)
     state = paint(key.state, STATE_COLOURS.get(key.state))
     cap = "none" if key.spend_cap is None else f"{dollars(key.spent)} of {dollars_text(key.spend_cap)}/{key.spend_window}"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import configuration, settings
-from aisa.cli.figures import aligned
+from aisa.cli.fitting import fitted
 from aisa.cli.free_lines import open_in_words, undercut_in_words
 from aisa.cli.price_check import look_up_for, names_look_up_for
 from aisa.cli.price_tables import say_json
@@ -46,7 +46,7 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
         return
     rows = [row for model in listed.data for row in rows_of(model)]
     rows += [[f"{vendor}/{ANY}", "any model of it", "free", "free", ""] for vendor in listed.free_vendors]
-    say(aligned(("NAME", "GOES TO", "INPUT", "OUTPUT", "CONTEXT"), rows, {2, 3, 4}))
+    say(fitted(("NAME", "GOES TO", "INPUT", "OUTPUT", "CONTEXT"), rows, right=(2, 3, 4), least=("CONTEXT",)))
     say(
         paint(
             "\nUS dollars per million tokens; no spend cap and no wallet counts what is free. Why one goes where: aisa models NAME",

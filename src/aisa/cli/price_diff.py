@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from aisa.cli.fitting import fitted
 from aisa.cli.problems import Misuse, Stop
-from aisa.cli.terminal import say, table
+from aisa.cli.terminal import say
 from aisa.config.problem import Problem
 from aisa.money import Nanos, dollars_text
 from aisa.prices.catalogue import catalogue_price
@@ -107,7 +108,7 @@ def show(path: str, wanted: str, moment: float, *, as_json: bool) -> None:
         lines = [{"model": each.model, "kind": each.kind, "ours": raw(each.ours), "theirs": raw(each.theirs)} for each in found.lines]
         say(msgspec.json.format(msgspec.json.encode(lines), indent=2).decode())
         return
-    say(table(("MODEL", "KIND", "OURS", "THEIRS"), [[each.model, each.kind, text(each.ours), text(each.theirs)] for each in found.lines]))
+    say(fitted(("MODEL", "KIND", "OURS", "THEIRS"), [[each.model, each.kind, text(each.ours), text(each.theirs)] for each in found.lines]))
     differing = len({each.model for each in found.lines})
     say(f"\nUS dollars per million tokens, fees each. Of {found.both:,} models in both lists {differing:,} differ.")
     more = f"{found.only_theirs:,} more are in {listed.name} alone, {found.not_charged:,} have no price there that can be charged."

@@ -10,6 +10,7 @@ import msgspec
 
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import configuration
+from aisa.cli.fitting import fitted
 from aisa.cli.overview import targets
 from aisa.cli.price_check import look_up_for, names_look_up_for, remedy, said
 from aisa.cli.price_lines import lines_with_room
@@ -44,7 +45,7 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
         say_json([summary(entry, moment) for entry in entries])
         return
     rows = [line for entry in entries for line in lines_of(entry, loaded, moment)]
-    say(table(("MODEL", "INPUT", "CACHED", "OUTPUT", "SOURCE"), rows))
+    say(fitted(("MODEL", "INPUT", "CACHED", "OUTPUT", "SOURCE"), rows, least=("CACHED",), prose=True))
     say("\nUS dollars per million tokens. More of one: aisa prices MODEL, also as vendor/model.")
 
 
@@ -220,7 +221,7 @@ def term_table(price_list: PriceList, moment: float) -> str:
         ]
         for term in price_list.terms
     ]
-    return table(("", "FROM", "DAILY", "INPUT", "OUTPUT", "SOURCE"), rows)
+    return fitted(("", "FROM", "DAILY", "INPUT", "OUTPUT", "SOURCE"), rows, prose=True)
 
 
 def since(term: Term) -> str | None:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from aisa.admission.allowance import Allowance
 from aisa.admission.vendor_caps import VendorCaps
 from aisa.cli.data_folder import configuration
+from aisa.cli.fitting import fitted
 from aisa.cli.price_check import look_up_for
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse, Stop
-from aisa.cli.terminal import paint, say, table
+from aisa.cli.terminal import paint, say
 from aisa.clock import quick_chance, wall_clock
 from aisa.config.limits import Limits, Rates
 from aisa.config.route import COST, LATENCY, LOAD, NO_ROUTE, ORDER, PROMPT
@@ -61,7 +62,7 @@ def explain(model: str, body: bytes | None, path: str | None, *, as_json: bool) 
         say_json({"model": plan.entry.name, "targets": [row._asdict() for row in rows], "rules": rules})
         return
     say(f"{paint(plan.entry.name, bold=True)}, {sizes(chat)}:\n")
-    say(table(("", "TARGET", "WHY"), [[str(row.place or "-"), row.target, row.why] for row in rows]))
+    say(fitted(("", "TARGET", "WHY"), [[str(row.place or "-"), row.target, row.why] for row in rows], prose=True))
     for rule in rules:
         say(f"\n{rule}")
 

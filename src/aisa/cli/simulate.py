@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisa.cli.fitting import fitted
 from aisa.cli.problems import Misuse
-from aisa.cli.terminal import paint, say, table
+from aisa.cli.terminal import paint, say
 
 if TYPE_CHECKING:
     from aisa.testing.scenario import Scenario
@@ -46,7 +47,8 @@ def simulate(source: str | None, host: str, port: int, *, only_list: bool) -> No
     except ScenarioUnfit as unfit:
         raise Misuse("the scenario cannot be played", [(unfit.where, unfit.what, unfit.remedy)]) from unfit
     if only_list:
-        say(table(("SCENARIO", "WHAT IT DOES"), [[name, scenario.description] for name, scenario in sorted(scenarios.items())]))
+        rows = [[name, scenario.description] for name, scenario in sorted(scenarios.items())]
+        say(fitted(("SCENARIO", "WHAT IT DOES"), rows, prose=True))
         return
     try:
         asyncio.run(play(scenarios, own, host=host, port=port))

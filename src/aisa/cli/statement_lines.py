@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from urllib.parse import quote, urlencode
 
@@ -10,7 +9,7 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
-from aisa.cli.figures import aligned, short
+from aisa.cli.fitting import fitted
 from aisa.cli.json_units import with_units
 from aisa.cli.keyring import KeyList
 from aisa.cli.moments import beginning, beginning_or_always
@@ -25,7 +24,6 @@ from aisa.ledger.port_admin import CALL, WALLET_LINES_MAX, WalletLine, WalletPag
 from aisa.money import dollars_text
 
 HEADS = ("WHEN UTC", "US DOLLARS", "LEFT", "ID", "WHAT")
-WIDTH_MIN = 80  # of a line, whose end is cut; a narrower terminal breaks it
 ID_CHARACTERS = 18  # enough for `aisa explain`: the millisecond, and twenty bits of chance
 CSV_HEADS = ("when", "id", "kind", "amount_usd", "left_usd", "model", "key_id", "key_label", "reference", "note")
 ANSWER_SECONDS_MAX = 60.0  # ten million calls that are newer than a page are added up in that time
@@ -110,9 +108,7 @@ def statement(page: WalletPage, labels: dict[str, str]) -> str:
         for line in page.data
     ]
     rows.append(["", "", dollars_text(page.opening), "", "before these lines" if page.has_more or page.opening else "at first"])
-    head, *lines = aligned(HEADS, rows, (1, 2)).splitlines()
-    width = max(shutil.get_terminal_size().columns, WIDTH_MIN, len(head))
-    return "\n".join((head, *(short(line, width) for line in lines)))
+    return fitted(HEADS, rows, right=(1, 2), least=("ID",))
 
 
 def moment(line: WalletLine) -> str:

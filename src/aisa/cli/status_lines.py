@@ -12,9 +12,10 @@ from aisa.admission.rules import VendorLimit
 from aisa.cli.control import ask_server
 from aisa.cli.data_folder import nobody, settings
 from aisa.cli.figures import listed, several, size
+from aisa.cli.fitting import facts, fitted
 from aisa.cli.free_lines import open_in_words
 from aisa.cli.problems import Stop, block
-from aisa.cli.terminal import ago, paint, say, table
+from aisa.cli.terminal import ago, paint, say
 from aisa.clock import wall_clock
 from aisa.edge.admin_status import Attention, StatusShown
 from aisa.edge.admin_views import VendorShown
@@ -60,11 +61,12 @@ def still(folder: str) -> StatusShown:
 
 def page(status: StatusShown) -> str:
     """Return everything but what needs attention."""
-    parts = [table((), [*server_rows(status), *store_rows(status)], indent="")]
+    parts = [facts([*server_rows(status), *store_rows(status)])]
     if status.vendors:
-        parts.append(table(("vendor", "state", "models", "connections", "waiting"), [vendor_row(vendor) for vendor in status.vendors]))
+        heads = ("vendor", "state", "models", "connections", "waiting")
+        parts.append(fitted(heads, [vendor_row(vendor) for vendor in status.vendors], least=("models", "waiting", "connections")))
     if limits := [limit_row(limit) for vendor in status.vendors for limit in vendor.limits]:
-        parts.append(table(("limit of", "used", "waiting"), limits))
+        parts.append(fitted(("limit of", "used", "waiting"), limits))
     if not status.attention:
         parts.append(paint(well_in_words(status.vendors), "green"))
     return "\n\n".join(parts)

@@ -7,9 +7,10 @@ from urllib.parse import quote, urlencode
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.fitting import fitted
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import ago, paint, say
-from aisa.cli.treasury import aligned, dollars, json_text
+from aisa.cli.treasury import dollars, json_text
 from aisa.clock import wall_clock
 from aisa.edge.admin_teams import TeamList, TeamMade, TeamStanding
 from aisa.keys.rules import Team
@@ -38,7 +39,8 @@ def show_all(account: str | None, config: str | None, data_dir: str | None, *, a
     elif teams:
         now = wall_clock()
         heads = ("TEAM", "ACCOUNT", "ID", "CAP", "KEYS", "SPENT", "LEFT", "CREATED")
-        say(aligned(heads, [row(team, now) for team in teams], left=4, numbers=3))
+        least = ("CREATED", "ID", "KEYS", "ACCOUNT", "CAP")
+        say(fitted(heads, [row(team, now) for team in teams], right=(4, 5, 6), least=least))
     else:
         whose = "" if account is None else f" in the account {account}"
         say(f"There are no teams{whose} yet. Make one: aisa teams create NAME --spend-cap 50/month")

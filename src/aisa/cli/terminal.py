@@ -14,12 +14,17 @@ TIMES = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600
 
 
 def say(text: str = "", *, err: bool = False, literal: bool = False) -> None:
-    """Write a line to standard output or error; colours are dropped where it is no terminal or NO_COLOR is set.
+    """Write a line to standard output or error; colours are dropped where it is no terminal, or one that is to have none.
 
     Our commands in it are written as they have to be typed, unless it is `literal`, for machines.
     """
     text = text if literal else as_typed(text)
-    click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
+    click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") or is_dumb() else None)
+
+
+def is_dumb() -> bool:
+    """Say whether the terminal knows no escape codes at all, be it for colours or for where to write."""
+    return os.environ.get("TERM") == "dumb"
 
 
 def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool = False) -> str:

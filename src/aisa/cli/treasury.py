@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
@@ -10,9 +9,10 @@ import msgspec
 
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
+from aisa.cli.fitting import fitted
 from aisa.cli.json_units import with_units
 from aisa.cli.problems import Stop
-from aisa.cli.terminal import paint, say, table
+from aisa.cli.terminal import paint, say
 from aisa.edge.admin_wallets import AccountList, EntryList
 from aisa.ledger.port_admin import AccountStanding, Booking, Entry
 from aisa.money import Nanos, dollars_text
@@ -69,7 +69,7 @@ def change(account: str, how: str, asked: dict[str, str | None], *, config: str 
 def account_table(accounts: list[AccountStanding]) -> str:
     """Return accounts as a table."""
     rows = [[account.name, balance(account), dollars(account.spent), f"{account.calls:,}"] for account in accounts]
-    return aligned(("ACCOUNT", "BALANCE", "SPENT", "CALLS"), rows, left=1)
+    return fitted(("ACCOUNT", "BALANCE", "SPENT", "CALLS"), rows, right=(1, 2, 3), least=("CALLS", "SPENT"))
 
 
 def statement(account: AccountStanding, entries: list[Entry]) -> str:
@@ -87,18 +87,7 @@ def statement(account: AccountStanding, entries: list[Entry]) -> str:
     rows.append(["", "in the wallet", balance(account) if account.balance is None else dollars(account.balance), "", ""])
     unpaid = account.spent - account.charged
     said = f"\n\nIts calls cost {dollars(account.spent)} in all; {dollars(unpaid)} of it while the account was unlimited." if unpaid else ""
-    return aligned(("WHEN", "KIND", "AMOUNT", "REFERENCE", "NOTE"), rows, left=2, numbers=1) + said
-
-
-def aligned(heads: tuple[str, ...], rows: list[list[str]], *, left: int, numbers: int | None = None, marked: Sequence[bool] = ()) -> str:
-    """Return a table in which, after the first `left` columns, so many have numbers in them. `marked` lines are painted."""
-    last = len(heads) if numbers is None else left + numbers
-    widths = [max(len(row[column]) for row in [list(heads), *rows]) for column in range(len(heads))]
-    placed = [[cell.rjust(widths[at]) if left <= at < last else cell for at, cell in enumerate(row)] for row in [list(heads), *rows]]
-    painted = [
-        [paint(cell, "red") for cell in row] if mark else row for row, mark in zip(placed[1:], marked or [False] * len(rows), strict=True)
-    ]
-    return table(placed[0], painted)
+    return fitted(("WHEN", "KIND", "AMOUNT", "REFERENCE", "NOTE"), rows, right=(2,), least=("REFERENCE",)) + said
 
 
 def balance(account: AccountStanding) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, bar, count, dollars, short
+from aisa.cli.fitting import fitted, kept_columns, note, room
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say
@@ -30,6 +31,7 @@ BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 24
 MARKED_MAX = 5  # names of those whose calls another model has answered
 GAP = 2  # between columns
 AMOUNTS = ("cost", "charged")
+LEAST = ("CACHED", "INPUT", "OUTPUT", "FAILED")  # columns that a narrow terminal does without, the first first
 COLUMNS = ("CALLS", "FAILED", "INPUT", "CACHED", "OUTPUT", "US DOLLARS")
 
 
@@ -89,19 +91,23 @@ def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
     for line in lines:
         total.merge(line.used)
     head = lines[-ROWS_MAX:] if by == DAY else lines[:ROWS_MAX]
-    numbers = aligned(COLUMNS, [cells(each) for each in (*(line.used for line in head), total)], right=range(len(COLUMNS))).splitlines()
-    room = width - GAP - len(click.unstyle(numbers[0]))
-    longest = min(max(NAME_CHARACTERS_MIN, room - GAP - BAR_CELLS_MIN), NAME_CHARACTERS_MAX)
+    figures = [cells(each) for each in (*(line.used for line in head), total)]
+    kept = kept_columns(COLUMNS, figures, least=LEAST, columns=room(), right=range(len(COLUMNS)), beside=NAME_CHARACTERS_MIN + GAP)
+    numbers = aligned([COLUMNS[at] for at in kept], [[each[at] for at in kept] for each in figures], range(len(kept))).splitlines()
+    beside = width - GAP - len(click.unstyle(numbers[0]))
+    longest = min(max(NAME_CHARACTERS_MIN, beside - GAP - BAR_CELLS_MIN), NAME_CHARACTERS_MAX)
     called = told_apart({line.group: line.name for line in lines})
     names = [short(called[line.group], longest) for line in head]
     widest = max(map(len, (*names, "total")))
     rows = [name.ljust(widest + GAP) + row for name, row in zip(names, numbers[1:], strict=False)]
-    if room - widest - GAP >= BAR_CELLS_MIN:
-        rows = with_bars(rows, head, min(room - widest - GAP, BAR_CELLS_MAX))
+    if beside - widest - GAP >= BAR_CELLS_MIN:
+        rows = with_bars(rows, head, min(beside - widest - GAP, BAR_CELLS_MAX))
     top, bottom = paint(by.upper().ljust(widest + GAP), dim=True) + numbers[0], "total".ljust(widest + GAP) + numbers[-1]
     hidden = len(lines) - len(head)
     more = f"\n\n{hidden:,} more {by}s are in the total; `--json` and `--csv` list them." if hidden else ""
     more += f"\n\n{otherwise_in_words(lines)}" if total.otherwise else ""
+    if left_out := note([name for name in LEAST if name not in [COLUMNS[at] for at in kept]], ()):
+        more = f"\n{left_out}{more}"
     return "\n".join((top, *rows, paint(bottom, bold=True))) + more
 
 
@@ -113,7 +119,7 @@ def caps_table(shown: UsageShown) -> str:
         [called[key], dollars(cap.cap), f"a {cap.window}", dollars(cap.spent), dollars(cap.left)]
         for key, cap in sorted({**shown.caps, **shown.team_caps}.items(), key=lambda each: each[1].left)
     ]
-    return aligned(("KEY OR TEAM" if shown.team_caps else "KEY", "CAP", "", "SPENT", "LEFT"), rows, {1, 3, 4})
+    return fitted(("KEY OR TEAM" if shown.team_caps else "KEY", "CAP", "", "SPENT", "LEFT"), rows, right=(1, 3, 4), least=("", "SPENT"))
 
 
 def otherwise_in_words(lines: list[UsageLine]) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aisa.cli.fitting import fitted
 from aisa.cli.problems import Misuse, counted
-from aisa.cli.terminal import paint, say, table
+from aisa.cli.terminal import paint, say
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from aisa.vendors.row import Row
 
 HEADS = ("vendor", "", "speaks", "key", "state")
+LEAST = ("", "speaks", "key")  # columns that a narrow terminal does without: what is not set says the state
 
 
 @click.command()
@@ -51,7 +53,7 @@ def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     ours = {each.port or 0 for each in running(os.environ)} or {loaded.config.server.port}
     lines = [line(row, loaded, os.environ, failing=failing, ours=ours) for row in ROWS.values()]
     lines += [[name, "", setting.dialect, "", used_as(name, loaded, failing)] for name, setting in used.items() if name not in ROWS]
-    say(table(HEADS, lines))
+    say(fitted(HEADS, lines, least=LEAST, prose=True))
     if check:
         ask_vendors(loaded.config)
 

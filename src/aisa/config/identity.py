@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from aisa.config.section import Section
 
@@ -20,6 +21,16 @@ class IdentitySettings(Section, frozen=True, kw_only=True):
     admin_claim: str | None = None
     admin_read: tuple[str, ...] = ()
     admin_write: tuple[str, ...] = ()
+
+
+def is_safe_way(url: str, *, local: bool) -> bool:
+    """Say whether what is read at an address proves something: nobody on the way can change it. `local` allows this machine's own."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (local and parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1")))
 
 
 IDENTITY_IN_WORDS: Mapping[str, str] = MappingProxyType(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator
-from urllib.parse import urlsplit
 
 from aisa.config.admin_settings import listening
+from aisa.config.identity import is_safe_way
 from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
 from aisa.config.stores import DATABASE_SCHEMES, address_of
@@ -83,8 +83,7 @@ def check_identity(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     if identity is None:
         return
     for name, url in (("issuer", identity.issuer), ("keys_url", identity.keys_url)):
-        scheme, host = whereabouts(url or "https://localhost")
-        if not host or (scheme != "https" and not (scheme == "http" and host in ("localhost", "127.0.0.1", "::1"))):
+        if url is not None and not is_safe_way(url, local=True):
             yield ("identity", name), Flaw("It must be an https:// address.", "Only a provider on this machine may speak http://.")
     if identity.account_claim is not None and not identity.accounts:
         yield ("identity", "accounts"), Flaw("Nobody would be let in: no value of `account_claim` has an account.", "Add them.")

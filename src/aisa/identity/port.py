@@ -9,10 +9,14 @@ from aisa.identity.rules import Claims
 
 
 class Proven(NamedTuple):
-    """What a token says that was proven. `not_before` and `expires` are UNIX seconds."""
+    """What a token says that was proven, by the key with a mark. `not_before` and `expires` are UNIX seconds.
+
+    Of its `claims` there are `sub`, its times and those that the settings name, each of these as the list of its texts.
+    """
 
     claims: Claims
     digest: bytes
+    signed_by: bytes
     not_before: int
     expires: int
 
@@ -30,9 +34,9 @@ class Prover(Protocol):
         ...
 
     def known(self, token: str) -> Proven | None:
-        """Return what a token says that was proven before, whether or not it has ended since."""
+        """Return what a token says that was proven before by a key that its provider has still, whether or not it has ended since."""
         ...
 
     def is_good(self, digest: bytes) -> bool:
-        """Say whether the token with this SHA-256 was proven and has not ended."""
+        """Say whether the token with this SHA-256 was proven by a key that its provider has still, and has not ended."""
         ...

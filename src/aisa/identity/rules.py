@@ -27,13 +27,29 @@ def looks_like_token(secret: str) -> bool:
 
 def values_of(claims: Claims, claim: str) -> tuple[str, ...]:
     """Return the texts of a claim, none if it is not there; `a.b` is `b` inside of `a` unless there is a claim of that whole name."""
-    found: object = claims.get(claim)
-    if found is None:
-        found = claims
-        for name in claim.split("."):
-            found = as_tree(found).get(name)
+    found = claim_of(claims, claim)
     values = as_list(found) or [found]
     return tuple(value for value in values if isinstance(value, str))
+
+
+def claim_of(claims: Claims, claim: str) -> object:
+    """Return a claim, None if it is not there. Names may have dots themselves (`https://example.com/roles`): the longest counts."""
+    if (found := claims.get(claim)) is not None:
+        return found
+    end = claim.rfind(".")
+    while end >= 0:
+        inner = as_tree(claims.get(claim[:end]))
+        if inner and (found := claim_of(inner, claim[end + 1 :])) is not None:
+            return found
+        end = claim.rfind(".", 0, end)
+    return None
+
+
+def counting(settings: IdentitySettings, claims: Claims) -> Claims:
+    """Return what of a token's claims counts here, as it is kept while the token lives: the others may be large, and are nobody's here."""
+    own = {name: claims[name] for name in ("sub", "iat", "exp") if name in claims}
+    named = (settings.label_claim, settings.account_claim, settings.admin_claim)
+    return own | {claim: list(values_of(claims, claim)) for claim in named if claim is not None and claim not in own}
 
 
 def person(settings: IdentitySettings, claims: Claims) -> str:

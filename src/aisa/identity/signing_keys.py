@@ -1,4 +1,4 @@
-"""The keys that an identity provider signs with: fetched at the start and every hour, and when a token names one that is not known.
+"""The keys that an identity provider signs with: fetched at the start, every ten minutes, and when a token is of one that is not known.
 
 They are fetched beside calls and never for one to wait on. Keys that were fetched count until the provider answers with others.
 """
@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from types import MappingProxyType
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 import jwt
 import msgspec
 
-from aisa.config.identity import IdentitySettings
+from aisa.config.identity import IdentitySettings, is_safe_way
 from aisa.credentials.port import Question, Send
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import Fact, ServerNotice, ServerWarning
+from aisa.wire.trees import as_list
 
-RENEW_SECONDS = 3_600.0
+RENEW_SECONDS = 600.0  # so long at most counts a key that its provider has withdrawn, and whatever it has signed
 RETRY_SECONDS = 60.0  # after a failure
 #: Fetches for keys that are not known, beside the others: who invents names must not set the pace, and one that was published a moment
 #: after the last fetch must be found. So there are two at once, and one more each ten seconds: eight in any minute at most.
@@ -27,13 +29,29 @@ LOOK_SECONDS = 10.0
 FIRST_SECONDS = 5.0  # after a failure while there are none: nobody is let in, and a provider that starts beside us is soon there
 FETCH_SECONDS_MAX = 20.0
 KEYS_MAX = 100  # of one provider; usual are two to four
+TRIES_MAX = 8  # of keys for one token whose name tells no single one of them: each costs some 50 µs, and anybody may send tokens
+RSA_BITS_MIN = 2_048  # RFC 7518, 3.3: a key that is shorter can be found by others
 DISCOVERY = "/.well-known/openid-configuration"
 OF_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 #: What a provider may sign with: never by a secret that verifiers share, and never not at all (RFC 8725).
 ALGORITHMS = frozenset({*OF_RSA, "ES256", "ES384", "ES512", "EdDSA"})
 #: What a key may sign with that does not say it, by its kind; of an elliptic curve the one that its curve says.
 UNSAID: Mapping[str, tuple[str, ...]] = MappingProxyType({"RSA": OF_RSA, "OKP": ("EdDSA",)})
-KeysByAlgorithm = Mapping[str, jwt.PyJWK]
+#: What makes a key that key, whatever else is said of it (RFC 7638).
+OF_A_KEY = ("kty", "crv", "n", "e", "x", "y")
+
+
+class SigningKey(NamedTuple):
+    """A key for one way to sign, with its name if it has one. `mark` tells it from all others, and from itself for another way."""
+
+    name: str | None
+    mark: bytes
+    made: jwt.PyJWK
+
+    @property
+    def algorithm(self) -> str:
+        """What it is for."""
+        return self.made.algorithm_name
 
 
 class _Discovered(msgspec.Struct):
@@ -50,38 +68,47 @@ class _Set(msgspec.Struct):
 
 
 class SigningKeys:
-    """A provider's keys by their names. Belongs to the event loop; `now` is its time in seconds."""
+    """A provider's keys. Belongs to the event loop; `now` is its time in seconds."""
 
     def __init__(self, settings: IdentitySettings, send: Send, report: Callable[[Fact], None], *, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
         self._send = send
         self._report = report
         self._loop = loop
-        self._keys: Mapping[str | None, KeysByAlgorithm] = {}
+        self._keys: tuple[SigningKey, ...] = ()
+        self._marks: frozenset[bytes] = frozenset()
         self._looked_until = 0.0  # when, with one look each LOOK_SECONDS, the last one so far would have been due again
         self._sought: dict[str | None, float] = {}  # names that were lately fetched for, and when
         self._failed_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._renewal: asyncio.TimerHandle | None = None
 
-    def find(self, name: str | None, signed_by: str) -> jwt.PyJWK:
-        """Return the key with a name, or the only one if a token names none, for a token that says by which algorithm it is signed.
+    def find(self, name: str | None, signed_by: str) -> tuple[SigningKey, ...]:
+        """Return the keys that may have signed a token that says by which algorithm, and which key's name it gives if any.
 
-        Raises ApiError: invalid_api_key for one that the provider does not have, overloaded while that is not known.
+        Those of that name; if there are none, those without one (RFC 7517 asks for no names); of a token without a name all.
+        Raises ApiError: invalid_api_key if the provider has none, overloaded while that is not known.
         """
-        found = self._keys.get(name)
-        if found is None and name is None and len(self._keys) == 1:
-            found = next(iter(self._keys.values()))
-        if found is not None:
-            if signed_by not in found:
-                raise ApiError("invalid_api_key", "The token is signed in another way than its key is for.")
-            return found[signed_by]
+        named = [key for key in self._keys if name is None or key.name == name] or [key for key in self._keys if key.name is None]
+        found = tuple(key for key in named if key.algorithm == signed_by)[:TRIES_MAX]
+        if found:
+            return found
+        if name is not None and any(key.name == name for key in named):
+            raise ApiError("invalid_api_key", "The token is signed in another way than its key is for.")
+        self.look(name)
+        raise ApiError("invalid_api_key", "The token is signed by no key of the identity provider of this server.")
+
+    def has(self, mark: bytes) -> bool:
+        """Say whether the provider has a key still, as it was when it was fetched last."""
+        return mark in self._marks
+
+    def look(self, name: str | None) -> None:
+        """Fetch for a token of a key that is not here, unless that was done lately. Raises ApiError overloaded while that is under way."""
         if self._fetching is None and self._may_look(name):
             self.fetch()
         if self._fetching is not None or not self._keys:
             wait = 1 if self._fetching is not None else FIRST_SECONDS
             raise ApiError("overloaded", "The identity provider's signing keys are not here yet. Try again soon.", retry_after=wait)
-        raise ApiError("invalid_api_key", "The token is signed by no key of the identity provider of this server.")
 
     def fetch(self) -> None:
         """Begin to fetch, unless that is under way."""
@@ -105,6 +132,7 @@ class SigningKeys:
         try:
             async with asyncio.timeout(FETCH_SECONDS_MAX):
                 self._keys = await self._ask()
+            self._marks = frozenset(key.mark for key in self._keys)
             if self._failed_at is not None:
                 self._report(ServerNotice("the identity provider's signing keys are here again"))
             self._failed_at = None
@@ -121,18 +149,18 @@ class SigningKeys:
             self._renewal.cancel()
         self._renewal = self._loop.call_later(wait, self.fetch)
 
-    async def _ask(self) -> Mapping[str | None, KeysByAlgorithm]:
-        url = self._settings.keys_url
+    async def _ask(self) -> tuple[SigningKey, ...]:
+        url, issuer = self._settings.keys_url, self._settings.issuer
         if url is None:
-            issuer = self._settings.issuer
             found = msgspec.json.decode(await self._get(issuer.rstrip("/") + DISCOVERY), type=_Discovered)
             if found.issuer != issuer:
                 raise ValueError(
                     f"its discovery document is that of {found.issuer[:200]!r}; `identity.issuer` must be the same to the letter"
                 )
             url = found.jwks_uri
-        if urlsplit(url).scheme not in ("https", "http"):
-            raise ValueError("the address of its keys is none of HTTP")
+            if not is_safe_way(url, local=not issuer.startswith("https:")):
+                said = f"its discovery document says that they are at {url[:200]!r}, which is no https:// address"
+                raise ValueError(f"{said}, so others could put theirs in their place; have that corrected, or write `identity.keys_url`")
         keys = read_set(msgspec.json.decode(await self._get(url), type=_Set).keys)
         if not keys:
             raise ValueError(f"there is no key for signatures at {url[:200]}")
@@ -141,24 +169,35 @@ class SigningKeys:
     async def _get(self, url: str) -> bytes:
         reply = await self._send(Question(url))
         if reply.status != 200:
-            raise ValueError(f"{url[:200]} answered {reply.status}")
+            moved = ", and nothing is followed to where it would lead" if 300 <= reply.status < 400 else ""
+            raise ValueError(f"{url[:200]} answered {reply.status}{moved}")
         return reply.body
 
 
-def read_set(keys: list[dict[str, object]]) -> dict[str | None, KeysByAlgorithm]:
-    """Return the keys of a set that signatures are checked with, by their names. Keys of kinds that nobody here knows are left out."""
-    found: dict[str | None, KeysByAlgorithm] = {}
+def read_set(keys: list[dict[str, object]]) -> tuple[SigningKey, ...]:
+    """Return the keys of a set that signatures are checked with. Keys of kinds that nobody here knows, or too weak, are left out."""
+    found: dict[tuple[str | None, bytes], SigningKey] = {}
     for each in keys[:KEYS_MAX]:
         name = each.get("kid")
-        if each.get("use", "sig") != "sig" or each.get("kty") == "oct" or not (name is None or isinstance(name, str)):
+        if not for_signatures(each) or not (name is None or isinstance(name, str)):
             continue
         try:
-            made = [jwt.PyJWK(each, algorithm) for algorithm in algorithms_of(each)]
+            public = {member: each[member] for member in (*OF_A_KEY, "alg") if member in each}
+            made = [jwt.PyJWK(public, algorithm) for algorithm in algorithms_of(each)]
         except (jwt.PyJWTError, ValueError, TypeError, KeyError):
             continue
-        if good := {key.algorithm_name: key for key in made if key.algorithm_name in ALGORITHMS}:
-            found[name] = {**found.get(name, {}), **good}  # one name may be that of several, of other kinds (RFC 7517, 4.5)
-    return found
+        for key in made:  # one name may be that of several (RFC 7517, 4.5)
+            if key.algorithm_name in ALGORITHMS and not (key.algorithm_name in OF_RSA and key.key.key_size < RSA_BITS_MIN):
+                mark = sha256(msgspec.json.encode([key.algorithm_name, *(each.get(member) for member in OF_A_KEY)])).digest()
+                found[name, mark] = SigningKey(name, mark, key)
+    return tuple(found.values())
+
+
+def for_signatures(key: Mapping[str, object]) -> bool:
+    """Say whether a key is there to check signatures, and nobody who reads it can sign: it is no shared secret and no private half."""
+    operations = key.get("key_ops")
+    meant = key.get("use", "sig") == "sig" and (operations is None or "verify" in as_list(operations))
+    return meant and key.get("kty") != "oct" and "d" not in key
 
 
 def algorithms_of(key: Mapping[str, object]) -> tuple[str | None, ...]:

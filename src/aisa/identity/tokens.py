@@ -10,7 +10,7 @@ from aisa.errors import ApiError
 from aisa.identity import rules
 from aisa.identity.port import Proven
 from aisa.identity.rules import Claims
-from aisa.identity.signing_keys import ALGORITHMS, SigningKeys
+from aisa.identity.signing_keys import ALGORITHMS, SigningKey, SigningKeys
 from aisa.keys.rules import digest
 
 LEEWAY_SECONDS = 30  # that the provider's clock may differ from ours
@@ -50,33 +50,24 @@ class Tokens:
         return known
 
     def known(self, token: str) -> Proven | None:
-        """Return what a token says that was proven before, whether or not it has ended since."""
-        return self._proven.get(digest(token))
+        """Return what a token says that was proven before by a key that counts still, whether or not it has ended since."""
+        return self._known(digest(token))
 
     def is_good(self, digest: bytes) -> bool:
-        """Say whether the token with this SHA-256 was proven and has not ended."""
-        known = self._proven.get(digest)
+        """Say whether the token with this SHA-256 was proven by a key that counts still, and has not ended."""
+        known = self._known(digest)
         return known is not None and self._wall_clock() < known.expires + LEEWAY_SECONDS
+
+    def _known(self, digest: bytes) -> Proven | None:
+        """Return what was proven. What its provider's keys of today would not prove is as unknown as what never was."""
+        found = self._proven.get(digest)
+        return found if found is not None and self._signing_keys.has(found.signed_by) else None
 
     def _prove(self, token: str) -> Proven:
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise unproven("it is longer than any that is taken")
         try:
-            head = jwt.get_unverified_header(token)
-            signed_by = head.get("alg")
-            if not isinstance(signed_by, str) or signed_by not in ALGORITHMS:
-                raise unproven("it is signed in a way that is not taken")
-            key = self._signing_keys.find(head.get("kid"), signed_by)
-            # Its times are compared by whoever has our clock.
-            options = {"require": list(NEEDED), "verify_exp": False, "verify_nbf": False, "verify_iat": False}
-            claims: Claims = jwt.decode(
-                token,
-                key,
-                algorithms=[key.algorithm_name],
-                audience=self._settings.audience,
-                issuer=self._settings.issuer,
-                options=options,  # type: ignore[arg-type]  # a TypedDict that only PyJWT's own modules name
-            )
+            key, claims = self._signed(token)
         except jwt.InvalidAudienceError:
             raise unproven(f"it is not for {self._settings.audience!r}") from None
         except jwt.InvalidIssuerError:
@@ -87,10 +78,43 @@ class Tokens:
             raise unproven("its signature or its form is not right") from None
         if not claims["sub"]:
             raise unproven("it names nobody: `sub` is empty")
-        for name in TIMES:
-            if name in claims and not rules.is_second(claims[name]):
-                raise unproven(f"its {name!r} is no time")
-        return Proven(claims, digest(token), rules.second_of(claims, "nbf"), rules.second_of(claims, "exp"))
+        for time in TIMES:
+            if time in claims and not rules.is_second(claims[time]):
+                raise unproven(f"its {time!r} is no time")
+        begins = max(rules.second_of(claims, "nbf"), rules.second_of(claims, "iat"))
+        return Proven(rules.counting(self._settings, claims), digest(token), key.mark, begins, rules.second_of(claims, "exp"))
+
+    def _signed(self, token: str) -> tuple[SigningKey, Claims]:
+        """Return by which key a token is signed, and what it says. Raises ApiError, and jwt.PyJWTError."""
+        head = jwt.get_unverified_header(token)
+        name, signed_by = head.get("kid"), head.get("alg")
+        if not isinstance(signed_by, str) or signed_by not in ALGORITHMS:
+            raise unproven("it is signed in a way that is not taken")
+        keys = self._signing_keys.find(name, signed_by)
+        for key in keys:
+            claims = self._claims_by(key, token)
+            if claims is not None:
+                return key, claims
+        if name is None or keys[0].name is None:  # none of these was said to be its key, which may have come since
+            self._signing_keys.look(name)
+        raise unproven("its signature or its form is not right")
+
+    def _claims_by(self, key: SigningKey, token: str) -> Claims | None:
+        """Return what a token says if a key has signed it, else None. Raises jwt.PyJWTError for what is wrong with it besides."""
+        # Its times are compared by whoever has our clock.
+        options = {"require": list(NEEDED), "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        try:
+            claims: Claims = jwt.decode(
+                token,
+                key.made,
+                algorithms=[key.algorithm],
+                audience=self._settings.audience,
+                issuer=self._settings.issuer,
+                options=options,  # type: ignore[arg-type]  # a TypedDict that only PyJWT's own modules name
+            )
+        except jwt.InvalidSignatureError:
+            return None
+        return claims
 
 
 def unproven(why: str) -> ApiError:

@@ -8,6 +8,7 @@ from aisa.trace import Trace
 from aisa.usage import Usage
 
 SERVED, REFUSED, LEFT = "served", "refused", "left"  # how a wait for a vendor's limit ends
+DATABASE, JOURNAL, FOLDER = "database", "journal", "folder"  # what of a ledger fails and comes back, each by itself
 
 
 class CallEnded(msgspec.Struct, frozen=True, tag="call"):
@@ -231,10 +232,11 @@ class CallStopped(msgspec.Struct, frozen=True, tag="call_stopped"):
 
 
 class LedgerAway(msgspec.Struct, frozen=True, tag="ledger_away"):
-    """The database does not take the rows of ended calls. Calls go on while the journal has room; nothing is lost."""
+    """The `database` does not take the rows of ended calls, which go on while the journal has room; or the disk not the `journal`."""
 
     what: str
     remedy: str
+    part: str = DATABASE
 
 
 class FolderGone(msgspec.Struct, frozen=True, tag="folder_gone"):
@@ -281,9 +283,10 @@ class CredentialRests(msgspec.Struct, frozen=True, tag="credential_rests"):
 
 
 class LedgerBack(msgspec.Struct, frozen=True, tag="ledger_back"):
-    """The database takes rows again, `rows` of them at first."""
+    """The database takes rows again, `rows` of them at first; or the journal is on disk again, or the data `folder` in its place."""
 
     rows: int
+    part: str = DATABASE
 
 
 class ServerStarted(msgspec.Struct, frozen=True, tag="started"):

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from aisa.edge.admin_status import Attention
-from aisa.facts import Fact, FolderGone, LedgerBack
+from aisa.facts import FOLDER, Fact, FolderGone, LedgerBack
 from aisa.storage.in_place import OpenFiles
 
 LOOK_SECONDS = 2.0  # between two looks, each of three file names
@@ -75,7 +75,7 @@ class FolderWatch:
         if (before is None) == (lost is None):
             return
         self._tell(lost is not None)
-        self._report(LedgerBack(0) if lost is None else FolderGone(self._what(lost), self._remedy))
+        self._report(LedgerBack(0, FOLDER) if lost is None else FolderGone(self._what(lost), self._remedy))
 
     def _what(self, lost: str) -> str:
         return f"The data folder {self._files.folder} is gone or replaced: {lost} is not the file that this server has open."

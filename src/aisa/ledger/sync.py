@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aisa.facts import Fact, LedgerAway, ServerNotice
+from aisa.facts import JOURNAL, Fact, LedgerAway, LedgerBack
 from aisa.storage.failure import StorageFailed
 
 
@@ -48,9 +48,9 @@ class GroupSync:
             waited.set_exception(failure)
             waited.exception()  # nobody may be left to hear it
             if not self._failing:
-                self._report(LedgerAway(failure.what, failure.remedy))
+                self._report(LedgerAway(failure.what, failure.remedy, JOURNAL))
         if self._failing and error is None:
-            self._report(ServerNotice("the journal can be written to disk again"))
+            self._report(LedgerBack(0, JOURNAL))
         self._failing = error is not None
         if self._next is not None:
             self._start()

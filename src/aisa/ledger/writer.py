@@ -164,9 +164,7 @@ class Writer:
             if self._given_up.wait(timedelta(milliseconds=milliseconds).total_seconds()):
                 return False
             milliseconds = min(2 * milliseconds, RETRY_MILLISECONDS_MAX)
-        if self._away:
-            self._away = False
-            self._in_loop(self._report, LedgerBack(len(rows)))
+        self._tell_back(len(rows))
         self._in_loop(self._settle, len(rows), [committed for _, committed in batch])
         return True
 
@@ -183,6 +181,7 @@ class Writer:
     def _write_apart(self, batch: list[Posted]) -> bool:
         """Write rows one by one, as one of them cannot be written by a fault of ours: it stays in the journal, and the others do not."""
         if len(batch) == 1:
+            self._tell_back(0)  # it answers
             self._in_loop(self._report, BugFound(batch[0][0].id, traceback.format_exc()))
             return True
         return all(self._write([posted]) for posted in batch)
@@ -191,6 +190,11 @@ class Writer:
         if not self._away:
             self._away = True
             self._in_loop(self._report, LedgerAway(failure.what, failure.remedy))
+
+    def _tell_back(self, rows: int) -> None:
+        if self._away:
+            self._away = False
+            self._in_loop(self._report, LedgerBack(rows))
 
     def _settle(self, rows: int, batch: list[Callable[[], None]]) -> None:
         self._waiting -= rows

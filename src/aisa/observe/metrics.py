@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from aisa import __version__
-from aisa.facts import BugFound, CallEnded, CallQueued, Fact, FolderGone, LedgerAway, LedgerBack, Refused, VendorFailed
+from aisa.facts import FOLDER, BugFound, CallEnded, CallQueued, Fact, FolderGone, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.ledger.rules import REFUSED
 from aisa.money import NANOS_PER_DOLLAR
 from aisa.names import stored
@@ -50,6 +50,7 @@ SUMS = (FIRST_SUM, WHOLE_SUM, EACH_SUM)  # which are floating point
 SIZE = EACH_SUM + 1
 #: Kinds of records, ahead of their labels.
 OF_CALLS, OF_FAILURES, OF_REFUSALS, OF_BUGS, OF_UNTOLD, OF_QUEUED = "calls", "failures", "refusals", "bugs", "untold", "queued"
+OF_AWAY = "away"  # parts of the ledger, with 1 while they fail
 QUEUED_SUM = FIRST_SUM  # of how long calls waited, in a record that has but their number beside
 
 Series = list[float]
@@ -72,7 +73,9 @@ class Metrics:
         self._counters = counters or Counters()
         self._all = all_counters or (lambda: (self._counters,))
         self._series: dict[tuple[str, str, str, bool], int] = {}
-        self._away = 0
+        for name, at in self._counters.records():  # those of a process that has died are its own no more
+            if decode_name(name)[0] == OF_AWAY:
+                self._counters.words[at] = 0
 
     def note(self, fact: Fact) -> None:
         """Count a fact."""
@@ -90,7 +93,8 @@ class Metrics:
         elif isinstance(fact, BugFound):
             self._add(OF_BUGS)
         elif isinstance(fact, LedgerAway | FolderGone | LedgerBack):
-            self._away = int(not isinstance(fact, LedgerBack))
+            part = FOLDER if isinstance(fact, FolderGone) else fact.part
+            self._counters.words[self._place(OF_AWAY, part)] = int(not isinstance(fact, LedgerBack))
 
     def note_untold(self, code: str) -> None:
         """Count a request that was refused, and that no fact tells of."""
@@ -177,7 +181,9 @@ class Metrics:
         yield from family("refused_unlogged_total", told, untold)
         bugs = sum(each[0] for name, each in found.items() if name[0] == OF_BUGS)
         yield from family("bugs_total", "Errors of this server's own.", [((), bugs)])
-        yield from family("ledger_away", "Whether the database does not take the rows of calls.", [((), self._away)], kind="gauge")
+        away = any(each[0] for name, each in found.items() if name[0] == OF_AWAY)
+        told = "Whether the database does not take the rows of calls, the disk not the journal, or the data folder is gone."
+        yield from family("ledger_away", told, [((), away)], kind="gauge")
         for gauge in states:
             yield from family(gauge.name, gauge.help, gauge.values, kind="counter" if gauge.counter else "gauge")
 

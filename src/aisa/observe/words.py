@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from aisa.errors import CALLER, OF_VENDORS, OPERATOR, VENDOR
 from aisa.facts import (
+    FOLDER,
+    JOURNAL,
     LEFT,
     REFUSED,
     SERVED,
@@ -109,7 +114,7 @@ def in_words(fact: Fact) -> str:
         case LedgerAway() | SharedStoreAway() | FolderGone():
             said = f"ACT NOW: {outage_in_words(fact)}"
         case LedgerBack():
-            said = f"the ledger is written again, {fact.rows} call{'' if fact.rows == 1 else 's'} at once"
+            said = BACK.get(fact.part, f"the ledger is written again, {fact.rows} call{'' if fact.rows == 1 else 's'} at once")
         case ServerStarted() | CrashSettled() | Reloaded() | ReloadRefused() | NotReady() | Draining() | Stopped():
             said = server_in_words(fact)
         case _:
@@ -123,7 +128,13 @@ def outage_in_words(fact: LedgerAway | SharedStoreAway | FolderGone) -> str:
         return f"{fact.message}. {fact.remedy}"
     if isinstance(fact, FolderGone):
         return f"{fact.what} New calls are refused. {fact.remedy}"
+    if fact.part == JOURNAL:
+        return f"{fact.what} {fact.remedy}"
     return f"the ledger cannot be written: {fact.what} {fact.remedy} Calls go on while the journal has room."
+
+
+#: What is said of other parts than the database that are back.
+BACK: Mapping[str, str] = MappingProxyType({JOURNAL: "the journal can be written to disk again", FOLDER: "the data folder is back"})
 
 
 def printable(text: str) -> str:

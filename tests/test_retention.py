@@ -432,8 +432,7 @@ def test_a_key_whose_calls_are_removed_was_used_all_the_same(database: Database)
     insert_rows(database, [row(1, MIDNIGHT, MIDNIGHT + 9)])
     swept(database, MIDNIGHT + DAY_MS)
     usings = KeyUsings(Statement(None, UsageStore(database)), CallFinder(database), lambda: MIDNIGHT / 1000 + 40 * 86_400)
-    assert usings.last_use("key_1") == (MIDNIGHT + 9, None)
-    assert usings.last_use("key_2") is None
+    assert usings.last_uses(["key_1", "key_2"]) == {"key_1": (MIDNIGHT + 9, None)}
     assert usings.spent_since("key_1", MIDNIGHT // 1000) == row(1, 0, 0).cost
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -10,9 +11,9 @@ import msgspec
 from aisa.console.page import Page
 from aisa.console.visit import Visit, with_query
 from aisa.edge.admin_calls import CallsShown
-from aisa.edge.admin_usage import SeriesShown, told_apart
+from aisa.edge.admin_usage import SeriesShown, UsageShown, told_apart
 from aisa.edge.board_view import BoardShown
-from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, MODEL, Used
+from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, GROUPINGS, KEY, MODEL, Used
 from aisa.money import NANOS_PER_DOLLAR
 
 DRAWN_MAX = 7  # groups with a line of their own; an eye does not tell more apart, and the others are one
@@ -20,6 +21,8 @@ OTHERS = "all others"
 LISTED_MAX = 200  # groups in a table
 DAYS = {"7": "7 days", "30": "30 days", "90": "90 days"}
 RECENT = 8  # calls on the overview
+MANY = (KEY, ACCOUNT)  # of which there may be thousands
+NO_QUERY: Mapping[str, str] = MappingProxyType({})
 BY = {"model": "Model", "key": "Key", "account": "Account", "vendor": "Vendor", "day": "Day"}
 
 
@@ -69,27 +72,51 @@ async def usage(visit: Visit) -> Page:
 async def plots(visit: Visit) -> Page:
     """Show plots and the table."""
     by, days = choices(visit)
-    shown = await asked_series(visit, by, int(days))
-    names = told_apart({group: shown.labels.get(group, group) or "–" for group in shown.groups})
-    whole = {group: total(each) for group, each in shown.groups.items()}
+    summed = await visit.typed(asked_of("/usage", visit, by=by, days=int(days)), UsageShown)
+    whole = {group: used for group, used in summed.groups.items() if used.requests}
+    names = told_apart({group: summed.labels.get(group, group) or "–" for group in whole})
     ranked = sorted(whole, key=lambda group: (-whole[group].cost, -whole[group].requests, names[group]))
+    shown, groups = await (few_of if by in MANY else all_of)(visit, by, int(days), ranked=ranked)
     if by == DAY:
-        drawn = [("all", by_day([*shown.groups.values()]))]
+        drawn = [("all", by_day(groups))]
         ranked = sorted(whole, reverse=True)
     else:
-        drawn = drawn_of([(names[group], shown.groups[group]) for group in ranked])
+        drawn = drawn_of([(names.get(group, group), each) for group, each in zip((*ranked, OTHERS), groups, strict=False)])
     rows = [(group, names[group], whole[group]) for group in ranked[:LISTED_MAX]]
     return visit.page(
         "plots.html",
         by=by,
         head=BY[by],
-        days=shown.days,
+        days=shown,
         plots=drawn_plots(drawn),
         rows=rows,
         hidden=len(ranked) - len(rows),
         total=total(whole.values()),
         is_key=by == KEY,
     )
+
+
+async def all_of(visit: Visit, by: str, days: int, *, ranked: Sequence[str]) -> tuple[list[str], list[list[Used]]]:
+    """Return the days, and what each group used on each."""
+    shown = await asked_series(visit, by, days)
+    return shown.days, [shown.groups[group] for group in ranked if group in shown.groups]
+
+
+async def few_of(visit: Visit, by: str, days: int, *, ranked: Sequence[str]) -> tuple[list[str], list[list[Used]]]:
+    """Return the same of those groups alone that are drawn, and of all others as one: of thousands, each day of each is too much to ask."""
+    drawn = [await asked_series(visit, DAY, days, of={by: group}) for group in ranked[:DRAWN_MAX]]
+    every = await asked_series(visit, DAY, days)  # behind them, so that what ends meanwhile is among the others
+    each = [by_day([*shown.groups.values()]) or [Used()] * len(shown.days) for shown in (*drawn, every)]
+    groups, in_all = each[:-1], each[-1]
+    if len(ranked) > DRAWN_MAX:
+        groups.append([less(of_day, theirs) for of_day, *theirs in zip(in_all, *groups, strict=True)])
+    return every.days, groups
+
+
+def less(whole: Used, parts: Iterable[Used]) -> Used:
+    """Return what is left of a sum without some of its parts."""
+    taken = total(parts)
+    return Used(*[getattr(whole, field) - getattr(taken, field) for field in Used.__struct_fields__])
 
 
 def drawn_of(ranked: Sequence[Group]) -> list[Group]:
@@ -137,9 +164,13 @@ def choices(visit: Visit) -> tuple[str, str]:
     return (by if by in GROUPINGS else MODEL), (days if days in DAYS else "7")
 
 
-async def asked_series(visit: Visit, by: str, days: int) -> SeriesShown:
-    """Return the sums of the last days, today among them."""
+async def asked_series(visit: Visit, by: str, days: int, *, of: Mapping[str, str] = NO_QUERY) -> SeriesShown:
+    """Return the sums of the last days, today among them: of all, or of one key or account."""
+    return await visit.typed(asked_of("/usage/series", visit, by=by, days=days, of=of), SeriesShown)
+
+
+def asked_of(path: str, visit: Visit, *, by: str, days: int, of: Mapping[str, str] = NO_QUERY) -> str:
+    """Return what is asked of the admin API for sums over the last days."""
     today = int(visit.with_.now() * 1000) // DAY_MS * DAY_MS
     chosen = {name: visit.query.get(name) for name in ("key", "account")}
-    path = with_query("/usage/series", {"by": by, "start_ms": today - (days - 1) * DAY_MS, "end_ms": today + DAY_MS, **chosen})
-    return await visit.typed(path, SeriesShown)
+    return with_query(path, {"by": by, "start_ms": today - (days - 1) * DAY_MS, "end_ms": today + DAY_MS, **chosen, **of})

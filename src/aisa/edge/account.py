@@ -94,8 +94,8 @@ class Accounts:
     async def usage(self, key: Key, query: str) -> Document:
         """Return what was used. Raises ApiError invalid_request; overloaded if the database does not answer."""
         start, end, scope = window_of(query, self._wall_clock())
-        whose = {"whose": key.id} if scope == "key" else {"account": key.account}
-        by_day = await self._ask(lambda: self._statement.used(DAY, Span(start * 1000, end * 1000, **whose)))
+        whose, account = (key.id, None) if scope == "key" else (None, key.account)
+        by_day = await self._ask(lambda: self._statement.used(DAY, Span(start * 1000, end * 1000, whose, account)))
         total = Used()
         for used in by_day.values():
             total.merge(used)

@@ -18,7 +18,7 @@ from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import AccountRoutes
 from aisa.edge.admin_key_routes import AdminKeyRing, AdminKeyRoutes
 from aisa.edge.admin_keys import KeyRoutes, Place, Usings
-from aisa.edge.admin_route import PAGE_MAX, PAGED, Answering, Asked, Listed, Query, number
+from aisa.edge.admin_route import Answering, Asked, Listed, Query, bounds_of
 from aisa.edge.admin_status import Attention
 from aisa.edge.admin_teams import TeamRoutes, TeamUsings
 from aisa.edge.admin_wallets import WalletRoutes
@@ -189,26 +189,12 @@ def page_of(shown: object, query: Mapping[str, str]) -> object:
     """
     if not is_listed(shown):
         return shown
-    asked, after = (query.get(name) for name in PAGED)
-    if asked is None and after is None:
+    begin, end = bounds_of(shown.data, query)
+    if end - begin == len(shown.data):
         return shown
-    limit = PAGE_MAX if asked is None else number(asked, "limit", PAGE_MAX, smallest=1)
-    entries = shown.data
-    start = 0
-    if after is not None:
-        names = [name_of(entry) for entry in entries]
-        if after not in names:
-            raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
-        start = names.index(after) + 1
-    page = entries[start : start + limit]
-    return msgspec.structs.replace(shown, data=page, has_more=start + len(page) < len(entries))
+    return msgspec.structs.replace(shown, data=shown.data[begin:end], has_more=end < len(shown.data))
 
 
 def is_listed(shown: object) -> TypeGuard[Listed[object]]:
     """Say whether an answer is a list."""
     return isinstance(shown, Listed)
-
-
-def name_of(entry: object) -> str:
-    """Return what an entry of a list is called by."""
-    return str(getattr(entry, "id", getattr(entry, "name", "")))

@@ -22,7 +22,7 @@ takes, `spend_cap` what `parse_spend_cap` does, `grace` what `parse_grace` does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypedDict
 
 import msgspec
@@ -31,7 +31,7 @@ from aisa.admission.rules import tier_of
 from aisa.clock import WallClock
 from aisa.config.limits import Limits
 from aisa.edge.admin_accounts import account_is_new
-from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, act, change, look, read
+from aisa.edge.admin_route import Answering, Asked, Note, Result, Steps, act, bounds_of, change, look, read
 from aisa.edge.key_shapes import (
     KeyChanged,
     KeyImported,
@@ -41,7 +41,6 @@ from aisa.edge.key_shapes import (
     KeyRotated,
     KeyShown,
     KeyStanding,
-    Standing,
     TeamNamed,
     extended,
 )
@@ -66,13 +65,14 @@ from aisa.keys.rules import (
     window_start,
 )
 from aisa.keys.terms import parse_expiry, parse_grace, parse_spend_cap
+from aisa.ledger.port_calls import LastUse
 from aisa.money import Nanos
 
 GRACE = "24h"  # that a secret stays good after it was replaced, unless it is said otherwise: a day to change it everywhere
 Term = str | None | msgspec.UnsetType
 LimitTerm = int | None | msgspec.UnsetType
 
-STANDING_MAX = 1_000  # keys of a list that are shown as they stand, the newest; each takes a millisecond or two
+STEP_KEYS = 250  # of which it is asked at once how they stand: some ten milliseconds
 
 
 class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -127,14 +127,14 @@ class KeyWanted(TypedDict):
 
 
 class Usings(Protocol):
-    """What is known of a key's use. Both may wait for the database."""
+    """What is known of the use of keys, of some hundreds at once. Both may wait for the database."""
 
-    def spent_since(self, whose: str, began: int) -> Nanos:
-        """Return what the calls of a key or team have cost that ended since a UNIX second, by its id."""
+    def spent_by_key(self, key_ids: Sequence[str], began: int) -> Mapping[str, Nanos]:
+        """Return what the calls of each key have cost that ended since a UNIX second, by its id; none where it was nothing."""
         ...
 
-    def last_use(self, key_id: str) -> tuple[int, str | None] | None:
-        """Return the UNIX millisecond of a key's last call or refusal, and what is kept of where it came from; None if there is none."""
+    def last_uses(self, key_ids: Sequence[str]) -> Mapping[str, LastUse]:
+        """Return when each key's last call or refusal was, and what is kept of where it came from, by its id; none where there is none."""
         ...
 
 
@@ -185,13 +185,14 @@ class KeyRoutes:
         )
 
     def _list(self, asked: Asked) -> Steps:
-        """Answer with every key; with `standing` in the query each as it stands, of the newest STANDING_MAX."""
-        keys, graces, shown = self._keys.list(), self._keys.graces(), list[KeyListed]()
-        plain = len(keys) - STANDING_MAX if asked.query.has("standing") else len(keys)
-        for number, key in enumerate(keys):
-            known = self._shown(key, graces)
-            shown.append(extended(known, KeyListed) if number < plain else self._standing(known, KeyListed))
-            if number >= plain:
+        """Answer with every key; with `standing` in the query each that is on the page which is asked for as it stands."""
+        graces = self._keys.graces()
+        shown = [extended(self._shown(key, graces), KeyListed) for key in self._keys.list()]
+        if asked.query.has("standing"):
+            begin, end = bounds_of(shown, asked.query)
+            for first in range(begin, end, STEP_KEYS):
+                some = slice(first, min(first + STEP_KEYS, end))
+                shown[some] = self._standing(shown[some])
                 yield
         return 200, KeyList(data=shown)
 
@@ -225,17 +226,25 @@ class KeyRoutes:
     def _show(self, asked: Asked) -> Result:
         """Answer with a key and how it stands."""
         key = self._keys.find(asked.name)
-        return 200, self._standing(self._shown(key, self._keys.graces()), KeyStanding, free_models=self._place(key).free_models)
+        [listed] = self._standing([extended(self._shown(key, self._keys.graces()), KeyListed)])
+        return 200, KeyStanding(**msgspec.structs.asdict(listed), free_models=self._place(key).free_models)
 
-    def _standing(self, key: KeyShown, shape: type[Standing], **more: object) -> Standing:
-        """Return a key with what it spent in its cap's window (else this month), what is left, its last use."""
-        began = window_start(key.spend_window or MONTH, self._wall_clock())
+    def _standing(self, keys: Sequence[KeyListed]) -> list[KeyListed]:
+        """Return keys with what each spent in its cap's window (else this month), what is left, its last use."""
         if self._usings is None:
-            return extended(key, shape, **more)
-        spent, last = self._usings.spent_since(key.id, began), self._usings.last_use(key.id)
-        left = None if key.spend_cap is None else max(0, key.spend_cap - spent)
-        used_ms, address = (None, None) if last is None else last
-        return extended(key, shape, spent_since=began, spent=spent, left=left, last_used_ms=used_ms, last_address=address, **more)
+            return list(keys)
+        now, by_window = self._wall_clock(), dict[int, list[str]]()
+        for key in keys:
+            by_window.setdefault(window_start(key.spend_window or MONTH, now), []).append(key.id)
+        spent = {began: self._usings.spent_by_key(ids, began) for began, ids in by_window.items()}
+        last, shown = self._usings.last_uses([key.id for key in keys]), list[KeyListed]()
+        for key in keys:
+            began = window_start(key.spend_window or MONTH, now)
+            cost, (used_ms, address) = spent[began].get(key.id, 0), last.get(key.id, (None, None))
+            left = None if key.spend_cap is None else max(0, key.spend_cap - cost)
+            stands = {"spent_since": began, "spent": cost, "left": left, "last_used_ms": used_ms, "last_address": address}
+            shown.append(msgspec.structs.replace(key, **stands))
+        return shown
 
     def _update(self, asked: Asked) -> Result:
         wanted = read(asked.body, TermsAsked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -91,6 +91,28 @@ class Query(Mapping[str, str]):
         for name in sorted(names)[:1]:
             shown = name[:NAME_CHARACTERS_MAX]
             raise ApiError("invalid_request", f"There is no {shown!r} {why}", param=shown)
+
+
+def bounds_of(entries: Sequence[object], query: Mapping[str, str]) -> tuple[int, int]:
+    """Return where a page of a list begins and ends: `limit` entries behind the one called `after` by id or name; all if none is asked for.
+
+    Raises ApiError invalid_request.
+    """
+    asked, after = (query.get(name) for name in PAGED)
+    if asked is None and after is None:
+        return 0, len(entries)
+    limit = PAGE_MAX if asked is None else number(asked, "limit", PAGE_MAX, smallest=1)
+    begin = 0
+    if after is not None:
+        begin = 1 + next((at for at, entry in enumerate(entries) if entry_name(entry) == after), -1)
+        if not begin:
+            raise ApiError("invalid_request", "`after` names no entry of this list.", param="after")
+    return begin, min(begin + limit, len(entries))
+
+
+def entry_name(entry: object) -> str:
+    """Return what an entry of a list is called by."""
+    return str(getattr(entry, "id", getattr(entry, "name", "")))
 
 
 class Asked(NamedTuple):

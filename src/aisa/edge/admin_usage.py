@@ -15,7 +15,7 @@ the database yet is in both.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -30,11 +30,13 @@ from aisa.edge.statement import Statement
 from aisa.errors import ApiError
 from aisa.facts import CallStopped
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import REVOKED, Capped, window_end, window_start
+from aisa.keys.rules import MONTH, REVOKED, Capped, Key, window_end, window_start
 from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, Span, Used, day_of
 from aisa.money import Nanos
 
 SPAN_MS_MAX = 400 * DAY_MS  # that is summed up at once: a year, and the days around it
+STEP_DAYS = 7  # of one question to the database: some ten milliseconds where thousands of keys call
+STEP_KEYS = 250  # of whose caps it is asked at once
 
 
 class CapShown(msgspec.Struct, frozen=True):
@@ -101,11 +103,10 @@ class Summing(NamedTuple):
     key_id: str | None
     account: str | None
 
-    def days(self, statement: Statement) -> Iterator[tuple[str, dict[str, Used]]]:
-        """Yield each day and its sums by group. Each is a question to the database."""
-        for day_ms in range(self.start_ms - self.start_ms % DAY_MS, self.end_ms, DAY_MS):
-            span = Span(max(day_ms, self.start_ms), min(day_ms + DAY_MS, self.end_ms), self.key_id, self.account)
-            yield day_of(day_ms), statement.used(self.by, span)
+    def spans(self, days: int) -> Iterator[Span]:
+        """Yield the spans of so many days each, from midnight to midnight, that make it up."""
+        for begin_ms in range(self.start_ms - self.start_ms % DAY_MS, self.end_ms, days * DAY_MS):
+            yield Span(max(begin_ms, self.start_ms), min(begin_ms + days * DAY_MS, self.end_ms), self.key_id, self.account)
 
 
 def summing(keys: KeyRing, query: Mapping[str, str]) -> Summing:
@@ -119,11 +120,14 @@ def summing(keys: KeyRing, query: Mapping[str, str]) -> Summing:
 
 
 def series(statement: Statement, keys: KeyRing, asked: Asked) -> Steps:
-    """Answer with sums day by day, a day a step. Raises ApiError invalid_request, resource_not_found."""
+    """Answer with sums day by day, a day a step, or several where the group is the day. Raises ApiError: see `summing`."""
     wanted = summing(keys, asked.query)
     by_day: dict[str, dict[str, Used]] = {}
-    for day, groups in wanted.days(statement):
-        by_day[day] = groups
+    for span in wanted.spans(STEP_DAYS if wanted.by == DAY else 1):
+        groups = statement.used(wanted.by, span)
+        for day_ms in range(span.start_ms - span.start_ms % DAY_MS, span.end_ms, DAY_MS):
+            day = day_of(day_ms)
+            by_day[day] = groups if wanted.by != DAY else {day: groups[day]} if day in groups else {}
         yield
     names = sorted({name for groups in by_day.values() for name in groups})
     labels = {key.id: key.label for key in keys.list() if key.id in names} if wanted.by == KEY else {}
@@ -142,11 +146,11 @@ ID_CHARACTERS_MAX = 100  # of an id that nobody knows, which are told back
 
 
 def usage(statement: Statement, keys: KeyRing, asked: Asked, *, now: float) -> Steps:
-    """Answer with sums, a day a step. `now` is in UNIX seconds. Raises ApiError invalid_request, resource_not_found."""
+    """Answer with sums, some days a step. `now` is in UNIX seconds. Raises ApiError invalid_request, resource_not_found."""
     wanted = summing(keys, asked.query)
     groups: dict[str, Used] = {}
-    for _, sums in wanted.days(statement):
-        for group, used in sums.items():
+    for span in wanted.spans(STEP_DAYS):
+        for group, used in statement.used(wanted.by, span).items():
             groups.setdefault(group, Used()).merge(used)
         yield
     if wanted.by != KEY:
@@ -156,29 +160,44 @@ def usage(statement: Statement, keys: KeyRing, asked: Asked, *, now: float) -> S
         if key.state != REVOKED:
             groups.setdefault(key.id, Used())
     shown = [key for key in ours if key.id in groups]
-    capped: list[Capped] = [key for key in shown if key.spend_cap is not None]
+    capped = [key for key in shown if key.spend_cap is not None]
     teams = {key.team.id: key.team for key in shown if key.team is not None and key.team.spend_cap is not None}
     caps, team_caps = dict[str, CapShown](), dict[str, CapShown]()
-    for each in (*teams.values(), *capped)[:CAPS_MAX]:
-        (caps if each.id not in teams else team_caps)[each.id] = cap_shown(statement, each, now)
+    for first in range(0, len(capped), STEP_KEYS):
+        caps |= caps_shown(statement, capped[first : first + STEP_KEYS], now)
+        yield
+    for team in teams.values():
+        team_caps |= caps_shown(statement, [team], now)
         yield
     labels = {key.id: key.label for key in shown} | {team.id: team.name for team in teams.values()}
     return 200, UsageShown(dict(sorted(groups.items())), labels, caps, team_caps)
 
 
-CAPS_MAX = 1_000  # whose spending is looked up: each takes a question to the database where no server runs
+def caps_shown(statement: Statement, capped: Sequence[Capped], now: float) -> dict[str, CapShown]:
+    """Return how the caps of keys, or of one team, stand: as the live ledger knows it or else from the database, a question a window."""
+    spent, unknown = dict[str, Nanos](), dict[str, list[Capped]]()
+    for each in capped:
+        live = None if statement.ledger is None else statement.ledger.caps.get(each.id)
+        known = None if live is None else live.spent_at(now)
+        if known is None:
+            unknown.setdefault(each.spend_window or MONTH, []).append(each)
+        else:
+            spent[each.id] = known
+    for window, theirs in unknown.items():
+        began = window_start(window, now)
+        span = Span(began * 1000, window_end(window, began) * 1000)
+        if isinstance(theirs[0], Key):
+            found = statement.used(KEY, span._replace(keys=frozenset(each.id for each in theirs)))
+            spent |= {each.id: found[each.id].cost if each.id in found else 0 for each in theirs}
+        else:
+            spent |= {each.id: sum(used.cost for used in statement.used(DAY, span._replace(whose=each.id)).values()) for each in theirs}
+    return {each.id: cap_shown(each, spent[each.id]) for each in capped}
 
 
-def cap_shown(statement: Statement, whose: Capped, now: float) -> CapShown:
-    """Return how the cap of a key or team stands, as the live ledger knows it or else from the database."""
+def cap_shown(whose: Capped, spent: Nanos) -> CapShown:
+    """Return how a cap stands."""
     assert whose.spend_cap is not None, "the caller looked"
     assert whose.spend_window is not None, "a cap has its window"
-    live = None if statement.ledger is None else statement.ledger.caps.get(whose.id)
-    spent = None if live is None else live.spent_at(now)
-    if spent is None:
-        began = window_start(whose.spend_window, now)
-        span = Span(began * 1000, window_end(whose.spend_window, began) * 1000, whose.id)
-        spent = sum(used.cost for used in statement.used(DAY, span).values())
     return CapShown(whose.spend_cap, whose.spend_window, spent, max(0, whose.spend_cap - spent))
 
 

@@ -88,7 +88,6 @@ class KeyMade(KeyRotated, frozen=True, kw_only=True):
 
 
 More = TypeVar("More", bound=KeyShown)
-Standing = TypeVar("Standing", bound=KeyListed)
 
 
 def extended(key: KeyShown, shape: type[More], **more: Any) -> More:

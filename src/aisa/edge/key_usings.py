@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aisa.clock import WallClock
 from aisa.edge.admin_calls import lines_waiting
 from aisa.edge.statement import Statement
-from aisa.ledger.port_calls import CallIndex, Wanted, newest_first
-from aisa.ledger.port_usage import DAY, TEAM, Span
+from aisa.ledger.port_calls import CallIndex, LastUse
+from aisa.ledger.port_usage import DAY, KEY, TEAM, Span
 from aisa.money import Nanos
 
 
@@ -20,19 +22,25 @@ class KeyUsings:
 
     def spent_since(self, whose: str, began: int) -> Nanos:
         """Return what the calls of a key or team have cost that ended since a UNIX second."""
-        span = Span(began * 1000, int(self._wall_clock() * 1000) + 1000, whose)
-        return sum(used.cost for used in self._statement.used(DAY, span).values())
+        return sum(used.cost for used in self._statement.used(DAY, self._since(began)._replace(whose=whose)).values())
+
+    def spent_by_key(self, key_ids: Sequence[str], began: int) -> dict[str, Nanos]:
+        """Return what the calls of each of these keys have cost that ended since a UNIX second, by its id; nothing of others."""
+        span = self._since(began)._replace(keys=frozenset(key_ids))
+        return {key_id: used.cost for key_id, used in self._statement.used(KEY, span).items()}
 
     def spent_by_team(self, start: int, end: int, *, account: str | None) -> dict[str, Nanos]:
         """Return what each team's calls have cost that ended in [start, end), UNIX seconds: of an account's teams, or of all."""
         span = Span(start * 1000, end * 1000, account=account)
         return {team_id: used.cost for team_id, used in self._statement.used(TEAM, span).items()}
 
-    def last_use(self, key_id: str) -> tuple[int, str | None] | None:
-        """Return when a key's last call ended or was refused, and from where, unless its row is removed; None if there is none."""
-        ours = [line for line in lines_waiting(self._statement) if line.key_id == key_id]
-        newest = newest_first([*ours, *self._index.lines(Wanted(key_id=key_id, limit=1))], 1, by_end=True)
-        if newest:
-            return newest[0].ended_ms, newest[0].address
-        last_ms = self._index.last_ms(key_id)
-        return (last_ms, None) if last_ms else None
+    def last_uses(self, key_ids: Sequence[str]) -> dict[str, LastUse]:
+        """Return when each key's last call ended or was refused, and from where, unless its row is removed; nothing where there is none."""
+        found = self._index.last_uses(key_ids)
+        for line in lines_waiting(self._statement):
+            if line.key_id in found and line.ended_ms >= found[line.key_id].at_ms:
+                found[line.key_id] = LastUse(line.ended_ms, line.address)
+        return {key_id: use for key_id, use in found.items() if use.at_ms}
+
+    def _since(self, began: int) -> Span:
+        return Span(began * 1000, int(self._wall_clock() * 1000) + 1000)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, literal, select
+from sqlalchemy import CTE, ColumnElement, Connection, ScalarSelect, Select, String, Table, and_, column, func, literal, select, values
 
 from aisa.errors import ApiError
 from aisa.ids import ID_CHARACTERS, first_id
-from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, Wanted, line_of_refused, line_of_row, newest_first
+from aisa.ledger.pieces import DAYS
+from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, LastUse, Wanted, line_of_refused, line_of_row, newest_first
 from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.rules import REFUSED
-from aisa.ledger.sums import OfAnyAccount, last_ms_of
+from aisa.ledger.sums import OfAnyAccount
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.tables import calls, refused_calls
+from aisa.storage.tables import calls, refused_calls, usage_sums
 
 FEW = 10_000  # calls that are read in some ten milliseconds
 CLOCK_MS = 60_000  # that the moment in an id and those in its row may be apart
@@ -47,10 +48,27 @@ class CallFinder:
             ]
         return max((id_ for id_ in newest if id_ is not None), default="")
 
-    def last_ms(self, key_id: str) -> int:
-        """Return when the last call of a key ended, removed or not; 0 if there is none."""
+    def last_uses(self, key_ids: Sequence[str]) -> dict[str, LastUse]:
+        """Return when the last call of each of these keys ended or was refused, by id, 0 if none did: one question for all."""
+        asked = values(column("id", String), name="asked").data([(id_,) for id_ in key_ids]).cte("asked")
+        newest = (
+            newest_of(asked, calls, "ended_ms", order=calls.c.ended_ms),
+            newest_of(asked, calls, "address", order=calls.c.ended_ms),
+            newest_of(asked, refused_calls, "last_ms", order=refused_calls.c.id),
+            newest_of(asked, refused_calls, "address", order=refused_calls.c.id),
+        )
+        days = usage_sums.alias()
+        day = select(func.max(days.c.start_ms)).where(days.c.key_id == asked.c.id, days.c.hours == DAYS).correlate(asked).scalar_subquery()
+        last = func.max(usage_sums.c.last_ms)
+        removed = select(last).where(usage_sums.c.key_id == asked.c.id, usage_sums.c.hours == DAYS, usage_sums.c.start_ms == day)
+        question = select(asked.c.id, *newest, removed.correlate(asked).scalar_subquery())
         with self._reading() as connection:
-            return last_ms_of(connection, key_id)
+            return {
+                id_: max(
+                    LastUse(ended or 0, address), LastUse(refused or 0, from_where), LastUse(summed or 0, None), key=lambda use: use.at_ms
+                )
+                for id_, ended, address, refused, from_where, summed in connection.execute(question)
+            }
 
     def lines(self, wanted: Wanted) -> list[CallLine]:
         """Return the newest calls that fit, the newest first."""
@@ -69,6 +87,12 @@ class CallFinder:
                 yield connection
         except StorageFailed as failure:
             raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
+
+
+def newest_of(asked: CTE, table: Table, name: str, *, order: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """Return a column of the newest record of each key that is asked for, as its index finds it."""
+    newest = select(table.c[name]).where(table.c.key_id == asked.c.id).order_by(order.desc()).limit(1)
+    return newest.correlate(asked).scalar_subquery()
 
 
 def conditions(table: Table, wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -61,6 +62,13 @@ class CallLine(msgspec.Struct, frozen=True):
     address: str | None = None
 
 
+class LastUse(NamedTuple):
+    """When a key was last used, UNIX milliseconds, and what is kept of where the call came from: of one that is removed, nothing."""
+
+    at_ms: int
+    address: str | None
+
+
 class CallIndex(Protocol):
     """The calls that the database has. Every method may wait for it and raises ApiError internal_error when it does not work."""
 
@@ -72,8 +80,8 @@ class CallIndex(Protocol):
         """Return the id of the call that began last, an empty text if there is none."""
         ...
 
-    def last_ms(self, key_id: str) -> int:
-        """Return when the last call of a key ended, removed or not, in UNIX milliseconds; 0 if there is none."""
+    def last_uses(self, key_ids: Sequence[str]) -> dict[str, LastUse]:
+        """Return when the last call of each of these keys ended or was refused, by id, some hundreds at most; 0 where there is none."""
         ...
 
     def lines(self, wanted: Wanted) -> list[CallLine]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from aisa.clock import WallClock
 from aisa.errors import ApiError
@@ -14,6 +14,8 @@ from aisa.storage.changes import note_change
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import accounts
+
+ACCOUNTS_MAX = 100_000  # of one server, as many as keys: the memory that its processes share has a place for each
 
 
 class AccountStore:
@@ -88,7 +90,9 @@ def unheard(_account: Account) -> None:
 
 
 def add_account(connection: Connection, name: str, *, created_at: int, tier: str | None = None) -> None:
-    """Insert an account that has neither a wallet nor a call yet."""
+    """Insert an account that has neither a wallet nor a call yet. Raises ApiError invalid_request where there are as many as may be."""
+    if connection.execute(select(func.count()).select_from(accounts)).scalar_one() >= ACCOUNTS_MAX:
+        raise invalid("account", f"There are {ACCOUNTS_MAX:,} accounts, which is the most that one server keeps.")
     fresh = {"balance": None, "charged": 0, "spent": 0, "calls": 0, "state": ACTIVE}
     connection.execute(insert(accounts).values(name=name, created_at=created_at, tier=tier, **fresh))
     note_change(connection, account=name)

@@ -18,7 +18,19 @@ from aisa.ledger.caps import capped
 from aisa.ledger.port import Short
 from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
-from aisa.ledger.shared_wallets import BALANCE, BEGAN, COLUMNS, SPENT, Purse, SharedCap, SharedWallet, cannot_look, clear_column, never_idle
+from aisa.ledger.shared_wallets import (
+    BALANCE,
+    BEGAN,
+    COLUMNS,
+    SPENT,
+    Purse,
+    SharedCap,
+    SharedWallet,
+    cannot_look,
+    clear_column,
+    no_place,
+    place_for,
+)
 from aisa.ledger.stored_money import StoredMoney
 from aisa.money import Nanos
 from aisa.storage.shared_memory import WORKERS_MAX, SharedMemory, SharedStuck
@@ -45,10 +57,9 @@ class SharedAmounts:
     """What of a purse is held by all processes and allotted to their server; implements `allotted.Amounts` in the office."""
 
     def __init__(self, memory: SharedMemory, name: str) -> None:
-        """Make its record. Raises SharedFull, SharedStuck."""
+        """Make its record. Raises SharedStuck."""
         with memory.lock:
-            self._at, _ = memory.purses.take(memory.name_word(name), never_idle)
-        self._memory = memory
+            self._at, self._memory = place_for(memory, name)
 
     @property
     def held(self) -> Nanos:
@@ -193,6 +204,8 @@ def take_allotted(purse: Purse, memory: SharedMemory, amount: Nanos, *, more: Ca
     """Hold an amount if it is allotted. Raises Short, which waits for `more`; ApiError overloaded when nobody can say it."""
     if memory.words[BELIEVED_UNTIL] < monotonic_micros():
         raise database_away()
+    if purse.lacks_place:
+        raise no_place()
     try:
         with memory.lock:
             at = purse.place

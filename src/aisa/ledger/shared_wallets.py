@@ -18,7 +18,7 @@ from aisa.ledger.port_usage import Span
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import check_wallet
 from aisa.money import Nanos
-from aisa.storage.shared_memory import PURSE_WORDS, WORKERS_MAX, SharedMemory, SharedStuck
+from aisa.storage.shared_memory import PURSE_WORDS, WORD_BYTES, WORKERS_MAX, SharedFull, SharedMemory, SharedStuck
 
 #: Words of a record: of a wallet whether it is prepaid, and its balance; of a cap when its window began, what that has spent, and when the
 #: newest window begins that something may have been spent in, as the clock may have been set back from it.
@@ -28,6 +28,30 @@ COLUMNS = 8
 UNREAD = 1 << 62  # for BEGAN and EMPTY_AFTER: no window begins then or later, so nobody takes any for known
 NO_WINDOW = ""  # of a cap that is yet to be given one
 assert COLUMNS + WORKERS_MAX <= PURSE_WORDS
+PURSES_FULL = 5  # the word of shared memory, one of the office's own, that is not zero where some purse has found no place
+
+
+class Scratch:
+    """A record that has no place in the memory, as the office keeps it: nobody else sees it, and workers refuse whoever it is of."""
+
+    def __init__(self, memory: SharedMemory) -> None:
+        self.lock = memory.lock
+        self.words = memoryview(bytearray(PURSE_WORDS * WORD_BYTES)).cast("B").cast("Q")
+        self.signed = self.words.cast("B").cast("q")
+
+
+def place_for(memory: SharedMemory, name: str) -> tuple[int, SharedMemory | Scratch]:
+    """Return the place of a purse by its name, made if it is new, and the memory that it is in. The lock must be held.
+
+    As many as there may be find one; if by chance one does not, its own calls are refused, and nobody else's.
+    """
+    try:
+        place, _ = memory.purses.take(memory.name_word(name), never_idle)
+    except SharedFull:
+        memory.words[PURSES_FULL] = 1
+        memory.full(name)
+        return 0, Scratch(memory)
+    return place, memory
 
 
 class Purse:
@@ -53,10 +77,15 @@ class Purse:
         at = self.place
         return 0 if at is None else sum(self._memory.signed[at + COLUMNS : at + COLUMNS + WORKERS_MAX])
 
+    @property
+    def lacks_place(self) -> bool:
+        """Whether it has none and may never get one: what it has is not known here."""
+        return self.place is None and bool(self._memory.words[PURSES_FULL])
+
     def hold(self, amount: Nanos) -> None:
         """Hold an amount that was checked; a negative one gives back. Of this process's column, so without the lock."""
         at = self.place
-        assert at is not None, "what was never made limits nothing"
+        assert at is not None, "who has no place was refused"
         self._memory.signed[at + COLUMNS + self._memory.worker] += amount
 
     def spend(self, amount: Nanos, at: int, call_id: str = "") -> None:
@@ -81,10 +110,14 @@ class SharedWallet(Purse):
     def balance(self) -> Nanos | None:
         """What the database says is in it, None for unlimited."""
         at = self.place
-        return None if at is None or not self._memory.words[at + PREPAID] else self._memory.signed[at + BALANCE]
+        if at is None:
+            return 0 if self.lacks_place else None
+        return self._memory.signed[at + BALANCE] if self._memory.words[at + PREPAID] else None
 
     def take(self, amount: Nanos, now: float) -> None:
         """Hold an amount if it is there. Raises ApiError insufficient_wallet_balance; overloaded if that cannot be looked up."""
+        if self.lacks_place:
+            raise no_place()
         try:
             with self._memory.lock:
                 check_wallet(self.account, amount, balance=self.balance, held=self.held)
@@ -119,6 +152,8 @@ class SharedCap(Purse):
 
     def take(self, amount: Nanos, now: float) -> None:
         """Hold an amount if the cap leaves it. Raises ApiError quota_exceeded; overloaded if that cannot be looked up."""
+        if self.place is None:
+            raise no_place()
         try:
             with self._memory.lock:
                 check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held, whose=spender(self.of))
@@ -145,10 +180,9 @@ class MadeWallet:
     """An account's balance as the process that writes the database makes and keeps it."""
 
     def __init__(self, memory: SharedMemory, account: str) -> None:
-        """Make it, unlimited. Raises SharedFull, SharedStuck."""
+        """Make it, unlimited. Raises SharedStuck."""
         with memory.lock:
-            self._at, _ = memory.purses.take(memory.name_word(f"wallet {account}"), never_idle)
-        self._memory = memory
+            self._at, self._memory = place_for(memory, f"wallet {account}")
 
     @property
     def balance(self) -> Nanos | None:
@@ -227,8 +261,8 @@ class Treasury:
         with self._memory.lock:
             self.caps[whose.id] = cap
             if cap.change(whose.spend_cap, whose.spend_window, now):
-                at, _ = self._memory.purses.take(self._memory.name_word(f"cap {whose.id}"), never_idle)
-                self._memory.signed[at + BEGAN] = self._memory.signed[at + EMPTY_AFTER] = UNREAD
+                at, memory = place_for(self._memory, f"cap {whose.id}")
+                memory.signed[at + BEGAN] = memory.signed[at + EMPTY_AFTER] = UNREAD
 
     def written(self, rows: Sequence[CallRow], now: float) -> None:
         """Take what the database has charged for rows that it did not have before. Raises SharedStuck, and has changed nothing then."""
@@ -282,9 +316,9 @@ class Treasury:
 
     def _show(self, id_: str, now: float) -> bool:
         """Do so; the lock is held, as the words belong together."""
-        cap, memory = self.caps[id_], self._memory
+        cap = self.caps[id_]
         spent = cap.spent_at(now)
-        at, _ = memory.purses.take(memory.name_word(f"cap {id_}"), never_idle)
+        at, memory = place_for(self._memory, f"cap {id_}")
         memory.signed[at + EMPTY_AFTER] = cap.empty_after
         if spent is not None:
             memory.signed[at + BEGAN] = window_start(cap.window, now)
@@ -301,6 +335,11 @@ def clear_column(memory: SharedMemory, worker: int) -> None:
 def never_idle(_place: int) -> bool:
     """Say that no purse may be another's: accounts and keys are never deleted."""
     return False
+
+
+def no_place() -> ApiError:
+    """Return the refusal of a call whose account or key has no place in the memory of the processes."""
+    return ApiError("overloaded", "This server has no room to keep what this key may spend. Its operator must look at the log.")
 
 
 def cannot_look() -> ApiError:

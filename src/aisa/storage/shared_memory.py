@@ -32,7 +32,7 @@ LOCK_NAME = "shared.lock"
 PROBED = 64  # places that a name may be in; with half of all places taken, one name in ten million finds none
 
 WORD_BYTES = 8
-PURSES = 1 << 18  # accounts and keys with a cap: 100,000 keys at most, and an account for each
+PURSES = 1 << 19  # accounts, keys and teams with a cap: 210,000 at most (`ACCOUNTS_MAX`, `KEYS_MAX`, `TEAMS_MAX`)
 PURSE_WORDS = 64
 RATES = 1 << 17  # keys, accounts and addresses that are limited at once; each takes two pages while it is used
 RATE_WORDS = 1_024
@@ -149,6 +149,7 @@ class SharedMemory:
     def __init__(self, descriptor: int, lock: SharedLock, worker: int = 0) -> None:
         """Map it. `worker` is the number of this process, below WORKERS_MAX. Raises OSError."""
         self.descriptor = descriptor
+        self.full: Callable[[str], None] = unheard  # is told the name of a purse that finds no place
         self.lock = lock
         self.worker = worker
         self._mapping = mmap(descriptor, size_of_all())
@@ -173,13 +174,17 @@ class SharedMemory:
         return int.from_bytes(digest, "little") | 1
 
 
+def unheard(_name: str) -> None:
+    """Tell nobody."""
+
+
 WORKER_WORDS = 8  # of 32 workers: half of the first page
 SEED_AT = WORKERS_MAX * WORKER_WORDS * WORD_BYTES  # in bytes; behind the workers' words
 SEED_BYTES = 16
 
 
 def size_of_all() -> int:
-    """Return the bytes of the mapping: some 1.2 GB of addresses, of which little is ever touched."""
+    """Return the bytes of the mapping: some 1.4 GB of addresses, of which little is ever touched."""
     words = Places.words_needed(PURSES, PURSE_WORDS) + Places.words_needed(RATES, RATE_WORDS)
     return PAGESIZE + words * WORD_BYTES + WORKERS_MAX * COUNTERS_BYTES
 

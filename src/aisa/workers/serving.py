@@ -18,7 +18,7 @@ from aisa.composition import fitting, in_thread, open_keys, open_uses, routes_fr
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config
 from aisa.edge.admin_gate import AdminGate
-from aisa.facts import Draining, Fact, NotReady, Stopped
+from aisa.facts import Draining, Fact, NotReady, ServerWarning, Stopped
 from aisa.folder_watch import FolderWatch
 from aisa.http.acceptor import Acceptor
 from aisa.http.sockets import tcp_listener
@@ -127,6 +127,7 @@ class OfficeRecords:
         remember_uses(idempotency, self.store)
         self.writer = Writer(database, report)
         self.money: StoredMoney | None = None
+        memory.full = tell_full(report)
         self.treasury = self._treasury(config, memory, report)
         self.office = Office(
             Path(config.server.data_dir),
@@ -169,6 +170,19 @@ class OfficeRecords:
 
     def _on_board(self) -> tuple[str, ...]:
         return self.board.ids()
+
+
+def tell_full(report: Callable[[Fact], None]) -> Callable[[str], None]:
+    """Return what tells, once of each, which purses have found no place in shared memory: by chance, as there is room for all."""
+    told = set[str]()
+
+    def full(name: str) -> None:
+        if name not in told:
+            told.add(name)
+            what = f"the {name} HAS FOUND NO PLACE in the memory that the processes share: calls of it are refused with 503"
+            report(ServerWarning(f"{what}. All others are served. Restart the server: places are drawn anew"))
+
+    return full
 
 
 def metrics_of(memory: SharedMemory) -> Metrics:

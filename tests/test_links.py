@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from aisa.errors import ApiError
+from aisa.facts import BugFound, Fact
+from aisa.ledger.refusal import RefusedCalls
 from aisa.testing.clock import run_virtual
-from aisa.workers.link import GATHER_SECONDS, Link
-from aisa.workers.messages import ClaimForgotten, Message, Written
+from aisa.workers.link import GATHER_SECONDS, Link, tell_bugs
+from aisa.workers.messages import ClaimForgotten, Ended, Message, RefusedOnes, Written
+from rows import priced
 
 
 class End:
@@ -28,6 +31,8 @@ class End:
         """Answer, refuse or be stuck, as is asked."""
         if what == "refuse":
             raise ApiError("quota_exceeded", "No more.", should_retry=False)
+        if what == "refuse oddly":
+            raise ApiError("quota_exceeded", "No \ud800 more.")
         if what == "be stuck":
             await asyncio.Event().wait()
         return body * 2
@@ -119,5 +124,44 @@ def test_a_process_that_is_stuck_or_gone_ends_the_wait() -> None:
                     await question
                 assert gone.value.code == "overloaded"
             one.link.send(Written([]))  # to nobody: no error
+
+    run_virtual(main())
+
+
+def test_a_message_that_cannot_be_written_takes_no_other_with_it() -> None:
+    """[issue 13] All rows that waited with it were lost to the office; one that was sent at once failed another call."""
+    bad, worse = priced(1, bytes_sent=2**70), priced(2, model="half a character: \ud83d")
+    good = [priced(number) for number in range(3, 7)]
+    refused = RefusedCalls("req_9", "default", "key_1", "\ud800", 404, "unknown_model", "x", 1, 1, 1)
+
+    async def main() -> None:
+        async with linked() as (one, other):
+            reported: list[Fact] = []
+            one.link.unsent = tell_bugs(reported.append)
+            one.link.send_soon(Ended(priced(0)))
+            for row in (good[0], bad, good[1], worse, good[2]):
+                one.link.send_soon(Ended(row))
+            await asyncio.sleep(2 * GATHER_SECONDS)
+            one.link.send(RefusedOnes(refused))
+            one.link.send(Ended(good[3]))
+            assert await one.link.ask("double", b"x") == b"xx"
+            assert other.heard == [Ended(priced(0)), *map(Ended, good)]
+            told = [(fact.request_id, "could not be written" in fact.trace) for fact in reported if isinstance(fact, BugFound)]
+            assert told == [(bad.id, True), (worse.id, True), (refused.id, True)]
+
+    run_virtual(main())
+
+
+def test_an_answer_that_cannot_be_written_is_a_refusal() -> None:
+    """[issue 13] Whoever had asked waited for five seconds, and was told that the process is stuck."""
+
+    async def main() -> None:
+        async with linked() as (one, other):
+            reported: list[Fact] = []
+            other.link.unsent = tell_bugs(reported.append)
+            with pytest.raises(ApiError) as refused:
+                await one.link.ask("refuse oddly")
+            assert refused.value.code == "internal_error"
+            assert [type(fact) for fact in reported] == [BugFound]
 
     run_virtual(main())

@@ -15,7 +15,7 @@ from aisa.errors import ApiError
 from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.http.server import GRACE_SECONDS_MAX
 from aisa.storage.shared_memory import WORKER_WORDS, WORKERS_MAX, SharedMemory
-from aisa.workers.link import ASK_SECONDS_MAX, Link
+from aisa.workers.link import ASK_SECONDS_MAX, Link, tell_bugs
 from aisa.workers.messages import Begin, Drain, FolderGone, Message, ModelsKnown, Ready, Written
 
 #: The words of a worker in shared memory: calls whose task runs, open connections, connections that it was ever passed; and how often it
@@ -269,6 +269,7 @@ class Crew:
             return self._office.answer(worker, what, body)
 
         worker.link = await Link.on(ours, heard, answer, ended=lambda: done(worker.silent))
+        worker.link.unsent = tell_bugs(self._report)
         worker.link.send(Begin(self.config, self.models))
 
     async def _watch(self, worker: Worker) -> None:

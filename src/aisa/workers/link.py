@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
 from typing import cast
 
 import msgspec
 
 from aisa.errors import ApiError
-from aisa.workers.messages import Ask, Message, Refusal, Reply
+from aisa.facts import BugFound, Fact
+from aisa.workers.messages import Ask, Ended, Message, Refusal, RefusedOnes, Reply
 
 LENGTH_BYTES = 4  # of the messages that leave together, ahead of them
 ASK_SECONDS_MAX = 5.0  # for an answer; the other process is stuck then
@@ -18,6 +20,10 @@ GATHER_SECONDS = 0.02  # between two sendings of what can wait: each wakes the o
 encode = msgspec.msgpack.Encoder().encode
 decode: Callable[[bytes | memoryview], list[Message]] = msgspec.msgpack.Decoder(list[Message]).decode
 
+#: What is raised for values that no message may have: numbers of more than 64 bits, halves of characters, trees that have no end.
+UNFIT = (msgspec.MsgspecError, OverflowError, ValueError, TypeError, RecursionError)
+#: Is told of a message that could not be sent, and why.
+Unsent = Callable[[Message, Exception], None]
 #: Answers a question: what, and its body. Raises ApiError.
 Answering = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -26,7 +32,8 @@ class Link(asyncio.Protocol):
     """One end of a link. `hear` is told of each message that is no question and no answer; `ended` when the other process is gone.
 
     What is sent waits here while the other process is busy: a worker's rows are bounded by its journal, what the office sends by what
-    administrators do. What is sent `soon` waits here for others of its kind, and is lost with this process until then.
+    administrators do. What is sent `soon` waits here for others of its kind, and is lost with this process until then. `unsent` is told of
+    what can never be sent.
     """
 
     _transport: asyncio.Transport
@@ -43,6 +50,7 @@ class Link(asyncio.Protocol):
         self._gathering: asyncio.TimerHandle | None = None
         self._soon_at = -GATHER_SECONDS  # when something was sent soon last, in seconds of the loop
         self._tasks: set[asyncio.Task[None]] = set()
+        self.unsent: Unsent = unheard
         self.closed = False
 
     @classmethod
@@ -130,8 +138,23 @@ class Link(asyncio.Protocol):
             self._gathering = None
         gathered, self._gathered = self._gathered, []
         if not self.closed and gathered:
-            data = encode(gathered)
-            self._transport.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+            try:
+                data = encode(gathered)
+            except UNFIT:
+                data = b"".join(self._fitting(gathered))
+                self._transport.write(data)
+            else:
+                self._transport.write(framed(data))
+
+    def _fitting(self, messages: list[Message]) -> Iterator[bytes]:
+        """Yield all messages that can be written, each by itself: one of them cannot, by a fault of ours, and takes no other with it."""
+        for message in messages:
+            try:
+                yield framed(encode([message]))
+            except UNFIT as error:
+                self.unsent(message, error)
+                if isinstance(message, Reply):  # whoever asked must not wait
+                    yield framed(encode([Reply(message.number, refusal=Refusal("internal_error", "The answer could not be told."))]))
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Ask):
@@ -156,6 +179,27 @@ class Link(asyncio.Protocol):
                 question.number, refusal=Refusal(error.code, error.message, error.wait, error.should_retry, error.param, error.allow)
             )
         self.send(reply)
+
+
+def framed(data: bytes) -> bytes:
+    """Return messages that leave together, their length ahead of them."""
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data
+
+
+def tell_bugs(report: Callable[[Fact], None]) -> Unsent:
+    """Return what reports a message that could not be sent as a bug, with the id of the call that it is about."""
+
+    def unsent(message: Message, error: Exception) -> None:
+        about = message.row.id if isinstance(message, Ended) else message.record.id if isinstance(message, RefusedOnes) else ""
+        where = "".join(traceback.format_exception(error))
+        report(BugFound(about, f"A message between processes, {type(message).__name__}, could not be written: {where}"))
+
+    return unsent
+
+
+def unheard(_message: Message, error: Exception) -> None:
+    """Raise what was wrong: there is nobody to be told."""
+    raise error
 
 
 def gone() -> ApiError:

@@ -70,7 +70,7 @@ from aisa.wire.tokenized_text import Tokenizer
 from aisa.workers.admin_way import OfficeConsole, OfficeGate, OfficeMetrics
 from aisa.workers.crew import BEATS, CALLS, CONNECTIONS, RECEIVED, inherited_sockets
 from aisa.workers.desk import RetriesByLink, RowsByLink, SharedMoney, UsesByLink, WorkerStatement
-from aisa.workers.link import Link
+from aisa.workers.link import Link, tell_bugs
 from aisa.workers.messages import (
     BOARD,
     CALL,
@@ -124,6 +124,7 @@ class Worker:
         self.metrics = Metrics(counters=Counters(self.memory.counters(self.number)))  # what died under this number has counted too
         report = counted(self.metrics, observers.report)
         listen_to_process(report)
+        self.link.unsent = tell_bugs(report)
         self.journal = Journal.open(folder / f"{JOURNAL_PREFIX}{self.number}", slots_max=config.ledger.calls_waiting_max)
         self.rows = RowsByLink(self.link)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator
+from urllib.parse import urlsplit
 
 from aisa.config.admin_settings import listening
 from aisa.config.identity import is_safe_way

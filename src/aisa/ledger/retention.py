@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from aisa.clock import WallClock
 from aisa.config.ledger_settings import Ledger
 from aisa.facts import Fact, ServerWarning
+from aisa.ledger.exporters import check_no_exporter, note_exporter
 from aisa.ledger.port_usage import DAY_MS
 from aisa.ledger.refusal import KEPT_DAYS
 from aisa.ledger.refused_table import prune_refused
@@ -30,11 +31,21 @@ REMOVE_AFTER_LOOKS = 6
 
 
 class Retention:
-    """Posts the errands of a server. In the event loop's thread; waits for nothing. `settings` are the configuration's as they are now."""
+    """Posts the errands of a server. In the event loop's thread; waits for nothing. `settings` are the configuration's as they are now.
+
+    `server` is what this one is called in a database that it shares with others.
+    """
 
     def __init__(
-        self, post: Callable[[Errand], None], settings: Callable[[], Ledger], *, wall_clock: WallClock, report: Callable[[Fact], None]
+        self,
+        post: Callable[[Errand], None],
+        settings: Callable[[], Ledger],
+        *,
+        wall_clock: WallClock,
+        report: Callable[[Fact], None],
+        server: str | None = None,
     ) -> None:
+        self._server = server
         self._post = post
         self._settings = settings
         self._wall_clock = wall_clock
@@ -54,6 +65,9 @@ class Retention:
         self._post(Errand("roll up", partial(roll_up, before_ms=now_ms - SETTLED_MS)))
         self._post(Errand("months", partial(make_ahead, now_ms=now_ms)))
         settings, may_remove = self._settings(), self._looks >= REMOVE_AFTER_LOOKS
+        if self._server is not None:
+            exports = settings.keep_days is not None and settings.export_dir is not None
+            self._post(Errand("exporter", partial(note_exporter, server=self._server, exports=exports, now_ms=now_ms)))
         if may_remove:
             self._post(Errand("prune", partial(prune_refused, before_ms=now_ms - KEPT_DAYS * DAY_MS)))
         if may_remove and settings.keep_days is not None:
@@ -67,6 +81,8 @@ class Retention:
     def _remove(self, before_ms: int, folder: Path | None, connection: Connection) -> bool:
         """Do a step, in the writer's thread; what keeps it from being done is told once."""
         try:
+            if folder is None and self._server is not None:
+                check_no_exporter(connection, self._server, int(self._wall_clock() * 1000))
             return remove_old(connection, before_ms, folder)
         except StorageFailed as failure:
             if str(failure) != self._told:

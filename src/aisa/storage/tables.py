@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0050"
+HEAD = "0051"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -322,4 +322,13 @@ removed_files = Table(
     Column("name", Text, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
     Column("calls", BigInteger, nullable=False),
+)
+
+#: Servers on the database that write old calls to files before they remove them, and the UNIX millisecond in which each said so last: the
+#: others remove none that no file has.
+exporters = Table(
+    "exporters",
+    metadata,
+    Column("server", String(64), primary_key=True),
+    Column("seen_ms", BigInteger, nullable=False),
 )

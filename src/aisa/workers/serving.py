@@ -68,7 +68,9 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     swap = CrewSwap(crew, listing)
     reload = Reload(config, report, again=start.again, routes_of=listing.made_of, swap=swap)
     loop = asyncio.get_running_loop()
-    Retention(books.writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report).look()
+    Retention(
+        books.writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report, server=books.writer.server
+    ).look()
     statement = CrewStatement(books.office, UsageStore(database))
     ways = Ways(
         statement,

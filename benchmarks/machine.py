@@ -9,7 +9,8 @@ import re
 import resource
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -74,6 +75,21 @@ def split_cores() -> tuple[int | None, list[int]]:
     """
     cores = sorted(os.sched_getaffinity(0))
     return (cores[-1], cores[:-1]) if len(cores) > 1 else (None, cores)
+
+
+@contextmanager
+def unpinned(*pids: int) -> Generator[None]:
+    """Let this process and others run on every core for a while."""
+    core, load = split_cores()
+    before = {pid: os.sched_getaffinity(pid) for pid in (0, *pids)}
+    for pid in before:
+        os.sched_setaffinity(pid, load if core is None else [*load, core])
+    try:
+        yield
+    finally:
+        for pid, cores in before.items():
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(pid, cores)
 
 
 def raise_descriptor_limit() -> int:

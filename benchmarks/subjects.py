@@ -127,9 +127,9 @@ def end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def started(subject: Subject) -> Generator[Running]:
-    """Start a subject on its own core and wait until it has answered one call. Raises BenchFailed with the end of its log."""
-    core, _ = split_cores()
+def started(subject: Subject, *, alone: bool = True) -> Generator[Running]:
+    """Start a subject and wait until it has answered one call; `alone` on its own core. Raises BenchFailed with the end of its log."""
+    core = split_cores()[0] if alone else None
     command = pinned(None if core is None else [core], subject.command)
     with (subject.folder / "log").open("wb") as log:
         began = time.perf_counter()

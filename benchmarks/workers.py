@@ -31,7 +31,7 @@ from aisa.wire.chat_door import CHAT_DOOR
 from benchmarks.calls import CALL_MODEL, CallChannel, request
 from benchmarks.costs import Cost, call_round, paced_round
 from benchmarks.load import BenchFailed, Load, connect
-from benchmarks.machine import cpu_seconds, tree
+from benchmarks.machine import cpu_seconds, tree, unpinned
 from benchmarks.plan import (
     ADMISSION_BUDGET_US,
     CALL_CONNECTIONS,
@@ -51,7 +51,8 @@ PLENTY = 1_000_000_000  # every kind of limit is asked, and none is reached
 LIMITED: Mapping[str, Any] = {"limits": {"default_tier": "t", "tiers": {"t": {"rpm": PLENTY, "tpm": PLENTY, "concurrency": 1_000_000}}}}
 ONE, TWO, STORED, ALONE = "1 process", "2 workers", "PostgreSQL + Redis", "PostgreSQL alone"
 GROWN = "2 workers, twice the load"  # which is what one has a second for: each has as much to do as the one process
-APART = "2 servers apart"  # of one process each, that share nothing but the core and the load: what having two costs in itself
+FREE, FREE_GROWN = "1 process, no limits", "2 workers, no limits, twice the load"
+APART = "2 servers apart"  # of one process each, that share nothing but the load: what having two costs in itself
 ADMISSIONS = 20_000
 OPEN_SECONDS_MAX = 30.0  # for the last of many to begin
 
@@ -84,12 +85,18 @@ def stores() -> Generator[Stores]:
 
 
 def workers(vendor: tuple[int, int], plan: Plan, folder: Path) -> Generator[Table]:
-    """Yield the costs of each way to run it, then what many slow streams are like on two workers. Raises BenchFailed."""
+    """Yield the costs of each way to run it, then what many slow streams are like on two workers. Raises BenchFailed.
+
+    Nothing is pinned for the costs: workers are there to have more than one core, and on one they would be measured as they push each
+    other's code and data out of its caches.
+    """
     with ExitStack() as stack:
+        stack.enter_context(unpinned(vendor[1]))
         kept = stack.enter_context(stores())
-        settings = {ONE: LIMITED, TWO: {**LIMITED, "server": {"workers": 2}}, **kept.settings}
-        running = [stack.enter_context(started(subject(name, folder, vendor[0], plan, more))) for name, more in settings.items()]
-        second = stack.enter_context(started(subject("the second of two", folder, vendor[0], plan, LIMITED)))
+        both: Mapping[str, Any] = {"server": {"workers": 2}}
+        settings = {ONE: LIMITED, TWO: {**LIMITED, **both}, **kept.settings, FREE: {}, FREE_GROWN: both}
+        made = [subject(name, folder, vendor[0], plan, more) for name, more in (*settings.items(), ("the second of two", LIMITED))]
+        *running, second = [stack.enter_context(started(each, alone=False)) for each in made]
         yield costs_of(running, second, vendor[1], plan, kept=kept)
     yield many(vendor, plan, folder)
 
@@ -140,20 +147,21 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
         for each in running if number % 2 else reversed(running):
             with blaming(each.subject):
                 before, began = kept.seconds(), time.perf_counter()
-                call: Cost = uvloop.run(call_round(each, vendor_pid, plan))
+                times = 2 if each.subject.name == FREE_GROWN else 1
+                call: Cost = uvloop.run(call_round(each, vendor_pid, plan, times=times))
                 if each.subject.name in theirs:
                     theirs[each.subject.name].append((kept.seconds() - before) / max(1.0, call.rate * (time.perf_counter() - began)))
                 calls[each.subject.name].append(call.subject)
-                chunks[each.subject.name].append(uvloop.run(paced_round(each, vendor_pid, plan)).subject)
+                chunks[each.subject.name].append(uvloop.run(paced_round(each, vendor_pid, plan, times=times)).subject)
         with blaming(grown.subject):
             calls[GROWN].append(uvloop.run(call_round(grown, vendor_pid, plan, times=2)).subject)
             chunks[GROWN].append(uvloop.run(paced_round(grown, vendor_pid, plan, times=2)).subject)
         with blaming(second.subject):
             apart.append(uvloop.run(apart_round([running[0], second], plan)))
     rows: list[Row] = []
-    for name in (ONE, TWO, GROWN, STORED, ALONE):
-        rounds = calls[name]
-        by_call, by_chunk = ratios(rounds, calls[ONE]), ratios(chunks[name], chunks[ONE])
+    for name in (ONE, TWO, GROWN, STORED, ALONE, FREE, FREE_GROWN):
+        rounds, one = calls[name], FREE if name in (FREE, FREE_GROWN) else ONE
+        by_call, by_chunk = ratios(rounds, calls[one]), ratios(chunks[name], chunks[one])
         both = f"call {verdict(by_call, WORKERS_BUDGET, 'x')}, chunk {verdict(by_chunk, WORKERS_BUDGET, 'x')}"
         judged = {
             ONE: "",
@@ -161,6 +169,8 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
             GROWN: both,
             STORED: f"call {verdict(by_call, STORES_BUDGET, 'x')}",
             ALONE: "",
+            FREE: "",
+            FREE_GROWN: both,
         }[name]
         own = spread([each * 1e6 for each in theirs[name]]) if name in theirs else None
         figures = (spread([each * 1e6 for each in rounds]), by_call, spread([each * 1e6 for each in chunks[name]]), by_chunk)
@@ -170,8 +180,9 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
     taken = admission_us()
     rows.append(("admission in memory", taken, None, None, None, None, verdict(taken, ADMISSION_BUDGET_US, "us")))
     how = (
-        f"As `calls` and `paced`, {plan.rounds} interleaved rounds; CPU of all processes of a server together, those of the stores "
-        "apart. The key has limits of all three kinds. Servers apart: two of one process each, which share the core and the load. "
+        f"As `calls` and `paced`, {plan.rounds} interleaved rounds, but that everything may run on every core; CPU of all processes of a "
+        "server together, those of the stores apart. The key has limits of all three kinds, or none. Twice the load: each worker has as "
+        "much to do as the one process. Servers apart: two of one process each, which share the load. "
         "Admission: a call let in and out with all three, in memory, alone."
     )
     titles = (("us CPU / call", 2), ("x 1 process", 2), ("us CPU / chunk", 2), ("x 1 process", 2), ("stores' us / call", 2), ("budget", 0))

@@ -146,7 +146,9 @@ class MemoryAdmission:
 
     def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
         """Take of all of these. Raises ApiError rate_limit_exceeded."""
-        now = self._micros()
+        return self._take(allowances, request, plan, input_tokens=input_tokens, now=self._micros())
+
+    def _take(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int, now: int) -> MemoryLease:
         tokens, step = tokens_needed(allowances, request, plan, input_tokens=input_tokens, usual=self._usual)
         for each in allowances:
             if not each.has_room(now, tokens):
@@ -192,19 +194,7 @@ class MemoryAdmission:
         return self._told(allowances, self._micros()) if allowances else []
 
     def _told(self, allowances: Sequence[Shown], now: int) -> HeaderList:
-        headers = HeaderList()
-        for kind, seen in (
-            (REQUESTS, [each.requests.seen(now) for each in allowances if each.requests is not None]),
-            (TOKENS, [each.tokens.seen(now) for each in allowances if each.tokens is not None]),
-        ):
-            if seen:
-                least, of, free_at = seen[0] if len(seen) == 1 else min(seen, key=LEFT)
-                limit, left = str(of), str(max(0, least))
-                reset = str(ceil(self._wall_clock() + (free_at - now) / MICROS))
-                if not headers:
-                    headers = [(LIMIT, limit), (REMAINING, left), (RESET, reset)]
-                headers += ((kind[0], limit), (kind[1], left), (kind[2], reset))
-        return headers
+        return headers_on(allowances, now, self._wall_clock())
 
     def _of_key(self, key: Key) -> tuple[Limited, ...]:
         """Return what limits a key: its own allowance and its account's, as far as they have limits."""
@@ -251,6 +241,23 @@ class MemoryAdmission:
             self._noticed = now
             what = f"more than {ADDRESSES_MAX:,} client addresses called within a minute: those beyond are limited by their keys alone"
             self._report(ServerWarning(what))
+
+
+def headers_on(allowances: Sequence[Shown], now: int, unix_seconds: float) -> HeaderList:
+    """Return the headers on these at a moment, which wall clocks call so: of each kind, those of the limit with the least left."""
+    headers = HeaderList()
+    for kind, seen in (
+        (REQUESTS, [each.requests.seen(now) for each in allowances if each.requests is not None]),
+        (TOKENS, [each.tokens.seen(now) for each in allowances if each.tokens is not None]),
+    ):
+        if seen:
+            least, of, free_at = seen[0] if len(seen) == 1 else min(seen, key=LEFT)
+            limit, left = str(of), str(max(0, least))
+            reset = str(ceil(unix_seconds + (free_at - now) / MICROS))
+            if not headers:
+                headers = [(LIMIT, limit), (REMAINING, left), (RESET, reset)]
+            headers += ((kind[0], limit), (kind[1], left), (kind[2], reset))
+    return headers
 
 
 def tokens_needed(allowances: Sequence[Shown], request: Request, plan: Plan, *, input_tokens: int, usual: Usual) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import cast
 
 from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited, Shown, rates_room_at
 from aisa.admission.lease import MemoryLease
-from aisa.admission.memory import MemoryAdmission, unheard
+from aisa.admission.memory import MemoryAdmission, headers_on, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
 from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow, Unsure
 from aisa.clock import Micros, WallClock, monotonic_micros
@@ -21,7 +21,7 @@ from aisa.errors import ApiError
 from aisa.facts import Fact
 from aisa.offer import Plan
 from aisa.resets import Resets
-from aisa.storage.shared_memory import RATE_WORDS, WORKERS_MAX, SharedFull, SharedMemory, SharedStuck
+from aisa.storage.shared_memory import RATE_WORDS, WORKERS_MAX, SharedFull, SharedLock, SharedMemory, SharedStuck
 from aisa.wire.door import Request
 from aisa.wire.port import HeaderList
 
@@ -38,6 +38,7 @@ assert REQUESTS + WINDOW_WORDS <= TOKENS
 assert TOKENS + WINDOW_WORDS <= RATE_WORDS
 LOOK_SECONDS = 0.01  # between two looks for what other processes have given back, while calls wait; each takes some microseconds
 STARVED_MS = 50  # a process whose calls wait and had no room for so long comes before those that had; five looks of its own
+FIRST_MICROS = round(FIRST_SECONDS * MICROS)
 SILENT_MS = 200  # a process that has not looked for so long is stopped, or dead
 MS_MASK = (1 << 32) - 1
 
@@ -49,7 +50,10 @@ class SharedAllowance:
     a lease of this process is there, or the lock is held.
     """
 
-    __slots__ = ("_memory", "_name", "_place", "_span", "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose")
+    __slots__ = (
+        "_cells", "_flights", "_index", "_memory", "_name", "_own", "_place", "_served", "_span", "_words", "concurrency", "in_flight",
+        "rates", "requests", "step", "tokens", "whose",
+    )  # fmt: skip
 
     def __init__(self, memory: SharedMemory, name: str, whose: str) -> None:
         self.whose = whose
@@ -60,18 +64,27 @@ class SharedAllowance:
         self.requests: SharedWindow | None = None
         self.tokens: SharedWindow | None = None
         self._memory = memory
+        self._words, self._cells = memory.words, memory.cells
         self._name = memory.name_word(name)
         self._place = 0
         self._span = 0
+        self._index = 0  # of the word that has the name of whose place it is
+        self._flights = memory.cells[:0]  # how many calls each process has in flight
+        self._own = self._served = 0  # the numbers of this process's cells: how many it has, and when it had room
 
     def has_place(self) -> bool:
         """Say whether it has its place."""
-        return bool(self._place) and self._memory.rates.is_at(self._name, self._place)
+        return self._place != 0 and bool(self._words[self._index] == self._name)
 
     def settle(self, now: int) -> None:
         """Make sure that it has its place. Raises SharedFull."""
-        if not self.has_place():
-            self._place, _ = self._memory.rates.take(self._name, lambda place: is_idle(self._memory, place, now))
+        if self._place == 0 or self._words[self._index] != self._name:
+            rates = self._memory.rates
+            self._place, _ = rates.take(self._name, lambda place: is_idle(self._memory, place, now))
+            self._index = rates.index_of(self._place)
+            first = (self._place + COLUMNS) * 2
+            self._flights = self._cells[first : first + WORKERS_MAX]
+            self._own, self._served = self._cell(COLUMNS), self._cell(SERVED)
             self.limit(self.rates, self._span)
 
     def limit(self, rates: Rates, span: int) -> None:
@@ -91,8 +104,7 @@ class SharedAllowance:
         """Say whether a call may begin that takes so many tokens."""
         requests, used = self.requests, self.tokens
         if self.concurrency < RATE_MAX:
-            at = (self._place + COLUMNS) * 2
-            self.in_flight = sum(self._memory.cells[at : at + WORKERS_MAX])
+            self.in_flight = sum(self._flights)
         return (
             self.in_flight < self.concurrency
             and (requests is None or requests.left(now) >= 1)
@@ -101,8 +113,8 @@ class SharedAllowance:
 
     def take(self, now: int, tokens: int) -> None:
         """Begin a call for which there is room, by `has_room` at this moment."""
-        self._memory.cells[self._column] += 1
-        self._memory.cells[self._cell(SERVED)] = now // 1_000 & MS_MASK
+        self._cells[self._own] += 1
+        self._cells[self._served] = now // 1_000 & MS_MASK
         if self.requests is not None:
             self.requests.use(now, 1)
         if self.tokens is not None:
@@ -110,15 +122,15 @@ class SharedAllowance:
 
     def end(self, lasted: int) -> None:
         """End a call that lasted so long: this process's own column, so without the lock."""
-        self._memory.cells[self._column] -= 1
-        words, at = self._memory.words, self._place + LASTING
-        before = words[at] or round(FIRST_SECONDS * MICROS)
-        words[at] = max(1, before + (lasted - before) // LEARNING)
+        self._cells[self._own] -= 1
+        words, at = self._words, self._place + LASTING
+        before = words[at] or FIRST_MICROS
+        words[at] = before + (lasted - before) // LEARNING or 1
 
     def take_turn(self, now: int) -> int:
         """Return when a place in flight is likely to be free for one more who waits: as calls end about as fast as the last ones did."""
         words, place = self._memory.words, self._place
-        each = (words[place + LASTING] or round(FIRST_SECONDS * MICROS)) // self.concurrency
+        each = (words[place + LASTING] or FIRST_MICROS) // self.concurrency
         turn = words[place + LAST_TURN] = min(max(now, words[place + LAST_TURN]) + each, now + 60 * MICROS)
         return turn
 
@@ -150,10 +162,6 @@ class SharedAllowance:
                     return False
         return True
 
-    @property
-    def _column(self) -> int:
-        return self._cell(COLUMNS)
-
     def _cell(self, column: int) -> int:
         return (self._place + column) * 2 + self._memory.worker
 
@@ -184,16 +192,14 @@ class SharedAdmission(MemoryAdmission):
     def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
         try:
             with self._memory.lock:
-                settled = self._settled(allowances)
-                return super()._begin(settled, request, plan, input_tokens=input_tokens)
+                now = self._micros()
+                return self._take(self._settled(allowances, now), request, plan, input_tokens=input_tokens, now=now)
         except (SharedStuck, SharedFull):
             raise ApiError("overloaded", "This server cannot look up what is left of your limits at the moment. Try again soon.") from None
 
-    def _settled(self, allowances: tuple[Limited, ...]) -> tuple[Limited, ...]:
+    def _settled(self, allowances: tuple[Limited, ...], now: int) -> tuple[Limited, ...]:
         """Return those that have their places. Raises SharedFull if a key or an account has none; addresses are then not limited."""
-        now = self._micros()
         for each in allowances:
-            assert isinstance(each, SharedAllowance), "it keeps no others"
             try:
                 each.settle(now)
             except SharedFull:
@@ -213,47 +219,58 @@ class SharedAdmission(MemoryAdmission):
             raise ApiError("overloaded", "This server cannot look up what its vendors allow at the moment. Try again soon.") from None
 
     def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
-        return SharedLease(self._memory, self._micros, allowances, began=now)
+        lease = SharedLease(self._micros, allowances, now)
+        lease.lock = self._memory.lock
+        return lease
 
     def _told(self, allowances: Sequence[Shown], now: int) -> HeaderList:
         """Tell of limits: without the lock where nobody does a step on them meanwhile, as mostly."""
         shared = cast("tuple[SharedAllowance, ...]", allowances)
-        with suppress(Unsure):
-            told = super()._told(shared, now)
-            if all(each.has_place() for each in shared):
-                return told
+        try:
+            told = headers_on(shared, now, self._wall_clock())
+        except Unsure:
+            return self._told_for_sure(shared)
+        for each in shared:
+            if not each.has_place():
+                return self._told_for_sure(shared)
+        return told
+
+    def _told_for_sure(self, shared: tuple[SharedAllowance, ...]) -> HeaderList:
+        """Tell of limits with the lock, under which they are mended and what is too old is forgotten; nothing if it is not to be had."""
         with suppress(SharedStuck, SharedFull, Unsure), self._memory.lock:
-            settled, now = self._settled(shared), self._micros()
+            now = self._micros()
+            settled = cast("tuple[SharedAllowance, ...]", self._settled(shared, now))
             for each in settled:
                 for use in (each.requests, each.tokens):
                     if use is not None:
-                        use.left(now)  # mends it, and forgets what is too old
-            return super()._told(settled, now)
+                        use.left(now)
+            return headers_on(settled, now, self._wall_clock())
         return []
 
 
 class SharedLease(MemoryLease):
     """One call in flight, and the tokens that it has taken; implements `admission.port.Lease`."""
 
-    __slots__ = ("_memory",)
+    __slots__ = ("lock",)
 
-    def __init__(self, memory: SharedMemory, micros: Micros, allowances: tuple[Limited, ...], *, began: int) -> None:
-        super().__init__(micros, allowances, began)
-        self._memory = memory
+    lock: SharedLock  # of the memory; whoever makes the lease sets it
 
     def cover(self, tokens: int) -> None:
         """Take more tokens. Raises ApiError rate_limit_exceeded; overloaded while they cannot be looked up."""
         if tokens > self.covered:
             try:
-                with self._memory.lock:
+                with self.lock:
                     super().cover(tokens)
             except SharedStuck:
                 said = "This server cannot look up what is left of your limits at the moment. Try again soon."
                 raise ApiError("overloaded", said) from None
 
     def _correct(self, more: int, now: int) -> None:
-        with suppress(SharedStuck), self._memory.lock:  # else what was taken counts for a minute, more than was used
-            super()._correct(more, self._micros())
+        try:
+            with self.lock:
+                super()._correct(more, self._micros())
+        except SharedStuck:
+            return  # what was taken counts for a minute, more than was used
 
 
 def is_idle(memory: SharedMemory, place: int, now: int) -> bool:

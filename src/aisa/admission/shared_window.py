@@ -57,18 +57,21 @@ class SharedWindow:
     def use(self, now: int, amount: int) -> None:
         """Use so much, as `add` does, where `left` was asked at this moment with the same lock."""
         words, cells, head = self._words, self._cells, self._head
-        used = words[head + USED]
-        bucket, since = divmod(now, self._width)
-        at = bucket % RING
+        bucket = now // self._width
+        at, used = self._ring + bucket % RING, words[head + USED]
+        total = cells[at] + amount
+        if total > CELL_MAX:  # noqa: PLR1730 - a call of `min` takes as long as three of these lines
+            total = CELL_MAX
         words[head + STEP] = 1
         if not used:
             words[head + OLDEST] = bucket
-        if not used or words[head + OLDEST] == bucket:
+            words[head + FIRST] = now
+        elif words[head + OLDEST] == bucket:
             words[head + FIRST] = now
         words[head + NEWEST] = bucket
         words[head + LAST] = now
-        cells[self._last + at] = since
-        cells[self._ring + at] = min(cells[self._ring + at] + amount, CELL_MAX)
+        cells[at + RING] = now - bucket * self._width
+        cells[at] = total
         words[head + USED] = used + amount
         words[head + STEP] = 0
         if words[head + WAITING] and words[head + LINE_OLDEST] <= bucket:

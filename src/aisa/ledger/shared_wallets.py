@@ -267,12 +267,14 @@ class Treasury:
     def written(self, rows: Sequence[CallRow], now: float) -> None:
         """Take what the database has charged for rows that it did not have before. Raises SharedStuck, and has changed nothing then."""
         charged = [(self.wallet(row.account), row.cost) for row in rows if row.prepaid]
-        spent = [(whose, row) for row in rows for whose in (row.key_id, self.teams.get(row.key_id, "")) if whose in self.caps]
+        capped = rows if self.caps else ()
+        spent = [(id_, row) for row in capped for id_ in (row.key_id, self.teams.get(row.key_id, "")) if id_ in self.caps]
         if spent:
             with self._memory.lock:
-                for whose, row in spent:
-                    self.caps[whose].spend(row.cost, row.ended_ms // 1000, row.id)
-                    self._show(whose, now)
+                for id_, row in spent:
+                    self.caps[id_].spend(row.cost, row.ended_ms // 1000, row.id)
+                for id_ in {id_ for id_, _ in spent}:
+                    self._show(id_, now)
         for wallet, cost in charged:
             wallet.spend(cost)
 

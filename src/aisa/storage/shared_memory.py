@@ -128,9 +128,9 @@ class Places:
         self.words[start + at] = name
         return place, True
 
-    def is_at(self, name: int, place: int) -> bool:
-        """Say whether a name still has this place."""
-        return bool(self.words[self._index_at + (place - self._records_at) // self._record_words] == name)
+    def index_of(self, place: int) -> int:
+        """Return the number of the word that says whose a place is: the name that has it, 0 for nobody's."""
+        return self._index_at + (place - self._records_at) // self._record_words
 
     def taken(self) -> list[int]:
         """Return every place that has a name."""

@@ -64,9 +64,22 @@ class Worker:
         self.ready: asyncio.Future[bool] = loop.create_future()
         self.silent: asyncio.Future[None] = loop.create_future()  # done when nothing more comes from it
         self.began = loop.time()
-        self.unwritten: dict[str, asyncio.Future[None]] = {}
+        self.unwritten: set[str] = set()
+        self._emptied: asyncio.Future[None] | None = None
         self.claims: dict[str, str] = {}
         self.written: Written | None = None
+
+    def note_written(self, call_id: str) -> None:
+        """Note that the database has one of its rows."""
+        self.unwritten.discard(call_id)
+        if self._emptied is not None and not self.unwritten and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def all_written(self) -> None:
+        """Wait until the database has all its rows that have arrived. One at a time waits."""
+        if self.unwritten:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied
 
     @property
     def stands(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -68,6 +69,7 @@ from aisa.workers.messages import (
 )
 
 JOURNAL_PREFIX = "board-"  # of the workers' journals, which their numbers follow
+ROWS_AT_ONCE = 16  # that are taken in one hold of the lock of the memory, for which workers wait: some 10 us each where keys have caps
 SETTLE_RETRY_SECONDS = 1.0  # while the database is away
 LOOK_SECONDS_MAX = 6.0  # for all workers to answer, which are asked at once
 
@@ -151,9 +153,10 @@ class Office:
 
     def hear(self, worker: Worker, message: Message) -> None:
         """Take what a worker says."""
+        if isinstance(message, Ended):  # most are; a `match` takes longer for it
+            self._post(worker, message.row)
+            return
         match message:
-            case Ended(row):
-                self._post(worker, row)
             case RefusedOnes(record):
                 self.refused[record.id] = record
                 self._writer.post_refused(record, lambda: self._refused_written(worker, record.id))
@@ -176,8 +179,7 @@ class Office:
         """Answer what a worker asks. Raises ApiError."""
         if what == CLAIM:
             claim = msgspec.msgpack.decode(body, type=Claim)
-            answer = await self._idempotency.claim(claim.mark, claim.call_id)
-            if answer is None:
+            if (answer := await self._idempotency.claim(claim.mark, claim.call_id)) is None:
                 worker.claims[claim.mark] = claim.call_id
             return msgspec.msgpack.encode(answer)
         if what == CALL:
@@ -201,14 +203,12 @@ class Office:
 
     async def find(self, call_id: str, *, but: Worker | None = None) -> CallFound | None:
         """Return a call that is not in the database yet, wherever it runs."""
-        posted = self.calls.get(call_id)
-        if posted is not None:
+        if (posted := self.calls.get(call_id)) is not None:
             return CallFound(posted.row, refused=self.refused.get(call_id))
         if (refused := self.refused.get(call_id)) is not None:
             return CallFound(refused=refused, final=True)
         for answer in await self.crew.ask(CALL, call_id.encode(), but=but):
-            found = msgspec.msgpack.decode(answer, type=CallFound | None)
-            if found is not None:
+            if (found := msgspec.msgpack.decode(answer, type=CallFound | None)) is not None:
                 return found
         return None
 
@@ -218,7 +218,7 @@ class Office:
         Its rows that are on their way are waited for first; then, of what its journal has, the database gets what it lacks.
         """
         self._forget(worker.number)
-        await asyncio.gather(*worker.unwritten.values())
+        await worker.all_written()
         path = self._folder / f"{JOURNAL_PREFIX}{worker.number}"
         if path.exists() and not self.crew.gone:
             journal = Journal.open(path, slots_max=0)
@@ -228,7 +228,7 @@ class Office:
             for row, _ in found:
                 if row.id not in known:
                     self._post(worker, row)
-            await asyncio.gather(*worker.unwritten.values())
+            await worker.all_written()
             for _, slot in found:
                 slot.free()
             journal.close()
@@ -247,30 +247,31 @@ class Office:
 
     def _post(self, worker: Worker, row: CallRow) -> None:
         self.calls[row.id] = PostedRow(row)
-        worker.unwritten[row.id] = self._loop.create_future()
+        worker.unwritten.add(row.id)
         self._writer.post(row, lambda: self._row_written(worker, row))
         if row.idempotency is not None:
             worker.claims.pop(row.idempotency, None)
             self._idempotency.final(row)
 
     def _row_written(self, worker: Worker, row: CallRow) -> None:
+        if not self._behind:
+            self._loop.call_soon(self._catch_up)  # with all the rows of the same commit
         self._behind.append((worker, row))
-        if len(self._behind) == 1:
-            self._catch_up()
 
     def _catch_up(self) -> None:
         """Take what the database has charged, in order; later, where a worker is stopped that holds the lock."""
         while self._behind:
-            worker, row = self._behind[0]
+            some = tuple(islice(self._behind, ROWS_AT_ONCE))
             try:
-                self._treasury.written((row,), self._wall_clock())  # before the worker lets go of it
+                self._treasury.written([row for _, row in some], self._wall_clock())  # before their workers let go of it
             except SharedStuck:
                 self._loop.call_later(STUCK_SECONDS, self._catch_up)
                 return
-            self._behind.popleft()
-            del self.calls[row.id]
-            worker.unwritten.pop(row.id).set_result(None)
-            self._written_of(worker).ids.append(row.id)
+            for worker, row in some:
+                self._behind.popleft()
+                del self.calls[row.id]
+                worker.note_written(row.id)
+                self._written_of(worker).ids.append(row.id)
 
     def _refused_written(self, worker: Worker, call_id: str) -> None:
         self.refused.pop(call_id, None)

@@ -232,6 +232,22 @@ VECTORS: dict[str, Callable[..., Json]] = {
 }
 
 
+@pytest.mark.parametrize("dialect", VECTORS)
+@pytest.mark.parametrize("numbers", [[], [1e39, 0.0], [0.0, -1e300]], ids=str)
+def test_a_vector_of_nothing_or_beyond_32_bits_is_a_failure_at_every_vendor(dialect: str, numbers: list[float]) -> None:
+    """As base64 those numbers were infinite; in the answers of Gemini and Cohere an empty vector passed, and was paid for."""
+    _, client, row = called(asked(["a", "b"], encoding_format="base64"), script(VECTORS[dialect](ONE, numbers)), dialect=dialect)
+    assert row is not None
+    assert (client.status, row.outcome, row.cost) == (502, "failed", 0)
+
+
+@pytest.mark.parametrize("given", [None, False, 7, {}], ids=str)
+def test_an_answer_has_an_id_that_is_text_whatever_its_vendor_gives(given: object) -> None:
+    """Typed clients read nothing else."""
+    _, client, _ = called(asked(["a"]), script(vendors_answer(ONE, id=given)))
+    assert json.loads(client.body)["id"].startswith("req_")
+
+
 @pytest.mark.parametrize("member", ["dimensions", "output_dimension"])
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 @pytest.mark.parametrize("dialect", VECTORS)

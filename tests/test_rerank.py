@@ -176,6 +176,13 @@ def test_tokens_under_siliconflows_word_are_a_report() -> None:
     assert told(client)["usage"]["prompt_tokens"] == 9
 
 
+@pytest.mark.parametrize("given", [None, False, 7, {}], ids=str)
+def test_a_ranking_has_an_id_that_is_text_whatever_its_vendor_gives(given: object) -> None:
+    """Cohere's client reads nothing else."""
+    _, client, _ = called(asked(), script(answer(0.5, 0.25, id=given)))
+    assert told(client)["id"].startswith("req_")
+
+
 BAD = {
     "nothing": answer(),
     "beyond the documents": answer(0.1, 0.2, 0.3),

@@ -10,7 +10,7 @@ from msgspec import Raw
 from aisa.answer import Identity, Part, Report, Vector
 from aisa.providers.concessions import Concessions
 from aisa.providers.embeddings_openai import asked, post
-from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_floats, only_texts, purpose_of, unheeded
+from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_floats, only_texts, purpose_of, unheeded, whole
 from aisa.providers.openai import read_failure
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target
@@ -67,6 +67,7 @@ class CohereVectors(WholeDocument):
 
     def _take(self, members: dict[str, Raw]) -> None:
         self._vectors = msgspec.json.decode(members["embeddings"], type=Embeddings).numbers
+        whole(self._vectors)
         in_order(list(range(len(self._vectors))), len(self._request.texts))
         self.unheeded = unheeded(map(len, self._vectors), self._request)
         self._report.take(billed_units(members))

@@ -10,7 +10,7 @@ from msgspec import Raw
 from aisa.answer import Identity, Part, Report, Vector
 from aisa.providers.concessions import Concessions, refused
 from aisa.providers.embeddings_openai import asked, post
-from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_floats, only_texts, purpose_of, unheeded
+from aisa.providers.embeddings_terms import CLASSES, CLUSTERS, DOCUMENT, QUERY, only_floats, only_texts, purpose_of, unheeded, whole
 from aisa.providers.gemini import COLLECTED, read_failure
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target
@@ -74,6 +74,7 @@ class GeminiVectors(WholeDocument):
 
     def _take(self, members: dict[str, Raw]) -> None:
         self._vectors = VALUES.decode(members["embeddings"])
+        whole(vector.values for vector in self._vectors)
         in_order(list(range(len(self._vectors))), len(self._request.texts))
         self.unheeded = unheeded([len(vector.values) for vector in self._vectors], self._request)
         self._report.take(msgspec.json.decode(members.get("usageMetadata", b"null")))

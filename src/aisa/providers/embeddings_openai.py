@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from aisa.answer import Part, Piece
-from aisa.providers.embeddings_terms import unheeded
+from aisa.providers.embeddings_terms import unheeded, whole
 from aisa.providers.openai import read_failure
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Decoder, Target, path_to
@@ -87,7 +87,8 @@ class Vectors(WholeDocument):
         self.answered = text_or_none(model) or ""
         shown = self._target.public or shown_name(model, self._request.model)
         self._report.take(msgspec.json.decode(members.get("usage", b"null")))
-        name = Raw(msgspec.json.encode(self._call_id))  # which OpenAI's API does not give, and Mistral's client demands
+        given = members.pop("id", NULL)  # OpenAI's API gives none, and Mistral's client demands one
+        name = given if bytes(given).startswith(b'"') else Raw(msgspec.json.encode(self._call_id))
         self._members = {"id": name, **members, "object": Raw(b'"list"'), "model": Raw(msgspec.json.encode(shown))}
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
@@ -124,7 +125,9 @@ def as_asked(vector: Raw, encoding: str, *, packed: bool = False) -> Raw:
             raise Unintelligible("a vector with what is no number")
         return vector if encoding == BASE64 else Raw(msgspec.json.encode(numbers))
     if encoding == BASE64:
-        return Raw(msgspec.json.encode(base64_of(numbers_in(data))))
+        listed = numbers_in(data)
+        whole([listed])
+        return Raw(msgspec.json.encode(base64_of(listed)))
     if data.translate(None, IN_NUMBERS) != b"[]" or not data.strip(b"[] \t\r\n"):
         raise Unintelligible("a vector that is no list of numbers")
     if LARGE.search(data):

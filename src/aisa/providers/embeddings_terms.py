@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aisa.providers.concessions import Concessions
 from aisa.wire.embeddings import EmbeddingsRequest
+from aisa.wire.vendor_error import Unintelligible
 
+FLOAT_MAX = float.fromhex("0x1.fffffefp127")  # above which a number is infinite in 32 bits
 QUERY, DOCUMENT, CLASSES, CLUSTERS = "query", "document", "classification", "clustering"
 #: What clients write in `input_type` -> what it means.
 PURPOSES = {
@@ -39,6 +41,13 @@ def unheeded(lengths: Iterable[int], request: EmbeddingsRequest) -> tuple[str, .
     if wanted is None or request.packed:
         return ()
     return () if all(length == wanted for length in lengths) else (request.dimensions_name,)
+
+
+def whole(vectors: Iterable[Sequence[float]]) -> None:
+    """Raise Unintelligible for a vector of nothing, or with what floats of 32 bits cannot say."""
+    for numbers in vectors:
+        if not numbers or not max(map(abs, numbers)) <= FLOAT_MAX:
+            raise Unintelligible("an empty vector, or one with what is no number")
 
 
 def only_texts(request: EmbeddingsRequest, concessions: Concessions) -> list[str]:

@@ -106,7 +106,7 @@ class Ranking(WholeDocument):
                 written["document"] = {"text": request.texts[result.index]}
             results.append(written)
         usage = {name: count for name, count in self._report.document(self._usage).items() if name != WRITTEN}
-        answer: Tree = {"id": self._call_id, "object": "list", **self._carried, "results": results, "usage": with_cost(usage, cost_usd)}
+        answer: Tree = {"object": "list", **self._carried, "results": results, "usage": with_cost(usage, cost_usd)}
         return [Piece(encode(answer), 0)]
 
     def _take(self, members: dict[str, Raw]) -> None:
@@ -114,6 +114,7 @@ class Ranking(WholeDocument):
         self._carried = {name: msgspec.json.decode(value) for name, value in members.items() if name not in ("results", "usage", "data")}
         model: object = self._carried.get("model")
         self.answered = text_or_none(model) or ""
+        self._carried["id"] = text_or_none(self._carried.get("id")) or self._call_id
         self._carried["model"] = self._target.public or shown_name(model, self._request.model)
         self._report.take(msgspec.json.decode(members.get("usage", members.get("tokens", b"null"))))  # SiliconFlow's word
         self._take_meta(self._carried.get("meta"))

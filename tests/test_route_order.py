@@ -21,6 +21,8 @@ from aisa.keys.rules import Key
 from aisa.routing import Routes
 from aisa.traffic import EXPLORE_SECONDS, FRESH_SECONDS, TARGETS_MAX, TargetTry, Traffic
 from aisa.wire.chat import parse_chat
+from aisa.wire.completions import CompletionsRequest
+from aisa.wire.door import Request
 from aisa.wire.embeddings import EmbeddingsRequest
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.rerank import RerankRequest
@@ -390,6 +392,29 @@ def test_a_long_prompt_goes_only_where_it_fits() -> None:
 def test_a_prompt_that_fits_nowhere_by_our_estimate_is_the_vendors_to_judge() -> None:
     """It may be denser than we think; no call fails that would have succeeded."""
     assert Caller(routed(*SIZES[:2], by="order")).order("word " * 200_000) == ["a", "b"]
+
+
+def test_a_long_text_goes_only_where_it_fits_whoever_asks() -> None:
+    """Each text of vectors, of a ranking and of completions has a window to itself: the largest counts, and not their sum."""
+    routes, long, short = routed(*SIZES, by="order"), "word " * 2_000, ["word " * 100] * 50
+    requests: dict[str, list[Request]] = {
+        "abc": [
+            EmbeddingsRequest(json.dumps({"model": "m", "input": short}).encode()),
+            RerankRequest(json.dumps({"model": "m", "query": "q", "documents": short}).encode()),
+            CompletionsRequest(json.dumps({"model": "m", "prompt": short}).encode()),
+        ],
+        "bc": [
+            EmbeddingsRequest(json.dumps({"model": "m", "input": [long]}).encode()),
+            EmbeddingsRequest(json.dumps({"model": "m", "input": list(range(1_001))}).encode()),
+            RerankRequest(json.dumps({"model": "m", "query": long, "documents": ["a"]}).encode()),
+            CompletionsRequest(json.dumps({"model": "m", "prompt": ["a", long]}).encode()),
+            CompletionsRequest(json.dumps({"model": "m", "prompt": "word " * 100, "max_tokens": 900}).encode()),
+        ],
+    }
+    for expected, asked in requests.items():
+        for request in asked:
+            plan = routes.plan(request, ANYONE, random.Random(1), unix_seconds=1.7e9)
+            assert "".join(offer.target.vendor for offer in plan.offers) == expected, request
 
 
 def test_the_bytes_of_a_picture_are_no_long_prompt() -> None:

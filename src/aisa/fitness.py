@@ -9,9 +9,12 @@ from aisa.errors import ApiError
 from aisa.offer import Entry, Offer
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest
+from aisa.wire.completions import CompletionsRequest
 from aisa.wire.content import Content, input_tokens
 from aisa.wire.door import Request
+from aisa.wire.embeddings import EmbeddingsRequest
 from aisa.wire.request_content import content_of
+from aisa.wire.rerank import RerankRequest
 
 TOOLS = "tools"
 #: The type of a part of a message -> what it shows. Others, text among them, every target takes or its vendor judges.
@@ -44,9 +47,7 @@ def fitting(entry: Entry, offers: Sequence[Offer], request: Request) -> list[Off
     """
     chat = request.chat
     left = list(offers)
-    if chat is None:
-        return left
-    if entry.choosy:
+    if entry.choosy and chat is not None:
         shown = shown_by(chat)
         left = [offer for offer in left if not refused_by(offer, shown)]
         if not left:
@@ -55,8 +56,8 @@ def fitting(entry: Entry, offers: Sequence[Offer], request: Request) -> list[Off
             member = shown[alone[0]] if alone else next(iter(shown.values()))
             raise ApiError("unsupported_parameter", f"No target of the model '{entry.name}' takes {what}.", param=member)
     if may_be_too_long(entry, request):
-        content = content_of(chat)
-        large = [offer for offer in left if not is_too_small(offer, chat, content)]
+        content = content_in(request)
+        large = [offer for offer in left if not is_too_small(offer, request, content)]
         return large or left
     return left
 
@@ -71,10 +72,17 @@ def refused_by(offer: Offer, shown: Mapping[str, str]) -> list[str]:
     return [] if offer.takes is None else [word for word in shown if word not in offer.takes]
 
 
-def is_too_small(offer: Offer, chat: ChatRequest, content: Content) -> bool:
+def content_in(request: Request) -> Content:
+    """Return what has to fit one window: a conversation, or the largest of the texts that have one each."""
+    if isinstance(request, EmbeddingsRequest | CompletionsRequest | RerankRequest):
+        return request.largest()
+    return Content(request.body_bytes) if request.chat is None else content_of(request.chat)
+
+
+def is_too_small(offer: Offer, request: Request, content: Content) -> bool:
     """Say whether a target's window is known, and by our estimate too small for input and the output that is asked for."""
     window = offer.target.context_window
-    return window is not None and input_tokens(content, offer.target.model) + (chat.max_tokens or 0) > window
+    return window is not None and input_tokens(content, offer.target.model) + (request.max_tokens or 0) > window
 
 
 IN_WORDS: Mapping[str, str] = MappingProxyType({"image": "pictures", "audio": "sound", "file": "files", "video": "video", TOOLS: "tools"})

@@ -19,7 +19,7 @@ from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.origins import Translated
 from aisa.wire.own_names import COMPLETIONS
 from aisa.wire.strict_json import parse_object
-from aisa.wire.texts import INPUT, beginning_of, content_of_texts, texts_of
+from aisa.wire.texts import INPUT, beginning_of, content_of_texts, largest_of, texts_of
 from aisa.wire.trees import Tree
 from aisa.wire.wish import Wish
 
@@ -114,6 +114,10 @@ class CompletionsRequest(Translated):
     def content(self) -> Content:
         """Return what there is to read: each prompt has a context window to itself."""
         return content_of_texts(self.prompts)
+
+    def largest(self) -> Content:
+        """Return what there is to read in the largest prompt."""
+        return largest_of(self.prompts)
 
     def beginning(self, characters_max: int) -> str:
         """Return the beginning of the prompts that are given as text."""

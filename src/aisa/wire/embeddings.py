@@ -15,7 +15,7 @@ from aisa.wire.content import Content
 from aisa.wire.members import Shape
 from aisa.wire.model_name import ModelName, check_name
 from aisa.wire.strict_json import parse_object
-from aisa.wire.texts import INPUT, beginning_of, content_of_texts, no_conversation, texts_of
+from aisa.wire.texts import INPUT, beginning_of, content_of_texts, largest_of, no_conversation, texts_of
 from aisa.wire.wish import Wish
 
 TASK = "embeddings/"
@@ -82,6 +82,10 @@ class EmbeddingsRequest:
     def content(self) -> Content:
         """Return what there is to read: each text has a context window to itself."""
         return content_of_texts(self.texts)
+
+    def largest(self) -> Content:
+        """Return what there is to read in the largest text."""
+        return largest_of(self.texts)
 
     def beginning(self, characters_max: int) -> str:
         """Return the beginning of the texts that are given as text."""

@@ -67,6 +67,10 @@ class RerankRequest:
         count = len(self.texts)
         return Content(sum(map(text_bytes, self.texts)) + count * text_bytes(self.known.query), windows=count)
 
+    def largest(self) -> Content:
+        """Return what there is to read in the largest document, with the query."""
+        return Content(max(map(text_bytes, self.texts)) + text_bytes(self.known.query))
+
     def beginning(self, characters_max: int) -> str:
         """Return the beginning of query and documents."""
         return beginning_of([self.known.query, *self.texts], characters_max)

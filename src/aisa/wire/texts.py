@@ -59,6 +59,11 @@ def content_of_texts(texts: Sequence[Given]) -> Content:
     return Content(sum(map(size_of, texts)), windows=len(texts))
 
 
+def largest_of(texts: Sequence[Given]) -> Content:
+    """Return what there is to read in the largest of some texts."""
+    return Content(max(map(size_of, texts)))
+
+
 def beginning_of(texts: Sequence[Given], characters_max: int) -> str:
     """Return the beginning of those that are given as text."""
     found: list[str] = []

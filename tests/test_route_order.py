@@ -261,6 +261,18 @@ def test_calls_that_begin_the_same_go_to_the_same_target() -> None:
     assert first["b"] / 2_000 == pytest.approx(0.25, abs=0.05)
 
 
+def test_texts_that_begin_the_same_go_to_the_same_target() -> None:
+    """As those of an editor that asks after each key: what follows the beginning changes nothing."""
+    routes = routed(*weighed(a=1, b=1, c=1), affinity="prompt")
+
+    def first(prompt: str, seed: int) -> str:
+        request = CompletionsRequest(json.dumps({"model": "m", "prompt": prompt}).encode())
+        return routes.plan(request, ANYONE, random.Random(seed), health=Health(), unix_seconds=1.7e9).offers[0].target.vendor
+
+    assert all(len({first(f"{number} {'a' * 5_000}{more}", more) for more in range(5)}) == 1 for number in range(20))
+    assert {first(f"{number}", 1) for number in range(50)} == set("abc")
+
+
 def test_targets_without_weights_share_the_beginnings_equally() -> None:
     """That they are written in an order makes them no fall-backs then."""
     caller = Caller(routed("a/x", "b/x", "c/x", affinity="prompt"))

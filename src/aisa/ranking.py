@@ -20,6 +20,7 @@ from aisa.offer import Entry, Offer
 from aisa.traffic import Traffic
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest, Part
+from aisa.wire.completions import CompletionsRequest
 from aisa.wire.content import input_tokens
 from aisa.wire.door import Request
 from aisa.wire.request_content import content_of
@@ -157,9 +158,14 @@ def stay(order: list[Offer], request: Request, model: str) -> None:
     """
     chat = request.chat
     candidates = [offer for offer in order if offer.step == order[0].step and offer.weight]
-    if chat is None or len(candidates) < 2:
+    if len(candidates) < 2:
         return
-    beginning = beginning_of(chat, model)
+    if chat is not None:
+        beginning = beginning_of(chat, model)
+    elif isinstance(request, CompletionsRequest):
+        beginning = digest(f"{model}\0text\0{request.beginning(FIRST_CHARACTERS_MAX)}")
+    else:
+        return  # nobody's cache serves vectors and rankings
     first = max(candidates, key=lambda offer: drawn(beginning, offer))
     order.remove(first)
     order.insert(0, first)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from aisa.cli.bill_lines import counts_table
-from aisa.edge.bill_view import ending
+from aisa.cli.call_lines import cells
+from aisa.edge.bill_view import ending, facts_of
 from aisa.edge.receipt import receipt
 from aisa.ledger.charge import crashed
+from aisa.ledger.port_calls import line_of_row
 from aisa.ledger.row import Opening
 from aisa.money import nanos_per_million
 from aisa.pricing import Tier, unit_prices
@@ -49,8 +51,14 @@ def test_what_had_left_a_dead_server_is_not_said_to_be_delivered() -> None:
     assert made.split()[:4] == ["output", "-", "109", "109"], "what the vendor had made, nobody knows"
     assert "how much of it the client got, nobody saw" in ending(row)
     assert receipt(row, final=True)["delivered"] == {"output_tokens": 109, "had_left": True}
+    facts = dict(facts_of(row))
+    assert "timings" not in facts, "they ended with the start that has settled it"
+    assert facts["settled"] == "1970-01-01T00:00:09Z, after its process had died: when the call ended is not known"
+    assert receipt(row, final=True)["timings"] == {"queue_ms": None, "first_token_ms": None, "total_ms": None}
+    assert cells(line_of_row(row), day=False)[-2] == "-"
     ended = priced(1, delivered=5)
     assert "DELIVERED" in counts_table(ended)
+    assert "end at 900 ms" in dict(facts_of(ended))["timings"]
     assert receipt(ended, final=True)["delivered"] == {"output_tokens": 5}
 
 

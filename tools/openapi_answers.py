@@ -55,7 +55,7 @@ def bills() -> Document:
     cost = {"cost_nanos": number, "cost_usd": {"type": "number"}}
     unit_prices = {**dict.fromkeys(PRICED, number), "source": {"enum": ["catalogue", "operator"]}}
     prices = object_of(unit_prices, required=[*(kind for kind in KINDS if kind not in AUDIO), "source"])
-    timings = {"queue_ms": nullable("integer"), "first_token_ms": nullable("integer"), "total_ms": number}
+    timings = {"queue_ms": nullable("integer"), "first_token_ms": nullable("integer"), "total_ms": nullable("integer")}
     key = {"unlimited": flag, "remaining_micros_usd": micros, "used_micros_usd": micros, **window}
     kinds_of = "What is noted of the price: a word to the kinds that it is about, none if it is about the whole."
     marked = object_of({mark: {"type": "array", "items": {"type": "string"}} for mark in MARKS}, required=[]) | {"description": kinds_of}

@@ -23,7 +23,7 @@ from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS
 from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine, ending_of
 from aisa.ledger.refusal import IN_LOG_ALONE
-from aisa.ledger.rules import COMPLETED, REFUSED
+from aisa.ledger.rules import COMPLETED, CRASHED, REFUSED
 from aisa.money import dollars_text
 
 ANSWER_SECONDS_MAX = 60.0  # some ten million calls are looked through in that time where few fit
@@ -158,7 +158,7 @@ def cells(line: CallLine, *, day: bool) -> list[str]:
         return [at, whose, model, paint(f"{line.status} {line.code}{times}", "yellow"), "", "", "", "", line.id]
     code = f" {line.code}" if line.code else ""
     colour = "green" if line.outcome == COMPLETED else "red" if line.outcome in FAILURES else None
-    took = f"{line.total_ms / 1000:,.2f} s"
+    took = "-" if line.outcome == CRASHED else f"{line.total_ms / 1000:,.2f} s"  # the start that has settled it came any time later
     tokens = (count(line.input_tokens), count(line.output_tokens))
     return [at, whose, model, paint(line.outcome + code, colour), *tokens, dollars(line.cost), took, line.id]
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from aisa.edge.receipt import is_timeless
 from aisa.edge.statement import CallFound
 from aisa.ledger.refusal import KEPT_EACH_MAX, RefusedCalls
 from aisa.ledger.row import OTHER_PRICE, CallRow
@@ -169,7 +170,11 @@ def facts_of(row: CallRow) -> list[tuple[str, str]]:
         *([] if row.reported_cost is None else [("vendor says", f"{dollars_text(row.reported_cost)} US dollars")]),
         *([] if row.operator_cost is None else [("failed tries", f"{dollars_text(row.operator_cost)} US dollars at most, not billed")]),
         ("began", iso(row.began_ms // 1000)),
-        ("timings", f"vendor asked at {asked}, first token at {first}, end at {milliseconds(row.total_ms)}"),
+        *(
+            [("settled", f"{iso(row.ended_ms // 1000)}, after its process had died: when the call ended is not known")]
+            if is_timeless(row)
+            else [("timings", f"vendor asked at {asked}, first token at {first}, end at {milliseconds(row.total_ms)}")]
+        ),
         ("the client's id", row.client_request_id or "none"),
         *([] if row.address is None else [("came from", row.address)]),
     ]

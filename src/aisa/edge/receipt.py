@@ -25,7 +25,8 @@ RUNNING = "running"
 def receipt(row: CallRow, *, final: bool, refused: RefusedCalls | None = None) -> Document:
     """Write the receipt of a call that ended. Unless `final`, its delivery or its vendor's report may still change what it says.
 
-    `had_left` says of a call during which the server died that its output had left; what of it arrived, nobody saw.
+    Of a call that a later start has settled, `ended` is when that was, and no timing is known. `had_left` says of
+    a call during which the server died that its output had left; what of it arrived, nobody saw.
     `refused` is what is kept of it if it was refused: what its caller was told.
     """
     return {
@@ -43,12 +44,17 @@ def receipt(row: CallRow, *, final: bool, refused: RefusedCalls | None = None) -
         "billed": {**counts(row.billed), "cost_nanos": row.cost, "cost_usd": msgspec.Raw(dollars_text(row.cost).encode())},
         "prices": price_document(row.prices, row.price_source, row.billed.input_tokens),
         "marks": marks(row.marks),
-        "timings": {"queue_ms": row.queue_ms, "first_token_ms": row.first_token_ms, "total_ms": row.total_ms},
+        "timings": {"queue_ms": row.queue_ms, "first_token_ms": row.first_token_ms, "total_ms": None if is_timeless(row) else row.total_ms},
         "attempts": row.attempts,
         "error_code": row.error_code,
         **({} if refused is None else {"error_status": refused.status, "error_message": refused.message}),
         "client_request_id": row.client_request_id,
     }
+
+
+def is_timeless(row: CallRow) -> bool:
+    """Say whether nobody knows how long a call took: its process died in it, and its row's times end with whoever settled it then."""
+    return row.outcome == CRASHED and row.queue_ms is None and row.first_token_ms is None
 
 
 def running_receipt(opening: Opening, tokens: int) -> Document:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 import socket
 import ssl
+import struct
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +19,7 @@ from click.testing import CliRunner
 
 from aisa.cli.commands import aisa
 from aisa.cli.online import ANSWER_SECONDS_MAX, VENDORS_AT_ONCE_MAX, Finding, ask_vendors, variables_of
+from aisa.cli.unreached import unreached
 from aisa.config.schema import Config, Model, Vendor
 from aisa.http.failures import in_words
 from aisa.testing.clock import run_virtual
@@ -292,3 +297,79 @@ def test_a_key_that_is_refused_is_named_by_the_variable_that_it_came_from() -> N
     [problem] = run_virtual(scenario()).problems
     assert "(it is what MINE in the environment says)" in problem.remedy
     assert "sk-1" not in problem.remedy
+
+
+def hang_up(taken: socket.socket) -> None:
+    """Close without an answer."""
+    taken.recv(65_536)
+
+
+def reset(taken: socket.socket) -> None:
+    """Cut off."""
+    taken.recv(1)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def speak_otherwise(taken: socket.socket) -> None:
+    """Answer as no HTTP server does."""
+    taken.recv(65_536)
+    taken.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "scheme", "said", "remedy"),
+    [
+        (hang_up, "http", "the vendor closed the connection. It hung up in place of an answer.", "https:// is for TLS, http:// without"),
+        (reset, "http", "Connection reset by peer. It hung up in place of an answer.", "https:// is for TLS"),
+        (speak_otherwise, "http", "what it sends is no HTTP. What listens there is no HTTP server.", "Check the port in base_url."),
+        (speak_otherwise, "https", "What listens there speaks no TLS.", "Write http:// in base_url"),
+    ],
+)
+def test_a_vendor_that_cannot_be_asked_is_told_in_peoples_words(
+    tmp_path: Any, script: Callable[[socket.socket], None], scheme: str, said: str, remedy: str
+) -> None:
+    """[issue 8] Not as Python writes an exception, and with what to do about this very one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken, _ = listener.accept()
+                    with taken:
+                        script(taken)
+
+        threading.Thread(target=serve, daemon=True).start()
+        path = tmp_path / "c.yaml"
+        path.write_text(
+            f"vendors: {{v: {{base_url: '{scheme}://127.0.0.1:{listener.getsockname()[1]}/v1'}}}}\ndiscovery: {{environment: false}}"
+        )
+        ended = CliRunner().invoke(aisa, ["vendors", "--check", "--config", str(path)], env={"AISA_DISCOVERY_LOOPBACK": "never"})
+        listener.shutdown(socket.SHUT_RDWR)
+    told = " ".join(ended.stderr.split())
+    assert (ended.exit_code, said in told, remedy in told) == (1, True, True), told
+    assert not re.search(r"Error\b|Errno|b'", told), told
+
+
+@pytest.mark.parametrize(
+    ("detail", "said", "remedy"),
+    [
+        ("h:443: certificate verification failed: self-signed certificate", "No authority that this machine trusts", "`ca_file`"),
+        ("h:443: certificate verification failed: certificate has expired", "certificate has expired.", "clock"),
+        (
+            "h:443: certificate verification failed: Hostname mismatch, certificate is not valid for 'h'.",
+            "It is another's.",
+            "into base_url",
+        ),
+        ("h:443: [Errno -2] Name or service not known", "h:443: Name or service not known. Nobody knows it.", "spelt"),
+        ("h:443: [Errno -3] Temporary failure in name resolution", "No name server answers.", "name servers"),
+        ("h:443: no connection within 5.0 seconds", "a firewall drops", "HTTPS_PROXY"),
+        ("h:443: No route to host", "no way there", "VPN"),
+        ("h:443 by proxy p:1: the proxy refused: b'HTTP/1.1 407 Who?'", "refused: HTTP/1.1 407 Who?. The proxy asks", "NAME:PASSWORD"),
+        ("h:443 by proxy p:1: the proxy closed the connection", "lets nothing through", "NO_PROXY"),
+        ("something else", "It cannot be asked: something else.", "Check address, network and proxy."),
+    ],
+)
+def test_every_kind_of_failure_has_its_remedy(detail: str, said: str, remedy: str) -> None:
+    """[issue 8] Certificates, names, time and proxies; what nobody knows is told as it is."""
+    what, how = unreached(detail)
+    assert (said in what, remedy in how) == (True, True), (what, how)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from aisa.cli.unreached import unreached
 from aisa.config.problem import Problem
 from aisa.config.schema import Config, Model, Target, Vendor
 from aisa.credentials.rules import keys_of
@@ -122,11 +123,7 @@ class _Vendor:
             if self._is_let_in(refusal, listed=names is not None):
                 await self._look_for_models(names)
         except UpstreamFailed as failure:
-            self._add(
-                "base_url",
-                f"It cannot be asked: {failure.detail or failure.error.message}",
-                "Check address, network and proxy.",
-            )
+            self._add("base_url", *unreached(failure.detail or failure.error.message))
         except TimeoutError:
             self._add("base_url", f"It gave no answer within {ANSWER_SECONDS_MAX:g} s.", "Ask its operator, or check the address.")
         return Finding(self._name, tuple(self._good), tuple(self._problems))

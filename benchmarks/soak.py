@@ -229,11 +229,12 @@ async def soak(running: Running, seconds: float, share: float, tally: Tally) -> 
     return seen
 
 
-def run(hours: float, share: float, folder: Path) -> None:
+def run(hours: float, share: float, folder: Path, *, workers: int = 1) -> None:
     """Start everything, soak, and say the verdict. Raises BenchFailed."""
     raise_descriptor_limit()
     with fake_vendor() as (vendor_port, vendor_pid):
-        subject = aisa(folder, vendor_port, sorted({CALL_MODEL, SHORT_MODEL, STREAM_MODEL, SLOW_MODEL}))
+        models = sorted({CALL_MODEL, SHORT_MODEL, STREAM_MODEL, SLOW_MODEL})
+        subject = aisa(folder, vendor_port, models, settings={"server": {"workers": workers}})
         if isinstance(subject, str):
             raise BenchFailed(subject)
         subject = replace(subject, environment={**subject.environment, **ALLOCATOR_ENVIRONMENT})
@@ -276,12 +277,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
     parser.add_argument("--hours", type=float, help="how long, instead: from 1 on the slope is judged, from 4 on as for a release")
     parser.add_argument("--share", type=float, default=1.0, help="of the usual clients, so many (default 1): 0.5 beside other work")
+    parser.add_argument("--workers", type=int, default=1, help="how many processes serve (default 1); memory is that of all together")
     options = parser.parse_args()
     try:
         if platform.system() != "Linux":
             raise BenchFailed("needs Linux: it reads memory and open files from /proc")
         with tempfile.TemporaryDirectory(prefix="aisa-soak-") as folder:
-            run(options.hours or options.minutes / 60, options.share, Path(folder))
+            run(options.hours or options.minutes / 60, options.share, Path(folder), workers=options.workers)
     except BenchFailed as failure:
         sys.stderr.write(f"soak: {failure}\n")
         return 1

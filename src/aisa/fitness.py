@@ -9,12 +9,9 @@ from aisa.errors import ApiError
 from aisa.offer import Entry, Offer
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest
-from aisa.wire.completions import CompletionsRequest
 from aisa.wire.content import Content, input_tokens
 from aisa.wire.door import Request
-from aisa.wire.embeddings import EmbeddingsRequest
-from aisa.wire.request_content import content_of
-from aisa.wire.rerank import RerankRequest
+from aisa.wire.windows import largest_content
 
 TOOLS = "tools"
 #: The type of a part of a message -> what it shows. Others, text among them, every target takes or its vendor judges.
@@ -56,7 +53,7 @@ def fitting(entry: Entry, offers: Sequence[Offer], request: Request) -> list[Off
             member = shown[alone[0]] if alone else next(iter(shown.values()))
             raise ApiError("unsupported_parameter", f"No target of the model '{entry.name}' takes {what}.", param=member)
     if may_be_too_long(entry, request):
-        content = content_in(request)
+        content = largest_content(request)
         large = [offer for offer in left if not is_too_small(offer, request, content)]
         return large or left
     return left
@@ -70,13 +67,6 @@ def may_be_too_long(entry: Entry, request: Request) -> bool:
 def refused_by(offer: Offer, shown: Mapping[str, str]) -> list[str]:
     """Return what a target does not take of what is shown."""
     return [] if offer.takes is None else [word for word in shown if word not in offer.takes]
-
-
-def content_in(request: Request) -> Content:
-    """Return what has to fit one window: a conversation, or the largest of the texts that have one each."""
-    if isinstance(request, EmbeddingsRequest | CompletionsRequest | RerankRequest):
-        return request.largest()
-    return Content(request.body_bytes) if request.chat is None else content_of(request.chat)
 
 
 def is_too_small(offer: Offer, request: Request, content: Content) -> bool:

@@ -20,11 +20,11 @@ from aisa.offer import Entry, Offer
 from aisa.traffic import Traffic
 from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.chat import ChatRequest, Part
-from aisa.wire.completions import CompletionsRequest
 from aisa.wire.content import input_tokens
 from aisa.wire.door import Request
 from aisa.wire.request_content import content_of
 from aisa.wire.rerank import TASK as RERANK
+from aisa.wire.windows import text_prefix
 
 NEAR_FACTOR = 1.2  # targets within this much of the quickest share the calls: smaller differences are chance
 EXPECTED_OUTPUT_TOKENS = 500  # where a request does not bound it: of some length, so that input does not decide alone
@@ -162,8 +162,8 @@ def stay(order: list[Offer], request: Request, model: str) -> None:
         return
     if chat is not None:
         beginning = beginning_of(chat, model)
-    elif isinstance(request, CompletionsRequest):
-        beginning = digest(f"{model}\0text\0{request.beginning(FIRST_CHARACTERS_MAX)}")
+    elif (prefix := text_prefix(request, FIRST_CHARACTERS_MAX)) is not None:
+        beginning = digest(f"{model}\0text\0{prefix}")
     else:
         return  # nobody's cache serves vectors and rankings
     first = max(candidates, key=lambda offer: drawn(beginning, offer))

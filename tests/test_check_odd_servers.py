@@ -130,6 +130,20 @@ def test_a_key_that_is_refused_is_one_failure_and_not_a_hundred(server: Server, 
     assert KEY not in result.output + junit.read_text(encoding="utf-8") + written.read_text(encoding="utf-8")
 
 
+def test_a_key_that_is_refused_where_models_are_shown_to_everybody_is_a_failure() -> None:
+    """As OpenRouter shows them: it was no failure, and all else skipped, so that a pipeline was green."""
+
+    async def main() -> Result:
+        vendor = ScriptedServer(built_in(), "wrong-key")
+        port = await vendor.listen("127.0.0.1", 0)
+        result = await asyncio.to_thread(check, f"http://127.0.0.1:{port}", "--model", "wrong-key", "--quick")
+        await vendor.close()
+        return result
+
+    result = asyncio.run(main())
+    assert (result.exit_code, "1 failed" in result.output, "0 passed" in result.output) == (1, True, True)
+
+
 @pytest.mark.parametrize("status", ["401 Unauthorized", "500 Oops"])
 def test_a_key_that_an_endpoint_repeats_is_shown_nowhere(tmp_path: Path, status: str) -> None:
     """Neither whole nor cut, in the table, on standard error, in JSON, in JUnit; nor what would steer a terminal."""

@@ -41,12 +41,16 @@ async def wrong_key(subject: Subject) -> str:
 
 
 async def key_arrives(subject: Subject) -> str:
-    """The Authorization header reaches the server."""
+    """The Authorization header reaches the server, which may show its models to everybody."""
     if subject.key is None:
         raise Skipped("it was given no key")
-    response = await subject.ask(subject.request(method="GET", path="/v1/models"))
-    refused_with = f"the key is refused: it is wrong, or did not arrive: {short(response.body)}"
-    return first_of([refused_with] if response.status in (401, 403, 407) else [])
+    requests = [subject.request(method="GET", path="/v1/models")]
+    requests += [subject.request(subject.chat(stream=False))] if subject.model else []
+    for request in requests:
+        response = await subject.ask(request)
+        if response.status in (401, 403, 407):
+            raise Broken(f"the key is refused: it is wrong, or did not arrive: {short(response.body)}")
+    return ""
 
 
 async def bad_json(subject: Subject) -> str:

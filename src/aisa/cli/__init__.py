@@ -13,4 +13,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without our characters shows `?`, rather than the command failing
-    aisa(prog_name="aisa")
+    try:
+        aisa(prog_name="aisa")
+    except OSError as error:
+        from aisa.cli.unwritten import end_unwritten
+
+        end_unwritten(error)

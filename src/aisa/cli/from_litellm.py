@@ -15,6 +15,7 @@ from aisa.cli.data_folder import settings
 from aisa.cli.keyring import KeyShown
 from aisa.cli.problems import Misuse, Problem, Stop
 from aisa.cli.terminal import paint, say
+from aisa.cli.unwritten import take_away
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
 from aisa.keys.rules import ALREADY_HERE, DEFAULT_ACCOUNT
@@ -80,6 +81,7 @@ def write_new(output: str, text: str) -> None:
     except FileExistsError:
         raise Misuse("nothing was written", [(output, "It is there already.", "Remove it, or name another: --output FILE")]) from None
     except OSError as error:
+        take_away(Path(output))
         raise Stop("nothing was written", [(output, f"It cannot be made: {error.strerror}.", "Name another: --output FILE")]) from error
 
 

@@ -124,6 +124,8 @@ class Crew:
         self._count = 0  # of workers that there are to be
         self._free = set(range(1, WORKERS_MAX))  # 0 is the office's own
         self.gone = False  # the data folder: none begins while it is, as it would begin in another
+        #: Finds out whether it is at this moment, and tells `lose_folder` then.
+        self.look_at_folder: Callable[[], Awaitable[None]] = not_looked
         self._stopping = False
         self._watches: set[asyncio.Task[None]] = set()
 
@@ -298,6 +300,7 @@ class Crew:
                 ServerWarning(f"WORKER {worker.number} (process {worker.process.pid}) has ended with status {status}; another begins")
             )
             self._keep(self._replace(worker))
+        await self._folder_in_place()
         await self._office.settle(worker)
         self._free.add(worker.number)
 
@@ -307,9 +310,7 @@ class Crew:
         elif asyncio.get_running_loop().time() - worker.began < RESTART_PAUSE_SECONDS:
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
         while not self._stopping:
-            if self.gone:
-                await asyncio.sleep(UNREADY_PAUSE_SECONDS)
-                continue
+            await self._folder_in_place()
             try:
                 await self._hire()
             except OSError as error:  # no process, no descriptor, no memory: for now
@@ -319,10 +320,22 @@ class Crew:
             else:
                 return
 
+    async def _folder_in_place(self) -> None:
+        """Wait until the data folder is where it was, or all are to end: in it are the journals, and nobody may begin in another one."""
+        await self.look_at_folder()
+        while True:
+            if not self.gone or self._stopping:
+                return
+            await asyncio.sleep(UNREADY_PAUSE_SECONDS)
+
     def _keep(self, watch: Awaitable[None]) -> None:
         task = asyncio.ensure_future(watch)
         self._watches.add(task)
         task.add_done_callback(self._watches.discard)
+
+
+async def not_looked() -> None:
+    """Find nothing out."""
 
 
 def done(future: asyncio.Future[None]) -> None:

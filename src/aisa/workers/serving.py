@@ -92,7 +92,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()
     watch = FolderWatch(start.files, report, crew.lose_folder, stopping=stopping.why_not_ready)
-    books.office.console, books.office.metrics = operators.console, operators.metrics
+    crew.look_at_folder, books.office.console, books.office.metrics = watch.look, operators.console, operators.metrics
     if not await crew.start(config.server.workers):
         await crew.stop(0)
         raise ConfigErrors([Problem("server.workers", "A worker process did not start.", "Its own words are in the log.")], config)

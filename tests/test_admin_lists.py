@@ -29,6 +29,7 @@ from aisa.ledger.sums import roll_up
 from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
+from aisa.storage.tables import accounts as account_table
 from aisa.storage.tables import keys as key_table
 from rows import priced
 
@@ -164,6 +165,20 @@ def test_sums_by_day_are_those_of_the_days(opened: Database) -> None:
         assert sum(each["requests"] for each in by_key.values()) == len(inside)
         for day, days in shown["groups"].items():
             assert [bool(each["requests"]) for each in days] == [each == day for each in shown["days"]]
+
+
+def test_sums_of_a_key_and_an_account_are_those_of_both(opened: Database) -> None:
+    """[issue 13] The account was passed over where a key was named too; a person's tokens may name one after the other."""
+    office = Office(opened, 3, calls=0)
+    with opened.transaction() as connection:
+        connection.execute(insert(account_table).values(name="acme", balance=None, charged=0, spent=0, calls=0, created_at=1))
+    ended = MIDNIGHT_MS + 1_000
+    accounts = ("default", "acme", "acme", "default")
+    insert_rows(opened, [priced(n, key_id=f"key_0000{n // 2}", account=a, began_ms=ended, ended_ms=ended) for n, a in enumerate(accounts)])
+    for by in ("day", "model", "key"):
+        path = f"/usage?by={by}&start_ms={MIDNIGHT_MS}&end_ms={MIDNIGHT_MS + DAY_MS}"
+        for asked, number in (("", 4), ("&key=key_00000", 2), ("&account=acme", 2), ("&key=key_00000&account=acme", 1)):
+            assert sum(each["requests"] for each in office.ask(path + asked)["groups"].values()) == number, (by, asked)
 
 
 class Looker:

@@ -82,7 +82,7 @@ class Used(msgspec.Struct):
 
 
 class Span(NamedTuple):
-    """The calls that ended in [start, end), UNIX milliseconds: of a key or team by the id of `whose`, else of an account, else all.
+    """The calls that ended in [start, end), UNIX milliseconds: all, or of a key or team by the id of `whose`, of an account, or of both.
 
     Or of `keys` by their ids, some hundreds at most.
     """
@@ -95,7 +95,7 @@ class Span(NamedTuple):
 
     def has(self, row: CallRow, teams: Mapping[str, str] = NO_TEAMS) -> bool:
         """Say whether a call is one of them; `teams` are those that keys are in, by the keys' ids."""
-        ours = self.whose in (row.key_id, teams.get(row.key_id)) if self.whose is not None else self.account in (None, row.account)
+        ours = self.whose in (None, row.key_id, teams.get(row.key_id)) and self.account in (None, row.account)
         ours = ours and (self.keys is None or row.key_id in self.keys)
         return ours and self.start_ms <= row.ended_ms < self.end_ms
 

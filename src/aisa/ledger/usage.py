@@ -121,7 +121,8 @@ def whose(table: Table, span: Span) -> ColumnElement[bool]:
     if span.keys is not None:
         return table.c.key_id.in_(span.keys)
     if span.whose is not None:
-        return made_by(span.whose, table.c.key_id)
+        theirs = true() if span.account is None else table.c.account == span.account
+        return made_by(span.whose, table.c.key_id) & theirs
     if span.account is not None:
         return table.c.account == span.account
     return OfAnyAccount() if table is calls else true()

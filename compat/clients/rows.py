@@ -46,6 +46,8 @@ OWN_WORDS = "A refusal's words are in no message of its errors: it wants codes t
 OWN_WORDS_AND_NULLS = (
     f"{OWN_WORDS} Ask for no usage in streams: it breaks off at `usage: null`, which every chunk then has, as OpenAI's do."
 )
+CUT_CALLS = 'Its agents carry out a call of a tool that the limit of tokens has cut (`finish_reason: "length"`), with half the arguments'
+CUT_IN_MESSAGES = f'{CUT_CALLS}, where they are streamed with the mode "messages"; where they are invoked they do not.'
 CLIENTS = (
     node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
     node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
@@ -75,10 +77,23 @@ CLIENTS = (
         "langchain-openai langchain langchain-anthropic langchain-google-genai",
         "python/langchain_client.py",
         f"{FOUR}, {EMBEDDINGS}",
+        note=CUT_IN_MESSAGES,
     ),
-    node("LangChain (JavaScript)", "@langchain/openai @langchain/core @langchain/anthropic zod", "node/langchain.mjs", THREE),
-    python("LangGraph", "langgraph langchain-openai", "python/langgraph_client.py", CHAT),
-    python("LlamaIndex", "llama-index-llms-openai-like llama-index-core", "python/llama_index_client.py", f"{CHAT}, {COMPLETIONS}"),
+    node(
+        "LangChain (JavaScript)",
+        "@langchain/openai @langchain/core @langchain/anthropic zod",
+        "node/langchain.mjs",
+        THREE,
+        note=CUT_IN_MESSAGES,
+    ),
+    python("LangGraph", "langgraph langchain-openai", "python/langgraph_client.py", CHAT, note=CUT_IN_MESSAGES),
+    python(
+        "LlamaIndex",
+        "llama-index-llms-openai-like llama-index-core",
+        "python/llama_index_client.py",
+        f"{CHAT}, {COMPLETIONS}",
+        note=f"{CUT_CALLS}: give models that call tools room enough.",
+    ),
     python("Haystack", "haystack-ai", "python/haystack_client.py", CHAT),
     python("DSPy", "dspy", "python/dspy_client.py", f"{CHAT}, {RESPONSES}"),
     python("instructor", "instructor[anthropic]", "python/instructor_client.py", THREE),

@@ -48,6 +48,14 @@ OWN_WORDS_AND_NULLS = (
 )
 CUT_CALLS = 'Its agents carry out a call of a tool that the limit of tokens has cut (`finish_reason: "length"`), with half the arguments'
 CUT_IN_MESSAGES = f'{CUT_CALLS}, where they are streamed with the mode "messages"; where they are invoked they do not.'
+TURNS = (
+    "It loses the arguments of calls whose fragments come in turns, as few vendors send them: `default_headers={"
+    '"x-aisa-tool-calls": "whole"}` has each call sent in one piece.'
+)
+LAST_CALL = (
+    "Its package for Node, `@strands-agents/sdk` 1.19.0, carries out only the last of several calls in an answer of chat: give its "
+    "`OpenAIModel` the member `params: { parallel_tool_calls: false }`."
+)
 CLIENTS = (
     node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
     node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
@@ -92,7 +100,7 @@ CLIENTS = (
         "llama-index-llms-openai-like llama-index-core",
         "python/llama_index_client.py",
         f"{CHAT}, {COMPLETIONS}",
-        note=f"{CUT_CALLS}: give models that call tools room enough.",
+        note=f"{CUT_CALLS}: give models that call tools room enough. {TURNS}",
     ),
     python("Haystack", "haystack-ai", "python/haystack_client.py", CHAT),
     python("DSPy", "dspy", "python/dspy_client.py", f"{CHAT}, {RESPONSES}"),
@@ -101,7 +109,7 @@ CLIENTS = (
     python("AutoGen", "autogen-ext[openai] autogen-agentchat", "python/autogen_client.py", CHAT),
     python("Semantic Kernel", "semantic-kernel", "python/semantic_kernel_client.py", CHAT),
     python("Agno", "agno openai", "python/agno_client.py", f"{CHAT}, {RESPONSES}"),
-    python("Strands", "strands-agents[openai]", "python/strands_client.py", CHAT),
+    python("Strands", "strands-agents[openai]", "python/strands_client.py", CHAT, note=LAST_CALL),
     python("CrewAI", "crewai", "python/crewai_client.py", f"{CHAT}, {RESPONSES}"),
     python("LiteLLM (library)", "litellm", "python/litellm_client.py", f"{FOUR}, {EMBEDDINGS}"),
     python("any-llm", "any-llm-sdk[anthropic,gemini]", "python/any_llm_client.py", f"{FOUR}, {EMBEDDINGS}"),

@@ -56,6 +56,7 @@ LAST_CALL = (
     "Its package for Node, `@strands-agents/sdk` 1.19.0, carries out only the last of several calls in an answer of chat: give its "
     "`OpenAIModel` the member `params: { parallel_tool_calls: false }`."
 )
+REFUSED_AGAIN = "Its agents take a refusal, or an answer without a word, for a step on the way, and ask again, up to"
 CLIENTS = (
     node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
     node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
@@ -102,10 +103,22 @@ CLIENTS = (
         f"{CHAT}, {COMPLETIONS}",
         note=f"{CUT_CALLS}: give models that call tools room enough. {TURNS}",
     ),
-    python("Haystack", "haystack-ai", "python/haystack_client.py", CHAT),
+    python(
+        "Haystack",
+        "haystack-ai",
+        "python/haystack_client.py",
+        CHAT,
+        note=f"{REFUSED_AGAIN} a hundred times: `max_agent_steps` bounds that.",
+    ),
     python("DSPy", "dspy", "python/dspy_client.py", f"{CHAT}, {RESPONSES}"),
     python("instructor", "instructor[anthropic]", "python/instructor_client.py", THREE),
-    python("smolagents", "smolagents[openai]", "python/smolagents_client.py", CHAT),
+    python(
+        "smolagents",
+        "smolagents[openai]",
+        "python/smolagents_client.py",
+        CHAT,
+        note=f"{REFUSED_AGAIN} twenty-one times: `max_steps` bounds that.",
+    ),
     python("AutoGen", "autogen-ext[openai] autogen-agentchat", "python/autogen_client.py", CHAT),
     python("Semantic Kernel", "semantic-kernel", "python/semantic_kernel_client.py", CHAT),
     python("Agno", "agno openai", "python/agno_client.py", f"{CHAT}, {RESPONSES}"),

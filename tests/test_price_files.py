@@ -199,6 +199,15 @@ KINDS: list[tuple[dict[str, Any], Usage, str, int]] = [
         "",
         10 * 20,
     ),
+    # what is embedded or ranked: no output, and what a ranking costs by the query is a search
+    ({"mode": "embedding", "output_cost_per_token": 0.0}, Usage(input_tokens=10, output_tokens=0), "", 10 * 200),
+    ({"mode": "rerank", "output_cost_per_token": None}, Usage(input_tokens=10, output_tokens=0), "", 10 * 200),
+    (
+        {"mode": "rerank", "input_cost_per_token": 0.0, "output_cost_per_token": 0.0, "input_cost_per_query": 0.002},
+        Usage(input_tokens=10, output_tokens=0, breakdown=Breakdown(searches=3, uncharged_input_tokens=10)),
+        "",
+        3 * 2_000_000,
+    ),
     # written as text, as lists made from YAML have it
     ({"input_cost_per_token": "3e-07"}, Usage(input_tokens=10, output_tokens=0), "", 10 * 300),
 ]
@@ -218,7 +227,10 @@ def test_every_kind_of_price_in_a_list_costs_what_it_says(members: dict[str, Any
 
 #: members besides the plain ones -> words of why there is no price
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"mode": "embedding"}, "as a model for embedding"),
+    ({"mode": "image_edit"}, "as a model for image_edit"),
+    ({"mode": "rerank", "input_cost_per_token": 0, "output_cost_per_token": 0}, "without a price for its input"),
+    ({"mode": "embedding", "input_cost_per_token": 0}, "without a price for its input"),
+    ({"mode": "embedding", "input_cost_per_query": 7e-05}, "not charged here: input_cost_per_query"),
     ({"mode": None}, "without a `mode`"),
     ({"input_cost_per_token": 0}, "without a price for its input"),
     ({"output_cost_per_token": None}, "without a price for its output"),

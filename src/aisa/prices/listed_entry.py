@@ -15,7 +15,9 @@ from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE
 from aisa.prices.rules import WEEKDAYS
 from aisa.pricing import FEE_MAX, FEES, PRICE_MAX, RARER, RARER_PRICES_MAX, TIERS_MAX
 
-MODES = ("chat", "responses", "completion")  # of models that answer calls as they are made here
+EMBEDDING, RERANK = "embedding", "rerank"  # of models that write nothing, so that an output of 0 is no price that nobody has looked up
+MODES = ("chat", "responses", "completion", EMBEDDING, RERANK)  # of models that answer calls as they are made here
+QUERIES = "input_cost_per_query"  # what a ranking costs: a search
 #: The list's name of a price -> the kind that we charge at it. Of two names for one kind the first that is there counts.
 KINDS: Mapping[str, str] = {
     "input_cost_per_token": "input",
@@ -71,7 +73,11 @@ def prices_of(entry: Mapping[str, object]) -> Prices:
         if IS_PRICE.search(name) and not NOT_CHARGED.search(name):
             take(given, name, value, entry=entry)
     usual = given["", 0]
+    nothing = {"output": Decimal(0)} if mode in (EMBEDDING, RERANK) else {}
+    nothing |= {"input": Decimal(0)} if "per_search" in usual and mode == RERANK else {}
     for kind in ("input", "output"):
+        if kind not in usual and kind in nothing:
+            usual[kind] = nothing[kind]
         if kind not in usual:
             raise NotCharged(f"without a price for its {kind}, or with 0, which stands there for free and for unknown alike")
     tell_thinking(given)
@@ -101,6 +107,9 @@ def take(given: Given, name: str, value: object, *, entry: Mapping[str, object])
     if name == CHEAPER_HOURS:
         return
     price = amount(name, value)
+    if price and name == QUERIES and entry.get("mode") == RERANK:
+        given["", 0]["per_search"] = in_dollars("per_search", price, name)
+        return
     if not price:
         return
     above = ABOVE.search(name)

@@ -42,6 +42,8 @@ HOSTS: Mapping[str, tuple[str, ...]] = {
     "inference.api.nscale.com": ("nscale",),
     "api.lambda.ai": ("lambda_ai",),
     "api.ai21.com": ("ai21",),
+    "api.jina.ai": ("jina_ai",),
+    "api.voyageai.com": ("voyage",),
     "ai-gateway.vercel.sh": ("vercel_ai_gateway",),
 }
 #: The same of vendors that give each customer a host of his own, by its end.

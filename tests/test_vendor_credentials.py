@@ -196,6 +196,26 @@ def test_what_a_vendor_says_of_the_request_or_of_itself_is_no_matter_of_keys(sta
     rotating(lambda _key: (status, "", b"no"), scenario, api_keys=("a", "b"))
 
 
+GEMINIS = b'{"error": {"code": 400, "message": "API key not valid.", "details": [{"reason": "API_KEY_INVALID"}]}}'
+XAIS = b'{"code": "Client specified an invalid argument", "error": "Incorrect API key provided: xa***1."}'
+ECHOED = json.dumps({"error": {"message": f"Invalid value: {GEMINIS.decode()} {XAIS.decode()}", "code": "invalid_value"}}).encode()
+
+
+@pytest.mark.parametrize(("refusal", "rests"), [(GEMINIS, True), (XAIS, True), (ECHOED, False), (b"{}", False)])
+def test_a_bad_key_that_is_a_bad_request_rests_and_other_bad_requests_are_told_whole(refusal: bytes, *, rests: bool) -> None:
+    """Gemini and xAI say 400 of a key. What a caller wrote, and a vendor repeats, rests nothing."""
+
+    def judge(key: str) -> tuple[int, str, bytes]:
+        return (400, "", refusal) if key == "bad" else (200, "", b"ok")
+
+    async def scenario(upstream: HttpUpstream, keyed: Keyed, facts: list[Fact]) -> None:
+        assert await call(upstream) == ((200, b"ok") if rests else (400, refusal))
+        assert facts == ([CredentialRests("v", 1, 2, 400, REFUSED_SECONDS)] if rests else [])
+        assert keyed.asked == (["bad", "good"] if rests else ["bad"])
+
+    rotating(judge, scenario, api_keys=("bad", "good"))
+
+
 def test_one_key_is_asked_with_once() -> None:
     """Nothing rotates where there is nothing to rotate to."""
 

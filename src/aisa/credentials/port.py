@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -10,6 +11,8 @@ from aisa.credentials.rules import Proof
 from aisa.providers.port import UpstreamRequest
 
 REFUSALS = frozenset({401, 402, 429})  # what a vendor says of who asks and not of what is asked
+BAD_REQUEST = 400  # as which Gemini and xAI say it; what a caller wrote and a vendor repeats stands in no such place
+BAD_KEY = re.compile(rb'"reason"\s*:\s*"API_KEY_INVALID"|"error"\s*:\s*"Incorrect API key provided')
 FORBIDDEN, AWS_KIND = 403, "x-amzn-errortype"  # as which AWS says it, as it does much else, and where it says which it is
 AWS_REFUSALS = frozenset(
     "UnrecognizedClientException ExpiredTokenException InvalidSignatureException IncompleteSignatureException "
@@ -17,8 +20,10 @@ AWS_REFUSALS = frozenset(
 )
 
 
-def refuses_who_asks(status: int, headers: Mapping[str, str]) -> bool:
-    """Say whether a vendor's answer refuses who asks, and not what is asked."""
+def refuses_who_asks(status: int, headers: Mapping[str, str], beginning: bytes = b"") -> bool:
+    """Say whether a vendor's answer refuses who asks, and not what is asked. `beginning` is that of a bad request's body."""
+    if status == BAD_REQUEST:
+        return BAD_KEY.search(beginning) is not None
     return status in REFUSALS or (status == FORBIDDEN and headers.get(AWS_KIND, "").partition(":")[0] in AWS_REFUSALS)
 
 

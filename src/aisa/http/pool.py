@@ -15,7 +15,7 @@ import msgspec
 
 from aisa import __version__
 from aisa.config.schema import Vendor
-from aisa.credentials.port import Credential, refuses_who_asks
+from aisa.credentials.port import BAD_REQUEST, Credential, refuses_who_asks
 from aisa.credentials.rules import Proof, proof_of
 from aisa.http.address import PRINTABLE
 from aisa.http.dial import Dialer
@@ -23,6 +23,7 @@ from aisa.http.exchange import Intake
 from aisa.http.failures import overloaded, unreachable
 from aisa.http.names import Names
 from aisa.http.outbox import Outbox
+from aisa.http.peeked import peeked
 from aisa.http.pool_connection import WRITE_BYTES_MAX, PoolConnection
 from aisa.http.unpacked import Unpacked
 from aisa.providers.port import ABOVE, Answer, Pictures, UpstreamRequest
@@ -108,9 +109,9 @@ class HttpUpstream:
         for last in range(CREDENTIALS_TRIED_MAX - 1, -1, -1):
             now = asyncio.get_running_loop().time()
             proof = self._credential.proof(request, now) or await self._credential.fetch(request)
-            answer = await self._ask(request, proof)
-            refused = refuses_who_asks(answer.status, answer.headers) and self._credential.refused(proof, answer.status, answer.headers)
-            if not refused or not last:
+            answer, beginning = await peeked(await self._ask(request, proof), BAD_REQUEST)
+            status, headers = answer.status, answer.headers
+            if not refuses_who_asks(status, headers, beginning) or not self._credential.refused(proof, status, headers) or not last:
                 return answer
             answer.release()
             answer.close()

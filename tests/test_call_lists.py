@@ -7,18 +7,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, text
 
+from aisa.cli.call_lines import cells
+from aisa.errors import ApiError
 from aisa.ids import CallIds
+from aisa.ledger.damaged import DAMAGED
 from aisa.ledger.find import FEW, CallFinder, ended_lines, refused_lines
 from aisa.ledger.port_calls import Wanted
 from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres
 from aisa.storage.tables import accounts, refused_calls
-from postgres_rig import Postgres, needs_postgres
+from postgres_rig import Postgres, needs_postgres, sqlite_only
 from rows import NOON, priced
 
 
@@ -176,3 +180,50 @@ def test_nothing_begins_with_what_no_id_has(opened: Database) -> None:
     kept(opened, 3)
     finder = CallFinder(opened)
     assert [finder.beginning(text) for text in ("req_zzzz", f"req_{'0' * 26}", f"req_{'Z' * 40}", "~")] == [[]] * 4
+
+
+DAMAGES = (
+    ("calls", "prices", "'{x'"),
+    ("calls", "billed_breakdown", "'[1]'"),
+    ("calls", "ended_ms", "1000000000000000000"),
+    ("calls", "began_ms", "-5"),
+    ("refused_calls", "last_ms", "1000000000000000000"),
+)
+#: What SQLite alone takes, as PostgreSQL keeps the types of columns.
+OF_ANY_TYPE = (
+    ("calls", "total_ms", "'soon'"),
+    ("calls", "key_id", "x'ff00'"),
+    ("refused_calls", "status", "'many'"),
+    ("refused_calls", "at_ms", "'then'"),
+)
+
+
+@pytest.mark.parametrize(("table", "column", "value"), DAMAGES)
+def test_a_changed_row_is_told_by_its_id_and_the_others_are_shown(opened: Database, table: str, column: str, value: str) -> None:
+    """[issue 8] One that could not be read failed every list that it was in, as a bug of ours, and the console's first page."""
+    check_told(opened, table, column, value)
+
+
+@sqlite_only
+@pytest.mark.parametrize(("table", "column", "value"), OF_ANY_TYPE)
+def test_a_row_of_other_types_is_told_by_its_id(opened: Database, table: str, column: str, value: str) -> None:
+    """[issue 8] The same of what stands where it cannot."""
+    check_told(opened, table, column, value)
+
+
+def check_told(opened: Database, table: str, column: str, value: str) -> None:
+    """Change a row, and see what is told of it."""
+    ids = kept(opened, 12)
+    id_ = ids[5] if table == "calls" else ids[6]
+    with opened.transaction() as connection:
+        connection.execute(text(f"UPDATE {table} SET {column} = {value} WHERE id = '{id_}'"))
+    lines = CallFinder(opened).lines(Wanted(limit=20))
+    assert [line.id for line in lines] == ids[::-1]
+    assert [line.id for line in lines if line.outcome == DAMAGED] == [id_]
+    told = next(line for line in lines if line.id == id_)
+    assert "`aisa ledger audit`" in str(told.message)
+    assert cells(told, day=True)[3:] == ["\x1b[31mdamaged\x1b[0m", "", "", "", "", id_]
+    store = UsageStore(opened)
+    with pytest.raises(ApiError, match=f"The call {id_} is there, and damaged") as caught:
+        _ = store.call(id_) if table == "calls" else store.refused(id_)
+    assert caught.value.code == "internal_error"

@@ -21,6 +21,7 @@ from aisa.cli.terminal import paint, say
 from aisa.edge.admin_calls import CallsShown
 from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS
+from aisa.ledger.damaged import DAMAGED
 from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine, ending_of
 from aisa.ledger.refusal import IN_LOG_ALONE
 from aisa.ledger.rules import COMPLETED, CRASHED, REFUSED
@@ -156,6 +157,8 @@ def cells(line: CallLine, *, day: bool) -> list[str]:
     if line.outcome == REFUSED:
         times = f" x {line.number:,}" if line.number > 1 else ""
         return [at, whose, model, paint(f"{line.status} {line.code}{times}", "yellow"), "", "", "", "", line.id]
+    if line.outcome == DAMAGED:
+        return [at, whose, model, paint(DAMAGED, "red"), "", "", "", "", line.id]
     code = f" {line.code}" if line.code else ""
     colour = "green" if line.outcome == COMPLETED else "red" if line.outcome in FAILURES else None
     took = "-" if line.outcome == CRASHED else f"{line.total_ms / 1000:,.2f} s"  # the start that has settled it came any time later

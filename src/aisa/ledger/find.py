@@ -10,10 +10,9 @@ from sqlalchemy import CTE, ColumnElement, Connection, ScalarSelect, Select, Str
 
 from aisa.errors import ApiError
 from aisa.ids import ID_CHARACTERS, first_id
+from aisa.ledger.damaged import ended_line, refused_line
 from aisa.ledger.pieces import DAYS
-from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, LastUse, Wanted, line_of_refused, line_of_row, newest_first
-from aisa.ledger.record import row_of
-from aisa.ledger.refusal import RefusedCalls
+from aisa.ledger.port_calls import FAILURES, SAME_BEGINNING_MAX, CallLine, LastUse, Wanted, newest_first
 from aisa.ledger.rules import REFUSED
 from aisa.ledger.sums import OfAnyAccount
 from aisa.storage.engine import Database
@@ -122,7 +121,7 @@ def ended_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:
 
 def lines_of(connection: Connection, question: Select[Any], wanted: Wanted) -> list[CallLine]:
     """Return the lines of the calls that a question finds first."""
-    return [line_of_row(row_of(record)) for record in connection.execute(question.limit(wanted.limit))]
+    return [ended_line(record) for record in connection.execute(question.limit(wanted.limit))]
 
 
 def whose(wanted: Wanted, table: Table = calls, *, indexed: bool = True) -> ColumnElement[bool]:
@@ -148,4 +147,4 @@ def refused_lines(connection: Connection, wanted: Wanted) -> list[CallLine]:
     if wanted.key_id is not None or wanted.account is not None:
         asked.append(whose(wanted, refused_calls))
     records = connection.execute(select(refused_calls).where(*asked).order_by(refused_calls.c.id.desc()).limit(wanted.limit))
-    return [line_of_refused(RefusedCalls(*record)) for record in records]
+    return [refused_line(record) for record in records]

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Integer, Label, Table, and_, f
 
 from aisa.errors import ApiError
 from aisa.keys.rules import TEAM_ID_PREFIX
+from aisa.ledger.damaged import whole_refusal, whole_row
 from aisa.ledger.pieces import ROWS, file_of, pieces_of
 from aisa.ledger.port_usage import ACCOUNT, DAY, DAY_MS, KEY, MODEL, NO_TEAMS, TEAM, VENDOR, Removal, Span, Used, day_of
-from aisa.ledger.record import row_of
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
 from aisa.ledger.sums import SUMMED, TOTALS, OfAnyAccount, known_of, made_by
@@ -37,7 +37,7 @@ class UsageStore:
             return None
         with self._reading() as connection:
             record = connection.execute(select(calls).where(calls.c.id == call_id)).first()
-            return None if record is None else row_of(record)
+            return None if record is None else whole_row(record)
 
     def refused(self, call_id: str) -> RefusedCalls | None:
         """Return the record of a refused call, None if there is none."""
@@ -45,7 +45,7 @@ class UsageStore:
             return None
         with self._reading() as connection:
             record = connection.execute(select(refused_calls).where(refused_calls.c.id == call_id)).first()
-            return None if record is None else RefusedCalls(*record)
+            return None if record is None else whole_refusal(record)
 
     def removal(self, began_ms: int) -> Removal | None:
         """Say that a call which began then may be removed, None if it would be there."""

@@ -50,11 +50,22 @@ from aisa.storage.engine import Database
 
 
 class Doors(NamedTuple):
-    """What answers operators: the administration itself, its side of the control socket, and its gate for the network."""
+    """What answers operators: the administration itself, its side of the control socket, and its gate for the network.
+
+    `swapped` are told of each other configuration, too.
+    """
 
     admin: Admin
     control: Control
     gate: AdminGate
+    swapped: list[Callable[[Config], None]]
+
+    def configure(self, config: Config) -> None:
+        """Let another configuration count from now on."""
+        self.admin.limits = config.limits
+        self.gate.hosts = hosts_of(config)
+        for tell in self.swapped:
+            tell(config)
 
 
 class ServerRecords(NamedTuple):
@@ -162,7 +173,7 @@ def administer(
     admin.example_model = lambda: example_model(ways.routes())
     admin.free_models = lambda allowed: free_models(ways.routes(), allowed)
     control = Control(admin)
-    return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time))
+    return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time), [])
 
 
 def hosts_of(config: Config) -> Hosts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from aisa.administration import Doors
 from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.config.admin_settings import listening
@@ -23,6 +25,7 @@ from aisa.facts import Fact, ServerNotice
 from aisa.http.address import is_loopback
 from aisa.http.server import HttpServer, Request
 from aisa.ids import CallIds
+from aisa.reload import KEPT_OF_SERVER
 from aisa.timers import Timers
 
 
@@ -45,12 +48,13 @@ class Operators:
     ) -> None:
         self._config = config
         self._report = report
-        own_addresses = Addresses(config.server.trusted_proxies, config.log.client_address)
+        self._addresses = addresses_of(config)
+        doors.swapped.append(self.configure)
         ids, refusals = CallIds(wall_clock, quick_chance()), Refusals(report) if edge is None else edge.refusals
         self.metrics = MetricsSite(metrics, doors.gate)
 
         def address(request: Request) -> str:
-            return (own_addresses if edge is None else edge.addresses).of(request)
+            return (self._addresses if edge is None else edge.addresses).of(request)
 
         moved = config.admin.listen is not None
         gate, site = (None, None) if moved else (doors.gate, self.metrics)
@@ -68,6 +72,13 @@ class Operators:
         if config.metrics.listen is not None:
             free = OperatorApp(None, None, MetricsSite(metrics, None), address=address, ids=ids, refusals=refusals)
             self._servers["metrics.listen"] = (config.metrics.listen, HttpServer(free, settings, timers=timers))
+
+    def configure(self, config: Config) -> None:
+        """Let another configuration's proxies and time-outs count for connections from now on. Where is listened stays."""
+        self._addresses = addresses_of(config)
+        for _, server in self._servers.values():
+            kept = {name: getattr(server.settings, name) for name in KEPT_OF_SERVER}
+            server.configure(msgspec.structs.replace(config.server, **kept), None)
 
     async def listen(self, control: str) -> None:
         """Listen, for the command line on the unix socket `control`. Raises ConfigErrors for an address that cannot be."""
@@ -96,6 +107,11 @@ class Operators:
         """Stop listening, and let what runs end."""
         servers = (self._control, *(server for _, server in self._servers.values()))
         await asyncio.gather(*(server.drain(0) for server in servers))
+
+
+def addresses_of(config: Config) -> Addresses:
+    """Return who clients are where other processes serve the API."""
+    return Addresses(config.server.trusted_proxies, config.log.client_address)
 
 
 def open_console(config: Config, doors: Doors) -> Console:

@@ -16,7 +16,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from aisa.administration import Doors, hosts_of
+from aisa.administration import Doors
 from aisa.admission.memory import MemoryAdmission
 from aisa.clock import WallClock, wall_clock
 from aisa.config.load import Loaded
@@ -49,6 +49,7 @@ FOR_A_LIFETIME = (
         "stores.limits",
         "stores.limits_down",
         "identity",
+        "telemetry",
         "ledger.calls_waiting_max",
     ),
 )
@@ -106,8 +107,7 @@ class Parts(msgspec.Struct):
         admission.configure(config.limits)
         self.edge.configure(config)
         if self.doors is not None:
-            self.doors.admin.limits = config.limits
-            self.doors.gate.hosts = hosts_of(config)
+            self.doors.configure(config)
         kept = {name: getattr(self.server.settings, name) for name in KEPT_OF_SERVER}  # as it has them, not as they were once written
         self.server.configure(msgspec.structs.replace(config.server, **kept), prepared.tls)
         if self.lists is not None:
@@ -201,7 +201,8 @@ KEPT_OF_SERVER = [path.removeprefix("server.") for path in FOR_A_LIFETIME if pat
 
 def is_lasting(path: str, old: Config, new: Config) -> bool:
     """Say whether a process has a setting, in which two configurations differ, for its lifetime."""
-    return path in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, new.tls))
+    section = path.partition(".")[0]
+    return path in FOR_A_LIFETIME or section in FOR_A_LIFETIME or (path == "tls" and None in (old.tls, new.tls))
 
 
 def certificate_in(config: Config) -> Mapping[str, bytes]:

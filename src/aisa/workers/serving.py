@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from aisa.accounting import caps_of, remember_uses, server_id, share_money, teams_of
-from aisa.administration import Doors, Ways, administer, hosts_of
+from aisa.administration import Doors, Ways, administer
 from aisa.admission.shared import forget_worker
 from aisa.clock import system_chance, wall_clock
 from aisa.composition import fitting, in_thread, open_keys, open_uses, routes_from, take_tokens
@@ -266,8 +266,7 @@ class CrewSwap:
     async def __call__(self, prepared: Prepared, _old: Config) -> int:
         """Do so. Returns how many workers do not have it yet."""
         config = self._crew.config = prepared.config
-        self.doors.admin.limits = config.limits
-        self.doors.gate.hosts = hosts_of(config)
+        self.doors.configure(config)
         await self._listing.follow(config, prepared.routes)
         told = len(await self._crew.ask(CONFIGURE, msgspec.msgpack.encode(config)))
         return len(self._crew.workers) - told

@@ -57,6 +57,10 @@ LAST_CALL = (
     "`OpenAIModel` the member `params: { parallel_tool_calls: false }`."
 )
 REFUSED_AGAIN = "Its agents take a refusal, or an answer without a word, for a step on the way, and ask again, up to"
+TWELVE = (
+    "What fails is asked for twelve times, streams four times: its retries stand around those of OpenAI's client. `max_retries=0` "
+    "asks once."
+)
 CLIENTS = (
     node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
     node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
@@ -101,7 +105,7 @@ CLIENTS = (
         "llama-index-llms-openai-like llama-index-core",
         "python/llama_index_client.py",
         f"{CHAT}, {COMPLETIONS}",
-        note=f"{CUT_CALLS}: give models that call tools room enough. {TURNS}",
+        note=f"{CUT_CALLS}: give models that call tools room enough. {TURNS} {TWELVE}",
     ),
     python(
         "Haystack",

@@ -61,6 +61,10 @@ TWELVE = (
     "What fails is asked for twelve times, streams four times: its retries stand around those of OpenAI's client. `max_retries=0` "
     "asks once."
 )
+HALF_A_CALL = (
+    "A stream that fails in the middle of a call of a tool it takes for a call with wrong arguments, and asks once more: look at "
+    '`onError`, as the last `finishReason` is then "stop".'
+)
 CLIENTS = (
     node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
     node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
@@ -68,7 +72,13 @@ CLIENTS = (
     python("pydantic-ai", "pydantic-ai-slim[openai,anthropic,google]", "python/pydantic_ai_client.py", FOUR),
     python("openai-agents (Python)", "openai-agents", "python/openai_agents.py", RESPONSES),
     node("openai-agents (JavaScript)", "@openai/agents zod", "node/openai-agents.mjs", f"{RESPONSES}, {CHAT}"),
-    node("AI SDK", "ai @ai-sdk/openai @ai-sdk/openai-compatible @ai-sdk/anthropic @ai-sdk/google zod", "node/ai-sdk.mjs", FOUR),
+    node(
+        "AI SDK",
+        "ai @ai-sdk/openai @ai-sdk/openai-compatible @ai-sdk/anthropic @ai-sdk/google zod",
+        "node/ai-sdk.mjs",
+        FOUR,
+        note=HALF_A_CALL,
+    ),
     python("mirascope", "mirascope[openai,anthropic,google]", "python/mirascope_client.py", FOUR),
     python("google-genai (Python)", "google-genai", "python/google_genai.py", f"{GEMINI}, embedContent, countTokens"),
     node("google-genai (JavaScript)", "@google/genai", "node/google-genai.mjs", f"{GEMINI}, embedContent, countTokens"),

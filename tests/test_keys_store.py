@@ -23,6 +23,8 @@ from aisa.storage.postgres import open_postgres
 from postgres_rig import Postgres, needs_postgres, sqlite_only
 from server import Server
 
+CHANCE = random.Random(77)
+
 
 class ManualClock:
     """A wall clock that is set by hand, in UNIX seconds."""
@@ -243,7 +245,7 @@ def test_servers_that_begin_at_once_make_one_first_key(postgres: Postgres, tmp_p
     folders = [tmp_path / name for name in "ab"]
     for folder in folders:
         folder.mkdir()
-    first, second = (ensure_first_key(each, folder) for each, folder in zip(stores, folders, strict=True))
+    first, second = (ensure_first_key(each, folder, random.Random(str(folder))) for each, folder in zip(stores, folders, strict=True))
     assert [list(folder.iterdir()) for folder in folders] == [[folders[0] / UNTOLD_NAME], []]
     assert first is not None
     assert second is None
@@ -267,20 +269,20 @@ def test_servers_that_begin_at_once_make_one_first_key(postgres: Postgres, tmp_p
 
 def test_the_first_key_is_made_once(store: KeyStore, tmp_path: Path) -> None:
     """Only a store that never had a key gets one, so that revoking all keys does not open a door."""
-    secret = ensure_first_key(store, tmp_path)
+    secret = ensure_first_key(store, tmp_path, CHANCE)
     assert secret is not None
     assert store.verify(secret).label == "first"
     told(tmp_path)
-    assert ensure_first_key(store, tmp_path) is None
+    assert ensure_first_key(store, tmp_path, CHANCE) is None
     store.revoke("first")
-    assert ensure_first_key(store, tmp_path) is None
+    assert ensure_first_key(store, tmp_path, CHANCE) is None
     assert len(store) == 1
 
 
 def test_a_first_key_that_nobody_was_shown_gets_another_secret(store: KeyStore, tmp_path: Path) -> None:
     """[issue 8] A start that dies between the database and its words leaves a key of which nobody has the secret; the next tells one."""
-    lost = ensure_first_key(store, tmp_path)
-    secret = ensure_first_key(store, tmp_path)
+    lost = ensure_first_key(store, tmp_path, CHANCE)
+    secret = ensure_first_key(store, tmp_path, CHANCE)
     assert secret is not None
     assert store.verify(secret).label == "first"
     with pytest.raises(ApiError, match="was replaced"):
@@ -288,7 +290,33 @@ def test_a_first_key_that_nobody_was_shown_gets_another_secret(store: KeyStore, 
     assert len(store) == 1
     store.revoke("first")
     store.create("first")
-    assert ensure_first_key(store, tmp_path) is None, "somebody has taken it in hand"
+    assert ensure_first_key(store, tmp_path, CHANCE) is None, "somebody has taken it in hand"
+
+
+def test_a_first_key_that_somebody_has_the_secret_of_keeps_it(store: KeyStore, tmp_path: Path) -> None:
+    """[fault M4] A start that died left its mark, and an administrator gave the key a secret: the next start took that away at once."""
+    assert ensure_first_key(store, tmp_path, CHANCE) is not None
+    _, secret = store.rotate("first", 0)
+    assert ensure_first_key(store, tmp_path, CHANCE) is None
+    assert store.verify(secret).label == "first"
+
+
+def test_a_mark_of_a_start_without_a_key_gives_no_key_another_secret(database: Database, store: KeyStore, tmp_path: Path) -> None:
+    """[fault M4] Neither one that another server on the database has made and told since, nor one that was made by hand."""
+    renamed(database, "keys", "away")
+    with pytest.raises(ApiError):
+        ensure_first_key(store, tmp_path, CHANCE)
+    renamed(database, "away", "keys")
+    assert (tmp_path / UNTOLD_NAME).exists()
+    _, secret = store.create("first")
+    assert ensure_first_key(store, tmp_path, CHANCE) is None
+    assert store.verify(secret).label == "first"
+
+
+def renamed(database: Database, name: str, other: str) -> None:
+    """Take a table away, or put it back."""
+    with database.transaction() as connection:
+        connection.execute(text(f"ALTER TABLE {name} RENAME TO {other}"))
 
 
 class Stuck(random.Random):

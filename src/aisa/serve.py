@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from aisa.accounting import open_ledger
 from aisa.administration import ServerRecords, open_admin
-from aisa.clock import quick_chance, wall_clock
+from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.composition import (
     check_extras,
     fitting,
@@ -187,7 +187,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report, server=writer.server).look()
-    first_key = ensure_first_key(keys, Path(config.server.data_dir))
+    first_key = ensure_first_key(keys, Path(config.server.data_dir), system_chance())
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)

@@ -201,12 +201,12 @@ class KeyStore:
         """Disable a key, or enable it again. Raises ApiError: resource_not_found, invalid_request (revoked), internal_error."""
         return self._change(self._live(id_or_label), {"state": state})
 
-    def rotate(self, id_or_label: str, grace_seconds: int) -> tuple[Key, str]:
+    def rotate(self, id_or_label: str, grace_seconds: int, secret: str | None = None) -> tuple[Key, str]:
         """Give a key another secret and return it; the one that it has stays good for so many seconds, and none before it for longer.
 
-        Raises ApiError: resource_not_found, invalid_request (revoked), internal_error (the database).
+        Without a `secret` one is made. Raises ApiError: resource_not_found, invalid_request (revoked), internal_error (the database).
         """
-        key, secret = self._live(id_or_label), rules.new_secret(self._chance)
+        key, secret = self._live(id_or_label), secret or rules.new_secret(self._chance)
         until = int(self._wall_clock()) + grace_seconds
         with writing(self._database) as connection:
             key = live(connection, key)

@@ -88,7 +88,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     metrics.states = CrewStates(crew, wall_clock(), books.money)
     operators = Operators(config, None, doors, settings=settings, metrics=metrics.text, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
-    first_key = ensure_first_key(books.keys, Path(config.server.data_dir))
+    first_key = ensure_first_key(books.keys, Path(config.server.data_dir), system_chance())
     tell_changes(books.keys, crew, books.office)
     stopping = Stopping()
     watch = FolderWatch(start.files, report, crew.lose_folder, stopping=stopping.why_not_ready)

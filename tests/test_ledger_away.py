@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import os
+import random
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +21,8 @@ from aisa.observe.metrics import Metrics, counted
 from aisa.observe.words import in_words
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
+from aisa.storage.shared_memory import SharedLock, SharedMemory, new_memory
+from aisa.workers.serving import forget_dead, metrics_of
 from postgres_rig import sqlite_only
 from rows import priced
 from test_ledger_writer import Desk, database, play
@@ -97,6 +102,19 @@ def test_what_fails_in_one_process_is_read_in_another_until_that_is_over_or_it_h
     assert away(metrics) == 0, "it opens a journal of its own"
     successor.note(LedgerAway("EIO", "look", JOURNAL))
     assert away(metrics) == 1
+
+
+def test_what_failed_for_a_worker_that_died_is_over_though_its_number_is_nobodys(tmp_path: Path) -> None:
+    """[issue 13] Its successor begins before it is settled, so under another number: the alert went on until some other worker died."""
+    descriptor = new_memory(tmp_path, random.Random(1))
+    office, worker = (SharedMemory(descriptor, SharedLock(tmp_path / "shared.lock"), worker=number) for number in range(2))
+    metrics = metrics_of(office)
+    Metrics(counters=Counters(worker.counters(1))).note(LedgerAway("EIO", "look", JOURNAL))
+    Metrics(counters=Counters(worker.counters(2)))
+    assert away(metrics) == 1
+    forget_dead(office, 1)
+    assert away(metrics) == 0
+    os.close(descriptor)
 
 
 @sqlite_only

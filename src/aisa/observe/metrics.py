@@ -73,9 +73,7 @@ class Metrics:
         self._counters = counters or Counters()
         self._all = all_counters or (lambda: (self._counters,))
         self._series: dict[tuple[str, str, str, bool], int] = {}
-        for name, at in self._counters.records():  # those of a process that has died are its own no more
-            if decode_name(name)[0] == OF_AWAY:
-                self._counters.words[at] = 0
+        end_outages(self._counters)  # those of a process that has died are its successor's no more
 
     def note(self, fact: Fact) -> None:
         """Count a fact."""
@@ -186,6 +184,13 @@ class Metrics:
         yield from family("ledger_away", told, [((), away)], kind="gauge")
         for gauge in states:
             yield from family(gauge.name, gauge.help, gauge.values, kind="counter" if gauge.counter else "gauge")
+
+
+def end_outages(counters: Counters) -> None:
+    """Let no part of the ledger be away for a process: it is new, or dead."""
+    for name, at in counters.records():
+        if decode_name(name)[0] == OF_AWAY:
+            counters.words[at] = 0
 
 
 async def stateless() -> Iterable[Gauge]:

@@ -33,7 +33,7 @@ from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer
 from aisa.observe.counters import Counters
-from aisa.observe.metrics import Metrics, counted
+from aisa.observe.metrics import Metrics, counted, end_outages
 from aisa.observe.welcome import bracketed
 from aisa.operators import Operators
 from aisa.process import WRITE_SECONDS_MAX, Start, greet, ignore, keep_for_life, listen_to_process, open_log, swapped, tell_start
@@ -138,7 +138,7 @@ class OfficeRecords:
             treasury=self.treasury,
             idempotency=idempotency,
             wall_clock=wall_clock,
-            forget=partial(forget_worker, memory),
+            forget=partial(forget_dead, memory),
         )
         self.board = CrewBoard(self.office)
 
@@ -172,6 +172,12 @@ class OfficeRecords:
 
     def _on_board(self) -> tuple[str, ...]:
         return self.board.ids()
+
+
+def forget_dead(memory: SharedMemory, worker: int) -> None:
+    """Free what a worker that died had in flight, and let what failed for it be over: its successor has another number."""
+    forget_worker(memory, worker)
+    end_outages(Counters(memory.counters(worker)))
 
 
 def tell_full(report: Callable[[Fact], None]) -> Callable[[str], None]:

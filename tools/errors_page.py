@@ -31,7 +31,7 @@ Every failure has one shape, whatever failed and wherever:
 - `request_id` is also in the `x-request-id` header of every response, good or bad. Quote it when you report something.
 - A failure before the first piece of an answer has its true HTTP status and this JSON body, for streams too.
 - A failure after that is one event, `data: {"error": {...}}`, with the same fields. Nothing follows it, not even `[DONE]`.
-  Clients that do not read it have an answer without a reason why it ended: langchaingo for Go gives it out as any other, with `StopReason` empty
+  Clients that do not read it have an answer without a reason why it ended: langchaingo for Go gives it out, with `StopReason` empty
   (`findings/langchaingo-hears-no-failure.sh`).
 - `Retry-After` (whole seconds, 1 to 60) says when another try makes sense; `x-should-retry: false` says that none does.
   OpenAI's own clients obey both.

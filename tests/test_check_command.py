@@ -165,6 +165,7 @@ def test_a_model_that_does_not_lead_to_the_played_vendor_is_told_before_anything
     ("words", "said"),
     [
         (("check", "http://127.0.0.1:1"), "does not answer"),
+        (("check", "http://127.0.0.1:1"), "no connection: Connection refused.\n    → Does it run, and at this port?"),
         (("check", "ftp://x"), "cannot be used"),
         (("check", "http://127.0.0.1:1", "--only", "nothing"), "no such check"),
         (("check", "http://127.0.0.1:1", "--header", "nothing"), "header cannot be read"),

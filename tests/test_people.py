@@ -48,6 +48,8 @@ def test_help_is_a_command_too(run: Run) -> None:
     assert "Start here" in run("help").stdout
     assert run("help", "keys", "create").stdout.replace("aisa help", "aisa") == run("keys", "create", "--help").stdout
     assert run("help", "keys", "nothing").exit_code == 2
+    assert "Did you mean 'keys'?" in run("help", "kyes").stderr
+    assert "There is: aisa wallet" in run("help", "credits").stderr
 
 
 @pytest.mark.parametrize(("secret", "status"), [("sk-1234567890", 1), ("a" * 15, 1), ("a" * 16, 0)])

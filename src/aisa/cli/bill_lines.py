@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, shows
-from aisa.cli.fitting import facts
+from aisa.cli.fitting import facts, fitted
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import WIDTH_MAX, paint, say
 from aisa.edge.bill_view import (
@@ -69,7 +69,7 @@ def counts_table(row: CallRow) -> str:
         [line.name, line.generated or "-", line.delivered, line.billed, paint(line.source, dim=True) if line.source else ""]
         for line in counts_shown(row)
     ]
-    counts = aligned(("TOKENS", "GENERATED", delivered_head(row).upper(), "BILLED", "SOURCE"), rows, right=(1, 2, 3))
+    counts = fitted(("TOKENS", "GENERATED", delivered_head(row).upper(), "BILLED", "SOURCE"), rows, right=(1, 2, 3), prose=True)
     way = which_way(row)
     return f"{counts}\n{paint(way, dim=True)}" if way else counts
 

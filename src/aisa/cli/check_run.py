@@ -19,6 +19,7 @@ from aisa.checks.running import look, run
 from aisa.checks.subject import Broken, Subject, address_of, short, value_of
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import is_dumb
+from aisa.http.failures import in_words
 from aisa.testing.scenario import built_in
 from aisa.testing.scripted_server import ScriptedServer
 
@@ -33,6 +34,8 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "WRONG_VERSION_NUMBER": "Write http:// where the port speaks no TLS.",
         "no HTTP": "Is it the port of the API? One that speaks TLS wants https://.",
         "the connection was": "Is it the port of the API? One that speaks TLS wants https://.",
+        "Connection refused": "Does it run, and at this port?",
+        "service not known": "Check how the name is spelt.",
         "": "Is the address right, and does it run?",
     }
 )
@@ -70,7 +73,7 @@ async def checked(asked: Asked) -> tuple[Subject, list[Verdict]]:
             await played(vendor, asked)
         return subject, await judged(subject, asked)
     except Broken as broken:
-        what = subject.without_key(str(broken))
+        what = subject.without_key(in_peoples_words(broken))
         remedy = next(text for sign, text in REMEDIES.items() if sign in what)
         raise Misuse("the endpoint does not answer", [(asked.url, f"{what}.", remedy)]) from broken
     finally:
@@ -78,13 +81,21 @@ async def checked(asked: Asked) -> tuple[Subject, list[Verdict]]:
             await vendor.close()
 
 
+def in_peoples_words(broken: Broken) -> str:
+    """Return why there is no answer, of a connection in the system's words."""
+    cause = broken.__cause__
+    if isinstance(cause, TimeoutError) and cause.errno is None:
+        return "no connection in time"
+    return f"no connection: {in_words(cause)}" if isinstance(cause, OSError) else str(broken)
+
+
 async def played(vendor: ScriptedServer, asked: Asked) -> None:
     """Play the vendor. Raises Misuse where its port cannot be listened on."""
     try:
         await vendor.listen(asked.vendor_host, asked.vendor_port or 0)
     except OSError as error:
-        problem = (f"{asked.vendor_host}:{asked.vendor_port}", f"It cannot be listened on: {error}.", "Choose another --vendor-port.")
-        raise Misuse("the vendor cannot be played", [problem]) from error
+        where, what = f"{asked.vendor_host}:{asked.vendor_port}", f"It cannot be listened on: {in_words(error)}."
+        raise Misuse("the vendor cannot be played", [(where, what, "Choose another --vendor-port.")]) from error
 
 
 async def judged(subject: Subject, asked: Asked) -> list[Verdict]:

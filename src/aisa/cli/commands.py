@@ -70,9 +70,10 @@ def help_(context: click.Context, words: tuple[str, ...]) -> None:
     command: click.Command = aisa
     parent = context.find_root()
     for word in words:
-        found = command.get_command(parent, word) if isinstance(command, click.Group) else None
-        if found is None:
+        if not isinstance(command, click.Group):
             raise click.UsageError(f"No such command '{' '.join(words)}'.", parent)
+        _, found, _ = command.resolve_command(parent, [word])
+        assert found is not None, "what is not there is a UsageError, which says what may be meant"
         parent = click.Context(found, info_name=word, parent=parent)
         command = found
     say(command.get_help(parent))

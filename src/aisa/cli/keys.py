@@ -120,7 +120,7 @@ def litellm(file: str, **options: Any) -> None:
 
 
 KEY = click.argument("key", callback=text, metavar="ID|LABEL|-")
-EACH = "KEY is an id, a label, or - for the whole key typed unseen or read from standard input, which is never shown."
+EACH = "A key is named by its id, its label, or by - and the whole key, typed unseen or read from standard input."
 
 
 @keys.command(epilog=EACH)

@@ -23,7 +23,7 @@ Examples:
     "--at", "moment", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), metavar="DATE", help="Day, or day and time, in UTC.  [now]"
 )
 @click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
-@click.option("--data-dir", metavar="DIR", help="Whose server is meant, and whose lists of vendors.  [AISA_DATA_DIR; ./aisa-data]")
+@click.option("--data-dir", metavar="FOLDER", help="Whose server is meant, and whose lists of vendors.  [AISA_DATA_DIR; ./aisa-data]")
 @click.option("--diff", "other", metavar="FILE", help="Show where the built-in catalogue and this list, in LiteLLM's format, differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def prices(model: str | None, moment: datetime | None, path: str | None, *, data_dir: str | None, other: str | None, as_json: bool) -> None:

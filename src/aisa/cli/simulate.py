@@ -40,6 +40,7 @@ def simulate(source: str | None, host: str, port: int, *, only_list: bool) -> No
     """
     import asyncio
 
+    from aisa.http.failures import in_words
     from aisa.testing.scenario import ScenarioUnfit
 
     try:
@@ -53,7 +54,7 @@ def simulate(source: str | None, host: str, port: int, *, only_list: bool) -> No
     try:
         asyncio.run(play(scenarios, own, host=host, port=port))
     except OSError as error:
-        problem = (f"{host}:{port}", f"It cannot be listened on: {error.strerror or error}.", "Choose another --port.")
+        problem = (f"{host}:{port}", f"It cannot be listened on: {in_words(error)}.", "Choose another --port.")
         raise Misuse("nothing can be played here", [problem]) from error
     except KeyboardInterrupt:
         say("\nstopped")

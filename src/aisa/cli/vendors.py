@@ -23,7 +23,7 @@ LEAST = ("", "speaks", "key")  # columns that a narrow terminal does without: wh
 
 @click.command()
 @click.option("--config", "path", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
-@click.option("--data-dir", metavar="DIR", help="Whose server is asked what failed lately.  [AISA_DATA_DIR; ./aisa-data]")
+@click.option("--data-dir", metavar="FOLDER", help="Whose server is asked what failed lately.  [AISA_DATA_DIR; ./aisa-data]")
 @click.option("--check", is_flag=True, help="Ask each vendor that is used: can it be reached, does it take the key.")
 def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     """List the vendors that are known by name, which of them are used, and what the others lack.

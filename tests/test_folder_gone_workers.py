@@ -118,6 +118,7 @@ def test_what_a_worker_leaves_that_dies_while_the_folder_is_moved_away_is_billed
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
         until(lambda: server.log.count("has ended with status") == 2)
+        answer.close()
         client.close()
         moved.rename(data)
         until(lambda: len(workers_of(server) - victims) == 2)

@@ -57,7 +57,9 @@ def change(port: int, key: str, label: str, *, forwarded: str) -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PROCESS_SECONDS_MAX)) as client:
         headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "x-forwarded-for": forwarded}
         client.request("POST", "/admin/v1/keys", json.dumps({"label": label}), headers)
-        return client.getresponse().status
+        answer = client.getresponse()
+        answer.read()
+        return answer.status
 
 
 def changes(server: Server, port: int, key: str) -> list[Any]:

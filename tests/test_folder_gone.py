@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from aisa.facts import FolderGone
+from aisa.folder_watch import LAST_LOOK_SECONDS, FolderWatch
 from aisa.observe.words import in_words
 from aisa.storage.in_place import OpenFiles
 from server import PROCESS_SECONDS_MAX, Server, serving
@@ -106,6 +109,35 @@ def test_a_folder_that_is_gone_at_the_stop_is_told_then(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PROCESS_SECONDS_MAX) == 0
         assert '"folder_gone"' in server.log
+
+
+def test_a_stop_waits_for_no_disk_that_hangs(tmp_path: Path) -> None:
+    """[issue 13] It waited for the last look before anything else: the server was not ready, and went on for ever.
+
+    And for as long as any look took, answers of a server that was not ready kept their connections.
+    """
+    asked = threading.Event()
+    hang = threading.Event()
+
+    class Hanging(OpenFiles):
+        def lost(self) -> str | None:
+            asked.set()
+            hang.wait(PROCESS_SECONDS_MAX)
+            return None
+
+    async def scene() -> None:
+        stopped = asyncio.Event()
+        watch = FolderWatch(Hanging(tmp_path, ()), lambda _fact: None, lambda _gone: None, stopping=lambda: None)
+        waiting = asyncio.create_task(watch.until(stopped.wait()))
+        await asyncio.sleep(0)
+        stopped.set()
+        await asyncio.wait_for(waiting, LAST_LOOK_SECONDS / 2)
+        assert not asked.is_set()
+        await asyncio.wait_for(watch.end(), 5 * LAST_LOOK_SECONDS)
+        assert asked.is_set()
+        hang.set()
+
+    asyncio.run(scene())
 
 
 def test_files_are_told_apart_by_what_they_are(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from aisa.facts import FOLDER, Fact, FolderGone, LedgerBack
 from aisa.storage.in_place import OpenFiles
 
 LOOK_SECONDS = 2.0  # between two looks, each of three file names
+LAST_LOOK_SECONDS = 2.0  # for the disk to answer when the server ends
 NOT_READY = "data_folder_gone"
 NO_FOLDER = "its data folder is gone"  # to whoever calls
 REMEDY = (
@@ -54,14 +55,19 @@ class FolderWatch:
         return () if self._lost is None else (Attention("error", self._what(self._lost), self._remedy),)
 
     async def until(self, stopped: Awaitable[None]) -> None:
-        """Look until `stopped` ends, and once more then: what is lost is told again, as it ends with this process."""
+        """Look until `stopped` ends. Returns at once then, as a stop waits for no disk."""
         looking = asyncio.create_task(self._go_on())
         try:
             await stopped
         finally:
             looking.cancel()
+
+    async def end(self) -> None:
+        """Look once more, for LAST_LOOK_SECONDS at most: what is lost is told again, as it ends with this process."""
         told = self._lost is not None
-        await self.look()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LOOK_SECONDS):
+                await self.look()
         if told and self._lost is not None:
             self._report(FolderGone(self._what(self._lost), self._remedy))
 

@@ -200,7 +200,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     await tell_until(watch.until(stopping.wait()), lambda: dependencies.routes, wall_clock=wall_clock, report=report)
     await go_away(server, reload.config.server, report, grace=not stopping.at_terminal, drain=dependencies.admission.drain)
     lists.stop()
-    await operators.close()
+    await asyncio.gather(watch.end(), operators.close())
     await dependencies.background_reads.close()
     for pool in (*pools.values(), *parts.retired):
         await pool.close()

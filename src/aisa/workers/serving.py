@@ -110,7 +110,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     await tell_until(watch.until(stopping.wait()), lambda: listing.routes, wall_clock=wall_clock, report=report)
     closed = partial(acceptor.close, leave=start.handed is not None)
     settled = await go_away(crew, closed, reload.config, report=report, grace=not stopping.at_terminal)
-    await listing.stop()
+    await asyncio.gather(listing.stop(), watch.end())
     await operators.close()
     report(Stopped(await books.close(WRITE_SECONDS_MAX if settled else 0)))
     if log is not None:

@@ -587,6 +587,7 @@ def become(**columns: object) -> KeyWanted | Skipped:
         ({"models": ["no-default-models"]}, "no model"),
         ({"models": ["no-default-models"] * 2}, "no model"),
         ({"models": "['gpt-4.1', 'claude']"}, "`models` cannot be read"),
+        ({"models": "{a\nb}"}, "`models` cannot be read"),
         ({"expires": "12/01/2026 10:00"}, "`expires` cannot be read"),
         ({"rpm_limit": "many"}, "`rpm_limit` cannot be read"),
         ({"max_budget": "NaN"}, "`max_budget` cannot be read"),
@@ -689,9 +690,9 @@ def test_a_dry_run_lists_each_key_with_the_terms_that_it_would_have_here(tmp_pat
     ("strategy", "several", "said"),
     [("usage-based-routing-v2", True, "calls in flight"), ("usage-based-routing", True, "calls in flight")]
     + [(strategy, False, "written nowhere") for strategy in ("usage-based-routing-v2", "least-busy", "latency-based-routing")]
-    + [("simple-shuffle", False, ""), ("least-busy", True, ""), ("adaptive", True, "no counterpart")],
+    + [("simple-shuffle", False, ""), ("least-busy", True, ""), ("adaptive", True, "no counterpart"), ({"a": 1}, True, "no counterpart")],
 )
-def test_a_strategy_that_is_another_thing_here_or_is_written_nowhere_is_told(strategy: str, several: bool, said: str) -> None:
+def test_a_strategy_that_is_another_thing_here_or_is_written_nowhere_is_told(strategy: object, several: bool, said: str) -> None:
     """Nobody has to compare the two files to see that his setting is not in the new one."""
     entries = [entry("m", "openai/a", api_key="k"), *([entry("m", "openai/b", api_key="k")] if several else [])]
     notes = translated({"model_list": entries, "router_settings": {"routing_strategy": strategy}}).notes

@@ -214,7 +214,10 @@ def _list(value: object) -> list[object]:
         except ValueError:
             raise Unreadable("models", text) from None
     inner = text.removeprefix("{").removesuffix("}")
-    return [cell for cells in csv.reader([inner], escapechar="\\") for cell in cells] if inner else []
+    try:
+        return [cell for cells in csv.reader([inner], escapechar="\\") for cell in cells] if inner else []
+    except csv.Error:
+        raise Unreadable("models", text) from None
 
 
 def _moment(value: object) -> datetime | None:

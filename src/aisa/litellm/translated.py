@@ -236,7 +236,7 @@ class _Translator:
 
     def _choice(self) -> None:
         strategy = self._router.get("routing_strategy")
-        if strategy is not None and strategy not in STRATEGIES:
+        if strategy is not None and str(strategy) not in STRATEGIES:
             self._notes.append(
                 Note("router_settings.routing_strategy", f"`{strategy}` has no counterpart; targets share the calls by weight.")
             )

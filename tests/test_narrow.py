@@ -106,6 +106,12 @@ def test_tables_fit_the_terminal_and_say_what_they_leave_out(at: Consoled, words
         assert not less or "Narrow terminal: " in text, (columns, text)
 
 
+@pytest.mark.parametrize("columns", [1, 4, 6])
+def test_facts_are_told_on_the_narrowest_terminal(at: Consoled, columns: int) -> None:
+    """One of six columns, as a window that is being made smaller has for a moment, ended `aisa status` in an exception."""
+    assert "Nothing needs attention." in ESCAPES.sub("", shown(at, ("status",), columns))
+
+
 def test_no_escape_code_is_written_where_none_is_wanted(at: Consoled) -> None:
     """NO_COLOR takes the colours; a terminal that is dumb gets nothing but text, from the board too."""
     assert ESCAPES.search(shown(at, ("keys", "list"), 80))

@@ -117,6 +117,6 @@ def facts(rows: Cells, indent: str = "") -> str:
             lines.append(whole)
             continue
         text, at = (value, start) if columns - start >= VALUE_CHARACTERS_MIN else ("  ".join((*names, value)), len(indent) + 2 * GAP)
-        first, *more = textwrap.wrap(click.unstyle(text), columns - at, break_on_hyphens=False)
+        first, *more = textwrap.wrap(click.unstyle(text), max(columns - at, TEXT_CHARACTERS_MIN), break_on_hyphens=False)
         lines += [(before if text is value else indent) + first, *(" " * at + line for line in more)]
     return "\n".join(lines)

@@ -32,6 +32,7 @@ CALLS, STREAMS = 192, 8  # that are counted
 WARM_SHARE = 2  # of so many calls one is made before
 SHAPES = dict(zip(("call", "alone", "burst"), doors.SHAPES, strict=True))
 RELAY = ("chat", "openai")
+LIMITED = {"limits in memory": "memory", "limits in shared memory": "shared"}  # a key with limits, whose use is kept there; calls alone
 WAYS = (
     RELAY,
     ("messages", "openai"),
@@ -39,6 +40,7 @@ WAYS = (
     ("messages", "anthropic"),
     ("responses", "responses"),
     *[("chat", dialect) for dialect in dialects.SPOKEN if dialect != "openai"],
+    *[("chat", kept) for kept in LIMITED],
 )
 
 
@@ -52,7 +54,9 @@ def switched(on: list[bool]) -> float:
 
 def counted(door: str, dialect: str, shape: str, switch: Callable[[], float], *, calls: int) -> None:
     """Make the calls of one figure, in the process that is counted; `switch` is called behind those that warm it and at the end."""
-    stream = shape != "call"
+    stream, limits = shape != "call", LIMITED.get(dialect, "")
+    if limits:
+        dialect = "openai"
     at_once = 1 if stream else CALL_CONNECTIONS
     asks: Callable[[str], bytes]
     if door == "chat":
@@ -67,7 +71,8 @@ def counted(door: str, dialect: str, shape: str, switch: Callable[[], float], *,
         pieces = dialects.arrivals(list(dialects.SPOKEN[dialect]()), alone=shape == "alone")
     else:
         pieces = doors.pieces_of(speech, SHAPES[shape])
-    uvloop.run(seconds_of_cpu(calls, pieces, asks, dialect=dialect, warm=calls // WARM_SHARE, connections=at_once, spent=switch))
+    warm = calls // WARM_SHARE
+    uvloop.run(seconds_of_cpu(calls, pieces, asks, dialect=dialect, limits=limits, warm=warm, connections=at_once, spent=switch))
 
 
 def instructions(door: str, dialect: str, shape: str) -> float:
@@ -81,6 +86,11 @@ def instructions(door: str, dialect: str, shape: str) -> float:
             raise BenchFailed(ran.stderr[-2_000:])
         total = next(line for line in written.read_text().splitlines() if line.startswith("totals:"))
     return int(total.split()[1]) / (CALLS if shape == "call" else STREAMS * BURST_CHUNKS)
+
+
+def is_counted(door: str, dialect: str, shape: str) -> bool:
+    """Say whether a way has a figure of a shape: another dialect costs by the chunk, limits by the call."""
+    return door != "chat" or dialect == "openai" or (shape == "call") == (dialect in LIMITED)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -98,7 +108,7 @@ def main(given: Sequence[str] | None = None) -> int:
         return 0
     ways = [way for way in WAYS if way == RELAY or options.only in " on ".join(way)]
     shapes = [shape for shape in options.shapes.split(",") if shape in SHAPES]
-    wanted = [(*way, shape) for way in ways for shape in shapes if not (shape == "call" and way[0] == "chat" and way != RELAY)]
+    wanted = [(*way, shape) for way in ways for shape in shapes if is_counted(*way, shape)]
     try:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             figures = dict(zip(wanted, pool.map(lambda each: instructions(*each), wanted), strict=True))

@@ -17,8 +17,10 @@ from typing import Any
 
 import uvloop
 
+from aisa.admission.shared import SharedAdmission
 from aisa.clock import quick_chance, system_chance, wall_clock
 from aisa.composition import open_dependencies
+from aisa.config.limits import Limits, Tier
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.edge.app import Edge
 from aisa.edge.cors import CrossOrigin
@@ -36,6 +38,7 @@ from aisa.ledger.wallets import Wallet
 from aisa.routing import Routes
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
+from aisa.storage.shared_memory import LOCK_NAME, SharedLock, SharedMemory, new_memory
 from aisa.timers import Timers
 from benchmarks.calls import CALL_MODEL, request
 from benchmarks.load import BenchFailed
@@ -47,6 +50,7 @@ CALLS = 4_000  # a round; a tenth of a second is too short to be judged
 STREAMS = 40  # a round, of BURST_CHUNKS chunks each
 STREAM_MODEL = f"bench-{BURST_CHUNKS}x0"
 ARRIVAL_BYTES_MAX = 16_384
+PLENTY = 1_000_000  # of each kind of limit: each is asked, and none is reached
 
 
 class Wire(asyncio.Transport):
@@ -157,10 +161,15 @@ class Caller:
 
 
 @asynccontextmanager
-async def opened(folder: str, dialer: Dialer, dialect: str = "openai") -> AsyncGenerator[tuple[Edge, str]]:
-    """Yield everything between two sockets as `serve` puts it together, but for the writer's thread and the log; and a key."""
+async def opened(folder: str, dialer: Dialer, dialect: str = "openai", limits: str = "") -> AsyncGenerator[tuple[Edge, str]]:
+    """Yield everything between two sockets as `serve` puts it together, but for the writer's thread and the log; and a key.
+
+    The key has limits of all three kinds where these are `memory` or `shared`, which is memory as workers have it.
+    """
     prices = Prices(input=2.5, output=10)
+    plenty = Tier(rpm=PLENTY, tpm=PLENTY, concurrency=PLENTY)
     config = Config(
+        limits=Limits(default_tier="t", tiers={"t": plenty}) if limits else Limits(),
         vendors={"local": Vendor(base_url="http://127.0.0.1:9/v1", api_key="k", dialect=dialect)},
         models={model: Model(to=(f"local/{model}",), prices=prices) for model in (CALL_MODEL, STREAM_MODEL)},
     )
@@ -179,6 +188,10 @@ async def opened(folder: str, dialer: Dialer, dialect: str = "openai") -> AsyncG
     dependencies = open_dependencies(
         config, keys, ledger, pools={"local": pool}, routes=Routes(config), chance=quick_chance(), report=partial(keep_last, facts)
     )
+    if limits == "shared":
+        memory = SharedMemory(new_memory(Path(folder), quick_chance()), SharedLock(Path(folder) / LOCK_NAME))
+        dependencies.admission = SharedAdmission(config.limits, keys.tiers, memory, wall_clock=wall_clock)
+        dependencies.admission.expect(ledger.usual)
     ids = CallIds(wall_clock, quick_chance())
     try:
         yield Edge(dependencies, ids, wall_clock, cross_origin=CrossOrigin(config.cors), not_ready=lambda: None), secret
@@ -199,17 +212,19 @@ async def seconds_of_cpu(
     asks: Callable[[str], bytes],
     *,
     dialect: str = "openai",
+    limits: str = "",
     warm: int = 0,
     connections: int = CALL_CONNECTIONS,
     spent: Callable[[], float] = time.thread_time,
 ) -> float:
     """Return the CPU seconds of so many calls, written by `asks` for a key, whose vendor answers in these pieces.
 
-    So many are made at a time, and so many `warm` ones before; `spent` is read at the begin and at the end. Raises BenchFailed.
+    So many are made at a time, and so many `warm` ones before; `spent` is read at the begin and at the end. The key's `limits` are as
+    `opened` has them. Raises BenchFailed.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aisa-bench-"))
-        edge, key = await stack.enter_async_context(opened(folder, Dialer(pieces), dialect))
+        edge, key = await stack.enter_async_context(opened(folder, Dialer(pieces), dialect, limits))
         shared = Shared(edge, Config().server, wall_clock, timers=Timers())
         left = warm + calls
         began = 0.0

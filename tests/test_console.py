@@ -721,6 +721,16 @@ def test_what_is_wrong_with_no_field_is_told_at_the_head_of_its_form(writer: Vis
         assert said in answer.text
 
 
+def test_filters_that_name_nobody_stay_as_they_were_filled_in(writer: Visitor) -> None:
+    """[issue 8] An unknown key among them led to a page of its own, and a way back to the overview."""
+    answer = writer.ask("/calls?key=nobody&model=gpt-4.1&kind=failed")
+    assert (answer.status, "<title>Not done · Calls · aisa</title>" in answer.text) == (404, True)
+    assert re.search(r'<p class="wrong whole" role="alert">There is no key with the id or label', answer.text)
+    assert all(each in answer.text for each in ('value="nobody"', 'value="gpt-4.1"', '<option value="failed" selected>'))
+    assert "There is no key" in writer.ask("/calls?key=nobody", **{"x-fragment": "1"}).text
+    assert "role=" not in writer.ask("/calls?model=nothing").text.partition('class="filters')[2].partition("</form>")[0]
+
+
 def test_a_list_of_models_is_taken_whole_however_long(at: Consoled, writer: Visitor) -> None:
     """[fault S6] One of more than ten thousand characters was passed over, and the key was let to every model."""
     names = [f"a-model-with-a-long-name-{number:04d}" for number in range(600)]

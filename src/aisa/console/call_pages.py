@@ -22,6 +22,7 @@ from aisa.edge.bill_view import (
 )
 from aisa.edge.board_view import BoardShown
 from aisa.edge.statement import CallFound
+from aisa.errors import ApiError
 from aisa.ledger.refusal import KEPT_DAYS
 
 LINES = 50  # calls on one page: two screens
@@ -52,7 +53,12 @@ async def calls(visit: Visit) -> Page:
     asked = {name: query.get(name) for name in ("key", "account", "model", "after")}
     since = int(visit.with_.now() * 1000) - SPANS[span][1] if SPANS.get(span, ("", 0))[1] else None
     path = with_query("/calls", {**asked, "since_ms": since, "limit": LINES, **({kind: 1} if kind in KINDS and kind else {})})
-    shown = await visit.typed(path, CallsShown)
+    try:
+        shown = await visit.typed(path, CallsShown)
+    except ApiError as error:
+        if visit.wants_part:
+            raise
+        visit.refused, shown = error, CallsShown([], has_more=False)  # the filters are shown again as they were filled in
     keys: list[Any] = [] if visit.wants_part else (await visit.get("/keys"))["data"]
     older = None
     if shown.has_more:

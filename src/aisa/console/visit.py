@@ -121,7 +121,7 @@ class Visit(msgspec.Struct):
         """Return the form of this page whose address ends so: with what was sent, if it was this one that was refused."""
         was_sent = self.refused is not None and self.request.path.rpartition("/")[2] == action
         self.is_shown = self.is_shown or was_sent
-        return Form(self.sent, self.refused) if was_sent else NOT_SENT
+        return Form(self.sent if self.request.method == "POST" else self.query, self.refused) if was_sent else NOT_SENT
 
     def page(self, template: str, *, status: int = 200, **values: object) -> Page:
         """Fill a template. A page that is shown again for a form that was refused has the status of that."""

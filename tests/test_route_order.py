@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +21,7 @@ from aisa.health import FAILURES_TO_BENCH, Health
 from aisa.keys.rules import Key
 from aisa.routing import Routes
 from aisa.traffic import EXPLORE_SECONDS, FRESH_SECONDS, TARGETS_MAX, TargetTry, Traffic
-from aisa.wire.chat import parse_chat
+from aisa.wire.chat import Message, parse_chat
 from aisa.wire.completions import CompletionsRequest
 from aisa.wire.door import Request
 from aisa.wire.embeddings import EmbeddingsRequest
@@ -214,6 +215,30 @@ def test_the_cheapest_for_the_request_is_asked_first() -> None:
 def priced(**prices: Prices) -> dict[str, Vendor]:
     """Vendors of these names whose model `x` costs so much."""
     return {name: Vendor(base_url=f"http://{name}.example/v1", prices={"x": each}) for name, each in prices.items()}
+
+
+class Looked(list[Message]):
+    """Messages that know how often they were gone through."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Message]:
+        """Go through them once more."""
+        self.looks += 1
+        return super().__iter__()
+
+
+def test_pictures_are_looked_at_as_often_for_many_targets_as_for_two() -> None:
+    """Hundreds of them take tens of milliseconds, in which no other call goes on: anew for each target they held all for half a second."""
+    looks = set[int]()
+    for names in ("ab", "abcdefgh"):
+        chat = parse_chat(json.dumps({"model": "m", "messages": [{"role": "user", "content": [PICTURE]}]}).encode())
+        chat.known.messages = seen = Looked(chat.known.messages)
+        prices = priced(**{name: Prices(input=place + 1, output=1) for place, name in enumerate(names)})
+        routed(*(f"{name}/x" for name in names), config=prices, by="cost").plan(chat, ANYONE, random.Random(1), unix_seconds=1.7e9)
+        looks.add(seen.looks)
+    assert len(looks) == 1
+    assert looks != {0}
 
 
 def test_the_cheapest_is_so_with_its_fees_every_answer_and_pictures_for_what_they_are() -> None:

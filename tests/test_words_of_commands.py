@@ -184,3 +184,13 @@ def test_a_refusal_is_the_same_with_and_without_a_server(run: Run, tmp_path: Pat
     assert ends() == asked
     assert [words for words, status, _ in asked if status != (1 if words in REFUSED else 2)] == []
     assert "1 failed, or refused by the server or its data" in told(run("--help"))
+
+
+@pytest.mark.parametrize(
+    "words", [("keys", "revoke", ""), ("keys", "show", " "), ("wallet", "show", ""), ("accounts", "disable", ""), ("explain", "")]
+)
+def test_a_name_that_is_empty_is_told_so(run: Run, words: tuple[str, ...]) -> None:
+    """[issue 8] With a variable that is not set the answer was that there is no `/keys//revoke`, of which nobody had typed anything."""
+    Path("aisa-data").mkdir()
+    result = run(*words)
+    assert (result.exit_code, "it is empty." in told(result)) == (2, True), told(result)

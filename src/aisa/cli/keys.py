@@ -26,8 +26,13 @@ Examples:
 """
 
 
-def text(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """Return an argument that can be sent; the system hands over any bytes, which need not be UTF-8. Raises click.BadParameter."""
+def text(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return an argument that can be sent; the system hands over any bytes, which need not be UTF-8. Raises click.BadParameter.
+
+    A name that is empty is nobody's: a variable of the shell was not set. Of a new label the server says what it must be like.
+    """
+    if isinstance(parameter, click.Argument) and parameter.name != "label" and value is not None and not value.strip():
+        raise click.BadParameter("it is empty.")
     try:
         (value or "").encode()
     except UnicodeEncodeError:

@@ -226,6 +226,22 @@ def test_plots_show_the_largest_groups_and_all_others_as_one(opened: Database, b
         assert lines[spend.names[0]] == pytest.approx(most / 10**9)
 
 
+@pytest.mark.parametrize("keys", [2, 30])
+def test_calls_of_a_key_that_was_never_kept_are_among_the_others(opened: Database, keys: int) -> None:
+    """[issue 13] One of somebody with a token, when there were as many keys as may be: the page was a 404 with all other keys."""
+    office = Office(opened, keys, calls=40)
+    insert_rows(opened, [priced(99, key_id="key_nobodys", began_ms=MIDNIGHT_MS, ended_ms=MIDNIGHT_MS + 1, cost=10**12)])
+    looker = Looker(office, by="key", days="90")
+    run(plots(cast("Visit", looker)))
+    spend = looker.shown["plots"][0]
+    assert looker.shown["rows"][0][1] == "key_nobodys"
+    assert spend.names[-1] == OTHERS
+    assert len(spend.names) == min(keys, DRAWN_MAX) + 1
+    assert sum(value or 0 for value in spend.values[-1]) >= 1_000
+    total = sum(value or 0 for values in spend.values for value in values)
+    assert total == pytest.approx(looker.shown["total"].cost / 10**9)
+
+
 def run(answer: Any) -> None:
     """Run what waits for nothing."""
     with pytest.raises(StopIteration):

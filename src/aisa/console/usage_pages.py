@@ -76,12 +76,16 @@ async def plots(visit: Visit) -> Page:
     whole = {group: used for group, used in summed.groups.items() if used.requests}
     names = told_apart({group: summed.labels.get(group, group) or "–" for group in whole})
     ranked = sorted(whole, key=lambda group: (-whole[group].cost, -whole[group].requests, names[group]))
-    shown, groups = await (few_of if by in MANY else all_of)(visit, by, int(days), ranked=ranked)
+    asked = [group for group in ranked if by != KEY or group in summed.labels]  # of a key that was never kept nobody can ask
+    if by in MANY:
+        shown, groups = await few_of(visit, by, int(days), ranked=asked, rest=len(ranked) - len(asked))
+    else:
+        shown, groups = await all_of(visit, by, int(days), ranked=ranked)
     if by == DAY:
         drawn = [("all", by_day(groups))]
         ranked = sorted(whole, reverse=True)
     else:
-        drawn = drawn_of([(names.get(group, group), each) for group, each in zip((*ranked, OTHERS), groups, strict=False)])
+        drawn = drawn_of([(names.get(group, group), each) for group, each in zip((*asked, OTHERS), groups, strict=False)])
     rows = [(group, names[group], whole[group]) for group in ranked[:LISTED_MAX]]
     return visit.page(
         "plots.html",
@@ -102,13 +106,16 @@ async def all_of(visit: Visit, by: str, days: int, *, ranked: Sequence[str]) -> 
     return shown.days, [shown.groups[group] for group in ranked if group in shown.groups]
 
 
-async def few_of(visit: Visit, by: str, days: int, *, ranked: Sequence[str]) -> tuple[list[str], list[list[Used]]]:
-    """Return the same of those groups alone that are drawn, and of all others as one: of thousands, each day of each is too much to ask."""
+async def few_of(visit: Visit, by: str, days: int, *, ranked: Sequence[str], rest: int) -> tuple[list[str], list[list[Used]]]:
+    """Return the same of those groups alone that are drawn, and of all others as one: of thousands, each day of each is too much to ask.
+
+    `rest` is how many groups there are that are not ranked.
+    """
     drawn = [await asked_series(visit, DAY, days, of={by: group}) for group in ranked[:DRAWN_MAX]]
     every = await asked_series(visit, DAY, days)  # behind them, so that what ends meanwhile is among the others
     each = [by_day([*shown.groups.values()]) or [Used()] * len(shown.days) for shown in (*drawn, every)]
     groups, in_all = each[:-1], each[-1]
-    if len(ranked) > DRAWN_MAX:
+    if len(ranked) + rest > len(groups):
         groups.append([less(of_day, theirs) for of_day, *theirs in zip(in_all, *groups, strict=True)])
     return every.days, groups
 

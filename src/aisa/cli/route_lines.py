@@ -22,7 +22,7 @@ from aisa.keys.rules import Key
 from aisa.money import TOKENS_PER_PRICE, dollars_text
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import Entry, Offer, Plan
-from aisa.ranking import cost_of
+from aisa.ranking import cost_of, pictured
 from aisa.routing import Routes
 from aisa.wire.chat import ChatRequest, parse_chat
 from aisa.wire.content import input_tokens
@@ -105,7 +105,8 @@ def why(plan: Plan, offer: Offer, chat: ChatRequest, *, now: float) -> str:
     if route.by == ORDER:
         return "as it stands"
     if route.by == COST:
-        return f"this request costs some {dollars_text(cost_of(offer, chat, now) // TOKENS_PER_PRICE)} US dollars there"
+        cost = cost_of(offer, chat, pictured(chat), unix_seconds=now) // TOKENS_PER_PRICE
+        return f"this request costs some {dollars_text(cost)} US dollars there"
     if route.by == LATENCY:
         return "by its time to the first token, which only the running server knows"
     if route.by == LOAD:

@@ -205,6 +205,23 @@ def test_keys_that_were_replaced_in_their_file_are_found(tmp_path: Path, monkeyp
         assert keys.session_token == session
 
 
+def test_a_profile_that_gave_no_keys_and_was_mended_gives_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS's library went on with the program, or the keys that a role is asked for with, that it had read at first, until a restart."""
+    config = tmp_path / "config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name in ("AWS_PROFILE", *KEYS, "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    config.write_text("[profile work]\ncredential_process = /bin/false\n")
+    source = aws_chain("work")
+    for _ in range(2):
+        with pytest.raises(CredentialFailed):
+            asyncio.run(asked_of(source))
+    config.write_text("[profile work]\naws_access_key_id = A\naws_secret_access_key = w\n")
+    keys, _ = asyncio.run(asked_of(source))
+    assert keys.access_key == "A"
+
+
 @pytest.mark.parametrize(("kind", "asked"), [("ExpiredTokenException:http://x/", 2), ("AccessDeniedException", 1)])
 def test_keys_that_aws_does_not_take_are_fetched_anew_and_the_request_goes_out_again(kind: str, asked: int) -> None:
     """AWS says so with 403, as of models that an account has not: only the header tells. Once a minute, or it is not the keys."""

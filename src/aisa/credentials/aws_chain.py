@@ -42,16 +42,18 @@ class _Credentials(Protocol):
 def chain_source(profile: str) -> KeysSource:
     """Return what resolves the chain for a profile, nothing for the usual one. Raises CredentialFailed for one that does not exist.
 
-    Keys that stand in a file may have been replaced there, which the library never looks for: it is asked anew each time.
+    Keys that stand in a file may have been replaced there, and a profile that gave none may have been mended: the library never looks for
+    either, so it is asked anew.
     """
-    session, in_file = opened(profile), False
+    session, is_old = opened(profile), False
 
     def resolve() -> Keys:
-        nonlocal session, in_file
-        if in_file:
+        nonlocal session, is_old
+        if is_old:
             session = opened(profile)
+        is_old = True
         keys, method = resolved(session)
-        in_file = method in IN_FILES
+        is_old = method in IN_FILES
         return keys
 
     async def get() -> tuple[Keys, float]:

@@ -79,13 +79,15 @@ def test_a_shared_database_is_named() -> None:
 
 
 @needs_postgres
-def test_a_server_on_postgresql_names_its_database_and_no_password(tmp_path: Path) -> None:
+def test_a_server_on_postgresql_names_its_database_and_itself_and_no_password(tmp_path: Path) -> None:
     """Neither that before the host nor that behind the question mark, which libpq takes as well."""
     with postgres_server() as postgres:
         url = postgres.fresh()
         with serving(tmp_path, "", variables={"DATABASE_URL": f"{url.replace('aisa@', 'aisa:s3cret@', 1)}&password=s3cret"}) as server:
             shown = server.aisa("status")
             whole = server.aisa("status", "--json")
+            called = (server.folder / "data" / "server.id").read_bytes().hex()  # as other servers name it in their logs
+    assert f"where this server is called {called}".replace(" ", "") in "".join(shown.split())
     assert f"postgresql://aisa:***@/{url.partition('?')[0].rpartition('/')[2]}" in "".join(shown.split())
     assert "s3cret" not in shown + whole
 

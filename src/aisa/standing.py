@@ -22,7 +22,7 @@ from aisa.http.certificate import end_of
 from aisa.routing import Routes
 from aisa.storage.ballast import free_bytes
 from aisa.storage.engine import DATABASE_NAME, schema_of
-from aisa.storage.lock import exposure
+from aisa.storage.lock import SERVER_ID_NAME, exposure
 from aisa.storage.tables import HEAD
 
 PEM_BYTES_MAX = 65_536  # of a certificate file that are looked at; a long chain has 10,000
@@ -98,7 +98,15 @@ def store_shown(data_dir: str, schema: str | None) -> StoreShown:
         is_copy = ".before-restore-" in path.name or ".schema-" in path.name
         sizes[is_copy] += path.stat().st_size
     exposed = exposure(data_dir) if is_there else None
-    return StoreShown(str(whole), sizes[False], sizes[True], free_bytes(on_disk), schema, exposed)
+    return StoreShown(str(whole), sizes[False], sizes[True], free_bytes(on_disk), schema, exposed, server=known_server_id(folder))
+
+
+def known_server_id(folder: Path) -> str | None:
+    """Return what the server of a folder is called in a database that it shares; None if it has never been on one, or may not be read."""
+    try:
+        return (folder / SERVER_ID_NAME).read_bytes().hex()
+    except OSError:
+        return None
 
 
 def standing_still(data_dir: str) -> StatusShown:

@@ -109,7 +109,8 @@ def store_rows(status: StatusShown) -> list[list[str]]:
     if store.shared is None:
         rows = [["data", f"{store.folder}: database {size(store.database_bytes)} (schema {store.schema or 'none'}){copies}"]]
     else:
-        rows = [["database", f"{store.shared} (schema {store.schema or 'none'})"], ["data", f"{store.folder}{copies}"]]
+        called = f", where this server is called {store.server}" if store.server else ""
+        rows = [["database", f"{store.shared} (schema {store.schema or 'none'}){called}"], ["data", f"{store.folder}{copies}"]]
     if status.running:
         state = paint("database away", "red") if status.ledger_away else paint("written", "green")
         slots = f"{status.journal_slots_taken:,} of {status.journal_slots:,} journal slots taken"

@@ -27,7 +27,8 @@ class StoreShown(msgspec.Struct, frozen=True):
     """The data folder: `database_bytes` with its log, `copies_bytes` of databases that were kept before an upgrade or a restore.
 
     `schema` is the database's version, None if there is none. `exposed` says who else may look into the folder, None if nobody may.
-    `shared` names the database that several servers share, without its password; None where it is that of the folder.
+    `shared` names the database that several servers share, without its password; None where it is that of the folder. `server` is what
+    this one is called there, as the log and other servers name it.
     """
 
     folder: str
@@ -37,6 +38,7 @@ class StoreShown(msgspec.Struct, frozen=True):
     schema: str | None
     exposed: str | None = None
     shared: str | None = None
+    server: str | None = None
 
 
 class Attention(msgspec.Struct, frozen=True):

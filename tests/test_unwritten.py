@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from aisa.cli.init import init
 from server import PROCESS_SECONDS_MAX, environment
 
 COMMANDS = (
@@ -80,3 +82,18 @@ def test_half_a_configuration_is_taken_away(tmp_path: Path) -> None:
     told = run(tmp_path, ("init",), subprocess.PIPE, first=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
     assert (told.returncode, "nothing was written" in told.stderr) == (1, True), told.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_configuration_that_cannot_be_looked_at_is_not_taken_away(tmp_path: Path) -> None:
+    """With no descriptor free for it, a file that had been there for long was removed as if it were the half of a new one."""
+    path = tmp_path / "aisa.yaml"
+    path.write_text("server: {}\n")
+    assert CliRunner().invoke(init, ["--config", str(path)]).exit_code == 2, "and all that it needs is imported now"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        told = CliRunner().invoke(init, ["--config", str(path)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (told.exit_code, "Too many open files" in told.stderr) == (1, True), told.stderr
+    assert path.read_text() == "server: {}\n"

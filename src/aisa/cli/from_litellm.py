@@ -15,7 +15,7 @@ from aisa.cli.data_folder import settings
 from aisa.cli.keyring import KeyShown
 from aisa.cli.problems import Misuse, Problem, Stop
 from aisa.cli.terminal import paint, say
-from aisa.cli.unwritten import take_away
+from aisa.cli.unwritten import write_new
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
 from aisa.keys.rules import ALREADY_HERE, DEFAULT_ACCOUNT
@@ -37,7 +37,7 @@ def import_configuration(file: str, output: str) -> None:
         raise Misuse("nothing was written", [(file, "Its `model_list` has nothing that could be carried over.", "Name another file.")])
     text = HEAD.format(file=Path(file).name) + "".join([one_line(LEFT.format(where=note.where, what=note.what)) for note in made.notes])
     text += "\n" + yaml.safe_dump(made.config, sort_keys=False, allow_unicode=True, width=120)
-    write_new(output, text)
+    write_configuration(output, text)
     vendors, models = (len(cast("dict[str, object]", made.config.get(name, {}))) for name in ("vendors", "models"))
     say(f"{output} is written, with {vendors} vendor{'s' * (vendors != 1)} and {models} model{'s' * (models != 1)}.")
     show_notes(made.notes)
@@ -73,15 +73,13 @@ def read_tree(file: str) -> Tree:
     return cast("Tree", tree)
 
 
-def write_new(output: str, text: str) -> None:
+def write_configuration(output: str, text: str) -> None:
     """Write a file that is not there, for its owner alone. Raises Stop."""
     try:
-        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w", encoding="utf-8") as file:
-            file.write(text)
+        write_new(Path(output), text, PRIVATE)
     except FileExistsError:
         raise Misuse("nothing was written", [(output, "It is there already.", "Remove it, or name another: --output FILE")]) from None
     except OSError as error:
-        take_away(Path(output))
         raise Stop("nothing was written", [(output, f"It cannot be made: {error.strerror}.", "Name another: --output FILE")]) from error
 
 

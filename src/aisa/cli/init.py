@@ -58,21 +58,19 @@ def init(path: str | None) -> None:
     Keys are not written: the file names the variables.
     """
     from aisa.cli.terminal import say
-    from aisa.cli.unwritten import take_away
+    from aisa.cli.unwritten import write_new
     from aisa.config.known import half_there
     from aisa.config.load import DEFAULT_PATH, PATH_VARIABLE
     from aisa.config.schema import Config
 
     target = Path(path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
     try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(beginning(os.environ))
+        write_new(target, beginning(os.environ))
     except FileExistsError:
         raise Misuse(
             "nothing was written", [(str(target), "It is there already.", "Remove it, or name another file: --config FILE")]
         ) from None
     except OSError as error:
-        take_away(target)
         raise Stop(
             "nothing was written", [(str(target), f"It cannot be made: {error.strerror}.", "Name another file: --config FILE")]
         ) from error

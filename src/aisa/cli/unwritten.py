@@ -1,4 +1,4 @@
-"""Ends a command whose words could not be written: the disk is full, or whoever read them has gone. Writes no result."""
+"""Ends a command whose words could not be written: the disk is full, or whoever read them has gone. Of a new file it leaves no half."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ def raised_in(error: OSError) -> str:
     return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
 
 
-def take_away(path: Path) -> None:
-    """Remove a file that was begun and is not whole, if that can be done."""
-    with suppress(OSError):
-        path.unlink()
+def write_new(path: Path, text: str, mode: int = 0o666) -> None:
+    """Make a file that is not there, whole or not at all. Raises FileExistsError, OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:  # of what was begun here: what cannot be opened may be somebody's
+        with suppress(OSError):
+            path.unlink()
+        raise

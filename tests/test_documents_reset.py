@@ -122,7 +122,7 @@ class LeavingClient(QuietClient):
 
 @pytest.mark.parametrize(("missing", "cost"), [(HELD_BACK_BYTES, COST), (HELD_BACK_BYTES + 1, 0)])
 def test_a_client_that_leaves_while_its_end_is_held_back_pays_if_it_has_the_rest(missing: int, cost: int) -> None:
-    """The wait is cancelled as every wait for a client is; what counts is what its system has."""
+    """[fault M3] The wait is cancelled as every wait for a client is; what counts is what its system has. Who loses one more is counted."""
     rig = rig_of(1)
     rig.dependencies.resets.note("key_1")
     client = LeavingClient(WHOLE - missing)
@@ -134,6 +134,7 @@ def test_a_client_that_leaves_while_its_end_is_held_back_pays_if_it_has_the_rest
     run_virtual(main())
     [row] = rig.rows
     assert (row.cost, len(client.body)) == (cost, WHOLE - HELD_BACK_BYTES)
+    assert [fact.count for fact in rig.facts if isinstance(fact, DocumentLost)] == ([] if cost else [2])
 
 
 def test_a_server_that_stops_sends_the_end_at_once() -> None:

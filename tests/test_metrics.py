@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from aisa.facts import BugFound, CallEnded, CallQueued, FolderGone, LedgerAway, LedgerBack, Refused, VendorFailed
+from aisa.facts import BugFound, CallEnded, CallQueued, DocumentLost, FolderGone, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.observe.counters import COUNTERS_BYTES, RECORDS, Counters
 from aisa.observe.metrics import SECONDS, SERIES_MAX, Gauge, Metrics, braces, stateless
 from aisa.states import START_TIME, together
@@ -115,11 +115,12 @@ def test_failures_refusals_bugs_and_an_absent_database_are_counted() -> None:
     """By whose fault, by code; away is a state that ends."""
     away, back = LedgerAway("full", "free space"), LedgerBack(1)
     failed = VendorFailed("r", "v", "m", "upstream_unavailable", "d", loud=True, blame="operator")
-    facts = (failed, failed, Refused("r", 401, "invalid_api_key", "GET", "/"), BugFound("r", "t"), away)
+    lost = DocumentLost("r", "key_1", "laptop", 1)
+    facts = (failed, failed, Refused("r", 401, "invalid_api_key", "GET", "/"), BugFound("r", "t"), lost, away)
     found = counted(*facts)
     assert found['aisa_vendor_failures_total{vendor="v",code="upstream_unavailable",blame="operator"}'] == 2
     assert found['aisa_refused_total{code="invalid_api_key"}'] == 1
-    assert (found["aisa_bugs_total"], found["aisa_ledger_away"]) == (1, 1)
+    assert (found["aisa_bugs_total"], found["aisa_documents_lost_total"], found["aisa_ledger_away"]) == (1, 1, 1)
     assert counted(FolderGone("gone", "put it back"))["aisa_ledger_away"] == 1
     assert counted(*facts, back)["aisa_ledger_away"] == 0
 

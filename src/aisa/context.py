@@ -304,7 +304,7 @@ class CallContext:
     def _note_loss(self) -> None:
         """Report a document that was handed over whole and did not arrive so."""
         key = self.key
-        if self.document is not None and self.life.finished:
+        if self.document is not None and self.document.is_out:
             lost = self.dependencies.resets.note(key.id, self.timeouts.now())
             self.dependencies.report(DocumentLost(self.call.id, key.id, key.label, lost))
 

@@ -58,6 +58,11 @@ class DocumentDelivery:
         """Note that all of it was handed over."""
         self._end = self._client.bytes_written
 
+    @property
+    def is_out(self) -> bool:
+        """Whether it was handed over, if perhaps without its end: whoever reads so much of it has what was asked for."""
+        return self._end is not None
+
     def arrived(self) -> bool:
         """Say whether it counts as delivered."""
         return self._has_rest or (self._end is not None and self._client.bytes_delivered() >= self._end - HELD_BACK_BYTES)

@@ -31,6 +31,7 @@ ENDINGS = {
     CRASHED: "The server died during the call. What had left it by then is charged, and the input if anything had: how much more its "
     "vendor had made, and how much of it the client got, nobody saw.",
 }
+LOST = "The client left before it had the whole document, which costs nothing then."
 AWAITED = "Not final: its delivery, its vendor's report or the database is still awaited."
 SOURCES = {
     REPORTED: "vendor's report",
@@ -149,7 +150,8 @@ def which_way(row: CallRow) -> str:
 
 def ending(row: CallRow) -> str:
     """Say how a call ended, and with which error."""
-    return ENDINGS.get(row.outcome, f"It ended as {row.outcome}.") + (f" The error was {row.error_code}." if row.error_code else "")
+    ending = LOST if row.outcome == CLIENT_GONE and not row.stream else ENDINGS.get(row.outcome, f"It ended as {row.outcome}.")
+    return ending + (f" The error was {row.error_code}." if row.error_code else "")
 
 
 def verdict(row: CallRow, *, agrees: bool) -> str:

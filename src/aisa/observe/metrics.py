@@ -13,7 +13,19 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from aisa import __version__
-from aisa.facts import FOLDER, BugFound, CallEnded, CallQueued, Fact, FolderGone, LedgerAway, LedgerBack, Refused, VendorFailed
+from aisa.facts import (
+    FOLDER,
+    BugFound,
+    CallEnded,
+    CallQueued,
+    DocumentLost,
+    Fact,
+    FolderGone,
+    LedgerAway,
+    LedgerBack,
+    Refused,
+    VendorFailed,
+)
 from aisa.ledger.rules import REFUSED
 from aisa.money import NANOS_PER_DOLLAR
 from aisa.names import stored
@@ -50,6 +62,7 @@ SUMS = (FIRST_SUM, WHOLE_SUM, EACH_SUM)  # which are floating point
 SIZE = EACH_SUM + 1
 #: Kinds of records, ahead of their labels.
 OF_CALLS, OF_FAILURES, OF_REFUSALS, OF_BUGS, OF_UNTOLD, OF_QUEUED = "calls", "failures", "refusals", "bugs", "untold", "queued"
+OF_LOST = "lost"  # documents
 OF_AWAY = "away"  # parts of the ledger, with 1 while they fail
 QUEUED_SUM = FIRST_SUM  # of how long calls waited, in a record that has but their number beside
 
@@ -90,6 +103,8 @@ class Metrics:
             self._counters.reals[at + QUEUED_SUM] += fact.seconds
         elif isinstance(fact, BugFound):
             self._add(OF_BUGS)
+        elif isinstance(fact, DocumentLost):
+            self._add(OF_LOST)
         elif isinstance(fact, LedgerAway | FolderGone | LedgerBack):
             part = FOLDER if isinstance(fact, FolderGone) else fact.part
             self._counters.words[self._place(OF_AWAY, part)] = int(not isinstance(fact, LedgerBack))
@@ -179,6 +194,8 @@ class Metrics:
         yield from family("refused_unlogged_total", told, untold)
         bugs = sum(each[0] for name, each in found.items() if name[0] == OF_BUGS)
         yield from family("bugs_total", "Errors of this server's own.", [((), bugs)])
+        lost = sum(each[0] for name, each in found.items() if name[0] == OF_LOST)
+        yield from family("documents_lost_total", "Documents that left and did not arrive whole, so that they cost nothing.", [((), lost)])
         away = any(each[0] for name, each in found.items() if name[0] == OF_AWAY)
         told = "Whether the database does not take the rows of calls, the disk not the journal, or the data folder is gone."
         yield from family("ledger_away", told, [((), away)], kind="gauge")

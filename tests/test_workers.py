@@ -609,3 +609,38 @@ def test_a_holder_of_the_lock_that_is_stopped_keeps_no_call_and_no_key_for_ever(
     with closing(connection(server)) as other:
         until(lambda: ask(other, made, "priced", max_tokens=5)[0] == 200, "what it may spend is not known")
     audited(server)
+
+
+def lose(server: Server, sock: socket.socket) -> None:
+    """Begin to read a document that no buffer holds, and go away."""
+    body = json.dumps({"model": "echoed", "messages": [{"role": "user", "content": "x" * 1_000_000}]})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    sock.sendall(head.encode() + body.encode())
+    assert sock.recv(100).startswith(b"HTTP/1.1 200")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def small_reader(server: Server) -> socket.socket:
+    """A connection whose client takes little at a time."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    host, port = re.findall(r"//([\d.]+):(\d+)", server.url)[0]
+    sock.settimeout(PROCESS_SECONDS_MAX)
+    sock.connect((host, int(port)))
+    return sock
+
+
+def test_documents_that_a_key_loses_are_counted_by_all_workers(tmp_path: Path) -> None:
+    """[fault M3] One at each of two, and no worker sends a third where two an hour are all: each was the first of its own worker's."""
+    text = CONFIGURATION.replace("limits:\n", "limits:\n  lost_documents_per_hour: 2\n") + "  echoed: {{to: [local/echo]}}\n"
+    with ScriptedVendor() as vendor, serving(tmp_path, text.format(vendor=vendor.url, window=60), workers=2) as server:
+        for sock in [small_reader(server) for _ in range(2)]:
+            lose(server, sock)
+        until(lambda: server.log.count('"document_lost"') == 2, "the losses are not told")
+        clients = [connection(server) for _ in range(2)]
+        for client in clients:
+            client.connect()
+        for client in clients:
+            with closing(client):
+                until(lambda client=client: ask(client, server.key, "plain")[0] == 429, "a worker does not know of the others' losses")

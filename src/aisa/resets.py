@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from aisa.errors import ApiError
 
@@ -10,14 +11,20 @@ HOUR_SECONDS = 3_600.0  # within which a limit counts
 KEYS_MAX = 10_000  # whose resets are known; the one that was quiet longest is forgotten, and has one document free
 
 
+def unheard(_key_id: str) -> None:
+    """Tell nobody: there is one process."""
+
+
 class Resets:
     """How often the clients of each key have lost their connection before a whole document was acknowledged. In memory only.
 
-    With `limit`, a key that has lost so many documents within an hour gets no further ones for as long.
+    With `limit`, a key that has lost so many documents within an hour gets no further ones for as long. `tell` is told of the key of each,
+    so that other processes of the server `hear` of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] = unheard) -> None:
         self.limit: int | None = None
+        self.tell = tell
         self._counts: dict[str, int] = {}
         self._times: dict[str, deque[float]] = {}  # of the last ones, as many as the limit, of keys that have a count
 
@@ -26,7 +33,12 @@ class Resets:
         return self._counts.get(key_id, 0)
 
     def note(self, key_id: str, now: float = 0.0) -> int:
-        """Count once more, at a time in the event loop's seconds, and return how often it is now."""
+        """Count once more, at a time in the event loop's seconds, tell of it, and return how often it is now."""
+        self.tell(key_id)
+        return self.hear(key_id, now)
+
+    def hear(self, key_id: str, now: float) -> int:
+        """Count one that another process of the server had, as `note` does."""
         count = self._counts.pop(key_id, 0) + 1
         if len(self._counts) >= KEYS_MAX:
             quiet = next(iter(self._counts))

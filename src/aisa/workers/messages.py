@@ -110,6 +110,12 @@ class AnswersLearned(msgspec.Struct, tag="learned", frozen=True):
     answers: list[Answer]
 
 
+class LossesNoted(msgspec.Struct, tag="losses", frozen=True):
+    """From a worker, and to the others: a key has lost one more document, see `aisa.resets`."""
+
+    key_id: str
+
+
 class AnswerKept(msgspec.Struct, tag="kept", frozen=True):
     """From a worker: what a running call with an Idempotency-Key answers."""
 
@@ -190,6 +196,7 @@ Message = (
     | KeysDoubted
     | FolderGone
     | AnswersLearned
+    | LossesNoted
     | PersonMet
     | AnswerKept
     | RetryKept

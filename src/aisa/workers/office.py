@@ -29,7 +29,7 @@ from aisa.ledger.journal import Journal
 from aisa.ledger.port_usage import EndedCalls
 from aisa.ledger.recovery import settled
 from aisa.ledger.refusal import RefusedCalls
-from aisa.ledger.row import CallRow, Opening
+from aisa.ledger.row import CallRow
 from aisa.ledger.shared_allotments import AllottedTreasury, MoreWanted
 from aisa.ledger.shared_wallets import MadeWallet, Treasury
 from aisa.ledger.store import LedgerStore
@@ -60,6 +60,7 @@ from aisa.workers.messages import (
     Claim,
     ClaimForgotten,
     Ended,
+    LossesNoted,
     Message,
     PersonMet,
     RefusedOnes,
@@ -67,6 +68,7 @@ from aisa.workers.messages import (
     RetryKept,
     Written,
 )
+from aisa.workers.posted import PostedRow
 
 JOURNAL_PREFIX = "board-"  # of the workers' journals, which their numbers follow
 ROWS_AT_ONCE = 16  # that are taken in one hold of the lock of the memory, for which workers wait: some 10 us each where keys have caps
@@ -75,22 +77,6 @@ LOOK_SECONDS_MAX = 6.0  # for all workers to answer, which are asked at once
 
 #: Frees the places that a process had in flight.
 Forget = Callable[[int], None]
-
-
-class PostedRow(msgspec.Struct, frozen=True):
-    """A call that has ended and is not in the database yet, as those who show calls see it."""
-
-    row: CallRow
-
-    @property
-    def opening(self) -> Opening:
-        """Nobody asks: it has ended."""
-        raise AssertionError("it has its row")
-
-    @property
-    def progress(self) -> int:
-        """The output tokens that were sent."""
-        return self.row.delivered
 
 
 class Office:
@@ -162,6 +148,8 @@ class Office:
                 self._writer.post_refused(record, lambda: self._refused_written(worker, record.id))
             case AnswersLearned(target, answers):
                 self._writer.keep_answers(target, answers)
+                self.crew.send(message, but=worker)
+            case LossesNoted():
                 self.crew.send(message, but=worker)
             case PersonMet(key):
                 self.adopt(key)

@@ -86,6 +86,7 @@ from aisa.workers.messages import (
     FolderGone,
     KeyKnown,
     KeysDoubted,
+    LossesNoted,
     Message,
     ModelsKnown,
     PersonMet,
@@ -177,6 +178,7 @@ class Worker:
         admission.expect(ledger.usual)
         dependencies.keep_refusal, dependencies.timers = self.refused.keep, timers
         dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
+        dependencies.resets.tell = lambda key_id: self.link.send(LossesNoted(key_id))
         self.dependencies = dependencies
         statement = self.statement = WorkerStatement(self.books, UsageStore(database), self.refused.waiting, link=self.link)
         accounts = Accounts(self.books, statement, wall_clock)
@@ -237,6 +239,8 @@ class Worker:
         elif isinstance(message, AnswersLearned):
             assert self.counting is not None, "it has begun: until then messages wait"
             self.counting.take(message.target, message.answers)
+        elif isinstance(message, LossesNoted):
+            self.dependencies.resets.hear(message.key_id, self._loop.time())
         elif isinstance(message, ModelsKnown):
             self.models = message
             self._learning = self._loop.create_task(self.parts.learn_models(message.known()))

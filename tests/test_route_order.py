@@ -290,12 +290,14 @@ def test_texts_that_begin_the_same_go_to_the_same_target() -> None:
     """As those of an editor that asks after each key: what follows the beginning changes nothing."""
     routes = routed(*weighed(a=1, b=1, c=1), affinity="prompt")
 
-    def first(prompt: str, seed: int) -> str:
+    def first(prompt: str | list[int], seed: int) -> str:
         request = CompletionsRequest(json.dumps({"model": "m", "prompt": prompt}).encode())
         return routes.plan(request, ANYONE, random.Random(seed), health=Health(), unix_seconds=1.7e9).offers[0].target.vendor
 
     assert all(len({first(f"{number} {'a' * 5_000}{more}", more) for more in range(5)}) == 1 for number in range(20))
     assert {first(f"{number}", 1) for number in range(50)} == set("abc")
+    assert {first([number, 7], 1) for number in range(50)} == set("abc"), "not all that are given as tokens to one"
+    assert all(len({first([number] * 1_024 + [more], more) for more in range(5)}) == 1 for number in range(20))
 
 
 def test_targets_without_weights_share_the_beginnings_equally() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.completions import CompletionsRequest
 from aisa.wire.content import Content
 from aisa.wire.door import Request
@@ -18,5 +19,11 @@ def largest_content(request: Request) -> Content:
 
 
 def text_prefix(request: Request, characters_max: int) -> str | None:
-    """Return what a text begins with that is to be gone on with; None of a conversation, and of what no vendor's cache serves."""
-    return request.beginning(characters_max) if isinstance(request, CompletionsRequest) else None
+    """Return what a text begins with that is to be gone on with; None of a conversation, and of what no vendor's cache serves.
+
+    Of a prompt that is given as the ids of its tokens it is those.
+    """
+    if not isinstance(request, CompletionsRequest):
+        return None
+    first = request.prompts[0]
+    return request.beginning(characters_max) if isinstance(first, str) else str(first[: characters_max // BYTES_PER_TOKEN])

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -28,7 +30,8 @@ from aisa.config.load import load
 from aisa.config.schema import AzureApp, Config, Vendor
 from aisa.credentials.azure import SCOPE as AZURE_SCOPE
 from aisa.credentials.expiring import REFUSED_AGAIN_SECONDS
-from aisa.credentials.google import DEFAULT, GRANT, METADATA, METADATA_PATH, SCOPE, STATEMENT_SECONDS, default_place
+from aisa.credentials.google import DEFAULT, GRANT, METADATA, METADATA_PATH, SCOPE, STATEMENT_SECONDS, default_place, google_source
+from aisa.credentials.port import Question, Reply
 from aisa.credentials.rotation import LIMITED_SECONDS, LIMITED_SECONDS_MAX, REFUSED_SECONDS
 from aisa.errors import UpstreamFailed
 from aisa.facts import CredentialRests, Fact
@@ -344,6 +347,37 @@ def test_a_service_account_whose_key_was_replaced_in_its_file_signs_with_the_new
     )
     heads = [json.loads(part(form["assertion"].partition(".")[0])) for _, _, form in service.asked]
     assert [head["kid"] for head in heads] == ["key-1", "key-2", "key-2"]
+
+
+def test_a_service_account_s_file_that_hangs_holds_up_no_other_call(tmp_path: Path) -> None:
+    """One on a network's disk that is away: it is read anew for each token, and what was read last does as well."""
+    path = Path(account_file(tmp_path, token_uri="http://127.0.0.1:1/token"))
+    fed: list[str] = []
+
+    def feed(by: str) -> None:
+        fed.append(by)
+        with path.open("wb") as file:  # waits for who reads
+            file.write(b"{")
+
+    async def send(_question: Question) -> Reply:
+        return Reply(200, b'{"access_token": "t1", "expires_in": 600}')
+
+    async def scene() -> None:
+        asking = asyncio.ensure_future(source())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if not fed:
+            feed("the loop, which turns")
+        assert (await asking).seconds == 600
+
+    source = google_source(str(path), {}, send, wall_clock=lambda: 1.8e9)
+    path.unlink()
+    os.mkfifo(path)
+    rescue = threading.Timer(5, feed, ("the rescue of a run that would hang",))
+    rescue.start()
+    asyncio.run(scene())
+    rescue.cancel()
+    assert fed == ["the loop, which turns"]
 
 
 def test_a_user_s_own_file_and_a_machine_s_account_give_tokens_too(tmp_path: Path) -> None:

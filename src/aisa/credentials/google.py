@@ -5,6 +5,7 @@ A service account's key signs a statement of who asks for what, which its token 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from contextlib import suppress
@@ -35,6 +36,7 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 STATEMENT_SECONDS = 3_600  # for which a signed statement may ask: the most that the service takes
+READ_SECONDS_MAX = 2.0  # for a file that is read anew: a network's disk may hang, and what was read last does as well
 FILE_BYTES_MAX = 65_536  # of a credentials file; one with a key has 2,400
 
 
@@ -92,8 +94,9 @@ def _from_file(path: str, send: Send, *, wall_clock: WallClock) -> TokenSource:
 
     async def from_newest() -> Token:
         nonlocal file, source
-        with suppress(CredentialFailed):
-            newest = _read(path)
+        with suppress(CredentialFailed, TimeoutError):
+            async with asyncio.timeout(READ_SECONDS_MAX):
+                newest = await asyncio.to_thread(_read, path)
             if newest != file:
                 source, file = _of_file(newest, path, send, wall_clock=wall_clock), newest
         return await source()

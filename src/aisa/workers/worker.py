@@ -178,7 +178,7 @@ class Worker:
         admission.expect(ledger.usual)
         dependencies.keep_refusal, dependencies.timers = self.refused.keep, timers
         dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
-        dependencies.resets.tell = lambda key_id: self.link.send(LossesNoted(key_id))
+        dependencies.resets.tell = self.tell_loss
         self.dependencies = dependencies
         statement = self.statement = WorkerStatement(self.books, UsageStore(database), self.refused.waiting, link=self.link)
         accounts = Accounts(self.books, statement, wall_clock)
@@ -217,6 +217,10 @@ class Worker:
     def why_not_ready(self) -> str | None:
         """Return why no new calls are wanted, None if they are."""
         return "draining" if self.draining else NOT_READY if self.gone else None
+
+    def tell_loss(self, key_id: str) -> None:
+        """Have the other workers count a document that a key has lost."""
+        self.link.send(LossesNoted(key_id))
 
     def hear(self, message: Message) -> None:
         """Take what the office says."""

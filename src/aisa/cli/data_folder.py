@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,9 @@ from aisa.storage.failure import NoData
 from aisa.storage.lock import CONTROL_NAME
 from aisa.storage.running import Running, running
 
+#: What is said beside the problems of a file that tells no data folder, where nobody runs who could be meant.
+NAMELESS = ("--data-dir", "The file tells no data folder, and no server was found without it.", "Mend it, or name one: --data-dir FOLDER.")
+
 
 def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -> Config:
     """Return the configuration, of which only the data folder must be right: the server's variables may not be set here.
@@ -25,7 +29,12 @@ def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -
     make a data folder: they do it only where one was named, and where a configuration lies here only at a server that runs with it.
     Raises Misuse when the folder cannot be told.
     """
-    found, named = read(config, data_dir)
+    try:
+        found, named = read(config, data_dir)
+    except Misuse as unusable:
+        if config or os.environ.get(PATH_VARIABLE) or data_dir == "" or not Path(DEFAULT_PATH).exists():
+            raise
+        return beside_unusable(unusable, data_dir, makes=makes)
     if named or (Path(found.server.data_dir) / DATABASE_NAME).exists():
         return found
     servers = running(os.environ)
@@ -36,15 +45,42 @@ def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -
             what = f"No server runs with {here}, and there is no aisa data in {Path(found.server.data_dir).absolute()} yet."
             remedy = "Start it with `aisa serve`, or name another server's folder: --data-dir FOLDER."
             raise Misuse("no server is meant", [("--data-dir", what, remedy)])
-    if len(servers) == 1:
-        say(paint(f"The server in {servers[0].data_dir}:", dim=True), err=True)
-        return of_server(servers[0], found, config)
     if servers:
-        remedy = "Say which one: " + " or ".join(f"--data-dir {server.data_dir}" for server in servers)
-        raise Misuse("several servers run on this machine", [("--data-dir", "No data folder here says which is meant.", remedy)])
+        is_here = bool(config or os.environ.get(PATH_VARIABLE) or Path(DEFAULT_PATH).exists())
+        return of_server(the_one(servers), found, is_here=is_here)
     if makes:
         raise nobody(found.server.data_dir)
     return found
+
+
+def beside_unusable(unusable: Misuse, data_dir: str | None, *, makes: bool) -> Config:
+    """Return the configuration where the file here tells no data folder: of the folder that is named, else of the server that runs.
+
+    What a command makes it does not make at a server that may be another's. Raises Misuse: the one given, where nobody else is found.
+    """
+    folder = data_dir or os.environ.get("AISA_DATA_DIR")
+    servers = [] if folder or makes else running(os.environ)
+    if servers:
+        unused(DEFAULT_PATH)
+        return of_server(the_one(servers), Config(), is_here=False)
+    if folder and (Path(folder) / DATABASE_NAME).exists():
+        unused(DEFAULT_PATH)
+        return Config(server=Server(data_dir=folder))
+    raise Misuse(unusable.message, [*unusable.problems, NAMELESS]) from unusable
+
+
+def unused(path: str) -> None:
+    """Say that a file was not used."""
+    say(paint(f"{path} is broken and was not used; what is wrong: aisa config check", dim=True), err=True)
+
+
+def the_one(servers: Sequence[Running]) -> Running:
+    """Return the server that runs, and say which it is. Raises Misuse where several run."""
+    if len(servers) > 1:
+        remedy = "Say which one: " + " or ".join(f"--data-dir {server.data_dir}" for server in servers)
+        raise Misuse("several servers run on this machine", [("--data-dir", "No data folder here says which is meant.", remedy)])
+    say(paint(f"The server in {servers[0].data_dir}:", dim=True), err=True)
+    return servers[0]
 
 
 def configuration(path: str | None, data_dir: str | None = None) -> Loaded:
@@ -86,10 +122,9 @@ def nobody(data_dir: str) -> Misuse:
     return Misuse("no server is meant", [(failure.where, failure.what, failure.remedy)])
 
 
-def of_server(server: Running, here: Config, config: str | None) -> Config:
+def of_server(server: Running, here: Config, *, is_here: bool) -> Config:
     """Return the configuration of a running server: its own file's, unless there is one here."""
-    named = config or os.environ.get(PATH_VARIABLE) or Path(DEFAULT_PATH).exists()
-    known = here if named or server.config is None else read(server.config, server.data_dir)[0]
+    known = here if is_here or server.config is None else read(server.config, server.data_dir)[0]
     return msgspec.structs.replace(known, server=msgspec.structs.replace(known.server, data_dir=shorter(server.data_dir)))
 
 
@@ -118,10 +153,11 @@ def read(config: str | None, data_dir: str | None) -> tuple[Config, bool]:
     try:
         loaded = load(config, os.environ, {"server.data_dir": data_dir})
     except ConfigErrors as errors:
-        served = served_with(config, data_dir) if errors.partial is None else None
-        if served is not None:
-            return Config(server=Server(data_dir=served)), True
         if errors.partial is None or errors.concern("server.data_dir"):
+            served = served_with(config, data_dir)
+            if served is not None:
+                unused(config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+                return Config(server=Server(data_dir=served)), True
             raise Misuse(f"the data folder is not known: {counted(len(errors.problems))}", errors.problems) from errors
         given = data_dir or os.environ.get("AISA_DATA_DIR") or errors.partial.server.data_dir != Server().data_dir
         return errors.partial, bool(given)

@@ -23,13 +23,13 @@ class Stop(click.ClickException):
 
     def __init__(self, title: str, problems: Sequence[Problem], lines: str = "") -> None:
         super().__init__(title)
-        self._problems = problems
+        self.problems = problems
         self._lines = lines
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write everything to standard error."""
         say(paint("aisa: ", "red", bold=True) + paint(self.message, bold=True), err=True)
-        for problem in self._problems:
+        for problem in self.problems:
             say("\n" + block(problem), err=True)
         if self._lines:
             say("\n" + self._lines.rstrip(), err=True)

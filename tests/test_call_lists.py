@@ -11,7 +11,7 @@ from sqlalchemy import event, insert, text
 
 from aisa.cli.call_lines import cells
 from aisa.errors import ApiError
-from aisa.ids import CallIds
+from aisa.ids import CallIds, short_id
 from aisa.ledger.damaged import DAMAGED
 from aisa.ledger.find import FEW, CallFinder, ended_lines, refused_lines
 from aisa.ledger.port_calls import Wanted
@@ -173,6 +173,19 @@ def test_calls_are_found_and_listed_where_texts_are_sorted_as_a_language_does(in
     assert finder.newest_id() == ids[-1]
     assert [line.id for line in finder.lines(Wanted(limit=100))] == ids[::-1]
     assert [line.id for line in finder.lines(Wanted(limit=100, before=ids[20]))] == ids[:20][::-1]
+
+
+def test_the_short_form_of_an_id_finds_one_of_two_calls_of_a_millisecond(opened: Database) -> None:
+    """They differ in their last characters alone, as those of one process do; `_` and `%` stand for nothing but themselves."""
+    new_id = CallIds(lambda: NOON / 1_000, random.Random(1))
+    ids = [new_id(), new_id()]
+    insert_rows(opened, [priced(place, id=id_) for place, id_ in enumerate(ids)])
+    finder = CallFinder(opened)
+    shown = [short_id(id_) for id_ in ids]
+    assert len(set(shown)) == 2
+    assert [finder.beginning("req_" + each[:13], each[-4:]) for each in shown] == [[id_] for id_ in ids]
+    assert finder.beginning(ids[0][:17]) == ids
+    assert finder.beginning(ids[0][:17], "_") == finder.beginning(ids[0][:17], "%") == []
 
 
 def test_nothing_begins_with_what_no_id_has(opened: Database) -> None:

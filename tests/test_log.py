@@ -26,6 +26,7 @@ from aisa.facts import (
     TargetHealth,
     VendorFailed,
 )
+from aisa.ids import short_id
 from aisa.observe.columns import COST_WIDTH, LOUD_SECONDS, TextLines, cost_text
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
 from aisa.observe.log import JsonLines, json_line
@@ -71,6 +72,16 @@ def test_a_call_is_one_line_with_its_cost_however_wide_the_terminal(width: int) 
     for said in (" 200 ", "laptop", "gpt-4.1", "1,234→340", "$0.005188", "2.41s", "01M8J6DZFBH9D"):
         assert said in line
     assert ("0.41s" in line) == (width >= 112)
+
+
+@pytest.mark.parametrize("width", [80, 139, 140, 200])
+def test_two_calls_of_a_millisecond_have_other_ids_where_there_is_room(width: int) -> None:
+    """[fault P13] The console's short form, which begins as that of a narrow terminal: a line of one is found in the other by eye."""
+    kinds: list[Fact] = [call(), Refused(ID, 401, "invalid_api_key", "GET", "/v1/models"), Replayed(ID, ID, "k", "l", 1)]
+    for line in shown(*kinds, width=width):
+        assert len(line) <= width
+        assert (f"{short_id(ID)} " in line) == (width >= 140)
+        assert short_id(ID)[:13] in line
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 import re
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from sqlalchemy import delete, insert
 
 from aisa.clock import wall_clock
 from aisa.errors import ApiError
-from aisa.ids import first_id
+from aisa.ids import CallIds, first_id
 from aisa.ledger.port_admin import CALL, DAY_OF_CALLS, WALLET_LINES_MAX, WalletLine, WalletSpan
 from aisa.ledger.port_usage import DAY_MS
 from aisa.ledger.row import CallRow
@@ -147,6 +148,21 @@ def test_a_statement_is_read_at_the_terminal(run: Run) -> None:
     assert "It holds $4.999031375" in whole
     assert "which is all of these lines" in whole
     assert "Nothing was booked" in said(run("wallet", "statement", "default"))
+
+
+def test_an_id_of_a_statement_is_that_of_one_call(run: Run) -> None:
+    """Two calls of a millisecond have ids that differ at their ends; `aisa explain` takes what is shown, and other ways to write it."""
+    said(run("wallet", "top-up", "acme", "5"))
+    moment = wall_clock()
+    new_id = CallIds(lambda: moment, random.Random(3))
+    write(*[paid(number, id=new_id()) for number in range(2)])
+    shown = re.findall(r"01\w+…\w+", said(run("wallet", "statement", "acme")))
+    assert len(set(shown)) == 2
+    for each in (*shown, shown[0].replace("…", "..."), "req_" + shown[1].replace("…", "~").lower()):
+        whole = said(run("explain", each))
+        assert each[-4:].upper() in re.findall(r"req_\w+", whole)[0]
+    assert "Several calls" in refused(run("explain", shown[0][:13]), 1)
+    assert "There is no call" in refused(run("explain", f"{shown[0][:13]}…0"), 1)
 
 
 def test_a_whole_statement_is_a_file_of_csv_that_adds_up(run: Run) -> None:

@@ -32,7 +32,8 @@ prompt, an answer, a key or a password.
 ```
 
 From the left: local time, HTTP status, the key's label, the model as it was asked for, the beginning of the call's id (`aisa explain
-01M8J6DZFBH9D` takes it), input and billed output tokens, the cost in US dollars, and how long the call took; a terminal of 112 columns has
+01M8J6DZFBH9D` takes it; a terminal of 140 columns has its short form as the console has it, `01M8J6DZFBH9D…CD23`, which no other call of
+the same millisecond has), input and billed output tokens, the cost in US dollars, and how long the call took; a terminal of 112 columns has
 the time to the first token before that, and behind it what is out of the ordinary: where the call went, how many attempts it took. A call
 that did not end well says instead what it cost all the same, by whose fault it ended (`caller`, `operator`, `vendor`, `server`), the
 error's code, and what the vendor said. What an operator must act on (`ACT NOW`) has a line of its own, once a minute.

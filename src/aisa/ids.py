@@ -16,6 +16,12 @@ def crockford(value: int, pairs: int) -> str:
     return "".join([PAIRS[value >> shift & 1023] for shift in range(10 * (pairs - 1), -1, -10)])
 
 
+def short_id(id_: str) -> str:
+    """Write a call's id as `01M8J7ZMETS6N…CYCH`: when and of which process, as the log does, and what tells its neighbours apart."""
+    bare = id_.removeprefix(PREFIX)
+    return bare if len(bare) < 20 else f"{bare[:13]}…{bare[-4:]}"
+
+
 def first_id(unix_ms: int) -> str:
     """Return what every id of this millisecond or a later one is equal to or greater than, and every earlier one less."""
     return PREFIX + crockford(max(0, unix_ms) >> 10, 4) + PAIRS[max(0, unix_ms) & 1023]

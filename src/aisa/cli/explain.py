@@ -21,9 +21,10 @@ Examples:
 def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: bool) -> None:
     """Show what a call cost and why: every count, every price, and the sum.
 
-    CALL_ID is the x-request-id header of the call's answer, or as much of its beginning as no other has; `latest` is the call that began
-    last. Of a refused call the reason is shown. The cost is computed anew from what the ledger keeps of the call. Exits with
-    1 if there is no such call, or its cost in the ledger is another one.
+    CALL_ID is the x-request-id header of the call's answer, or as much of its beginning as no other has, or its short form, such as
+    01M8J7ZMETS6N…CYCH (`...` stands for the dots, too); `latest` is the call that began last. Of a refused call the reason is shown.
+    The cost is computed anew from what the ledger keeps of the call. Exits with 1 if there is no such call, or its cost in the ledger
+    is another one.
     """
     from aisa.cli import bill_lines
 

@@ -19,12 +19,12 @@ from aisa.cli.terminal import paint, say
 from aisa.cli.treasury import KINDS, dollars
 from aisa.clock import wall_clock
 from aisa.edge.bill_view import iso
+from aisa.ids import short_id
 from aisa.ledger.export import csv_line
 from aisa.ledger.port_admin import CALL, WALLET_LINES_MAX, WalletLine, WalletPage
 from aisa.money import dollars_text
 
 HEADS = ("WHEN UTC", "US DOLLARS", "LEFT", "ID", "WHAT")
-ID_CHARACTERS = 18  # enough for `aisa explain`: the millisecond, and twenty bits of chance
 CSV_HEADS = ("when", "id", "kind", "amount_usd", "left_usd", "model", "key_id", "key_label", "reference", "note")
 ANSWER_SECONDS_MAX = 60.0  # ten million calls that are newer than a page are added up in that time
 
@@ -104,8 +104,7 @@ def labels_of(folder: str) -> dict[str, str]:
 def statement(page: WalletPage, labels: dict[str, str]) -> str:
     """Return a page as a table, which begins with what is left behind its newest line and ends with what there was before its oldest."""
     rows = [
-        [iso(line.at_ms // 1000)[:-1].replace("T", " "), *amounts(line), line.id[:ID_CHARACTERS], what_of(line, labels)]
-        for line in page.data
+        [iso(line.at_ms // 1000)[:-1].replace("T", " "), *amounts(line), short_id(line.id), what_of(line, labels)] for line in page.data
     ]
     rows.append(["", "", dollars_text(page.opening), "", "before these lines" if page.has_more or page.opening else "at first"])
     return fitted(HEADS, rows, right=(1, 2), least=("ID",))

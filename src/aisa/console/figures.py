@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from aisa.edge.bill_view import iso
 from aisa.errors import OF_VENDORS
+from aisa.ids import short_id
 from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text, rounded_dollars
 from aisa.wire.trees import is_list, is_tree
 
@@ -48,12 +49,6 @@ def price(amount: Nanos | None) -> str:
 def plain_dollars(amount: Nanos | None) -> str:
     """Write an exact amount as a field of a form takes it, nothing for none."""
     return "" if amount is None else dollars_text(amount)
-
-
-def short_id(call_id: str) -> str:
-    """Write the beginning and the end of an id: the first says when, the last tells neighbours apart."""
-    bare = call_id.removeprefix("req_")
-    return bare if len(bare) < 20 else f"{bare[:5]}…{bare[-6:]}"
 
 
 def count(number: int | None) -> str:

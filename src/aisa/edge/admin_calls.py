@@ -5,12 +5,15 @@
 | `GET /calls?key=K&account=A&model=M&failed=1&refused=1&since_ms=T&limit=N&by_end=1&after=ID` | 200, a `CallsShown`, the newest first |
 | `GET /calls/{id}` | 200, a `CallFound`; also for `latest`, and for the beginning of an id in any case, with or without `req_` |
 
-Every field of the first is optional: `key` is an id or a label; `failed` and `refused` leave only these. Calls are in the order in which
-they began, and `after` goes on behind a page's last one; with `by_end`, which counts `since_ms` from their ends, they are in the order of
-these. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in the database yet is in both.
+An id may also be the short form that the console shows, with `…` in it. Every field of the first is optional: `key` is an id or a
+label; `failed` and `refused` leave only these. Calls are in the order in which they began, and `after` goes on behind a page's last
+one; with `by_end`, which counts `since_ms` from their ends, they are in the order of these. Money is in nano-dollars, times are UNIX
+milliseconds. A call that is not in the database yet is in both.
 """
 
 from __future__ import annotations
+
+import re
 
 import msgspec
 
@@ -37,6 +40,7 @@ from aisa.ledger.refusal import IN_LOG_ALONE, KEPT_DAYS, KEPT_EACH_MAX
 from aisa.ledger.rules import REFUSED
 
 LATEST = "latest"
+LEFT_OUT = re.compile(r"…|\.\.\.|~")  # in the middle of an id, also as terminals without that character show it
 SHOWN_CHARACTERS_MAX = 100  # of an id that nobody knows
 
 
@@ -114,10 +118,14 @@ def newest(statement: Statement, index: CallIndex) -> str:
 
 
 def only(statement: Statement, index: CallIndex, name: str) -> str:
-    """Return the id that begins with a text as somebody typed it. Raises ApiError resource_not_found, invalid_request."""
-    bare = name.strip().upper().removeprefix(PREFIX.upper())
+    """Return the id that a text means which somebody typed: its beginning, or what `ids.short_id` makes of it.
+
+    Raises ApiError resource_not_found, invalid_request.
+    """
+    bare, end = [*LEFT_OUT.split(name.strip().upper().removeprefix(PREFIX.upper()), maxsplit=1), ""][:2]
     beginning = PREFIX + bare
-    ids = sorted({*(id_ for id_ in ids_waiting(statement) if id_.startswith(beginning)), *index.beginning(beginning)})
+    waiting = (id_ for id_ in ids_waiting(statement) if id_.startswith(beginning) and id_.endswith(end))
+    ids = sorted({*waiting, *index.beginning(beginning, end)})
     if not ids:
         raise unknown(beginning if moment_in(beginning) is not None else name, statement)
     if len(ids) > 1:

@@ -30,12 +30,12 @@ class CallFinder:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def beginning(self, text: str) -> list[str]:
-        """Return ids that begin so, at most SAME_BEGINNING_MAX, in order."""
+    def beginning(self, text: str, end: str = "") -> list[str]:
+        """Return ids that begin and end so, at most SAME_BEGINNING_MAX, in order."""
         found: set[str] = set()
         with self._reading() as connection:
             for table in (calls, refused_calls):
-                ours = table.c.id.between(text, text.ljust(ID_CHARACTERS, LAST))
+                ours = table.c.id.between(text, text.ljust(ID_CHARACTERS, LAST)) & table.c.id.endswith(end, autoescape=True)
                 found.update(connection.execute(select(table.c.id).where(ours).limit(SAME_BEGINNING_MAX)).scalars())
         return sorted(found)[:SAME_BEGINNING_MAX]
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from aisa.errors import OPERATOR
 from aisa.facts import BugFound, CallEnded, Fact, Refused, Replayed, VendorFailed
+from aisa.ids import short_id
 from aisa.ledger.rules import COMPLETED, FAILED
 from aisa.money import Nanos, rounded_dollars
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
@@ -23,10 +24,12 @@ LOUD_KINDS_MAX = 256  # of such faults that are remembered; beyond, all are told
 NOTICE_LINES_MAX = 6  # of a terminal for what is not a call
 WIDTH_MIN = 60
 FIRST_WIDTH_MIN = 112  # of a terminal that has room for the time to the first token
+SHORT_ID_WIDTH_MIN = 140  # of one that has room for those
 ROOMY_WIDTH_MIN = 132  # of one with room between columns, and for what is out of the ordinary behind the id
 KEY_MAX, MODEL_MAX, KEY_MIN, MODEL_MIN = 16, 28, 8, 12
 NOTE_MIN = 10  # characters that say something of what is out of the ordinary
 ID_CHARACTERS = 13  # of the 26 behind `req_`: the millisecond and 15 bits of chance, which `aisa explain` takes
+SHORT_ID_CHARACTERS = 18  # of `ids.short_id`, which begins with the same and tells two calls of a millisecond apart
 TOKENS_WIDTH, COST_WIDTH, SECONDS_WIDTH = 13, 9, 6
 COST_PLACES = 6
 UNITS = ((10**3, "k"), (10**6, "M"), (10**9, "G"))
@@ -103,10 +106,11 @@ class Columns:
         self._colours = colours
         self._gap = "  " if width is None or width >= ROOMY_WIDTH_MIN else " "
         self._first = width is None or width >= FIRST_WIDTH_MIN
+        self._id = ID_CHARACTERS if width is None or width < SHORT_ID_WIDTH_MIN else SHORT_ID_CHARACTERS
         figures = TOKENS_WIDTH + COST_WIDTH + SECONDS_WIDTH * (2 if self._first else 1) + len(self._gap) * (3 if self._first else 2)
         names = KEY_MAX + MODEL_MAX
         if self.width is not None:
-            names = min(names, self.width - 8 - 3 - figures - ID_CHARACTERS - 5 * len(self._gap))
+            names = min(names, self.width - 8 - 3 - figures - self._id - 5 * len(self._gap))
         self._key = min(KEY_MAX, max(KEY_MIN, names * 2 // 5))
         self._model = min(MODEL_MAX, max(MODEL_MIN, names - self._key))
 
@@ -119,7 +123,7 @@ class Columns:
         if isinstance(fact, Refused) and self.width is not None:
             return self._refused(clock, fact)
         if isinstance(fact, Replayed) and self.width is not None:
-            said = f"free: the answer of {shown_id(fact.call_id)} again"
+            said = f"free: the answer of {self._shown_id(fact.call_id)} again"
             return self._row(clock, (200, fact.key_label, "-"), fact.request_id, what=said)
         if isinstance(fact, BugFound) and self.width is not None:
             return self._bug(clock, fact)
@@ -156,12 +160,16 @@ class Columns:
     @property
     def _room(self) -> int:
         """How many characters there are behind the id."""
-        return (self.width or LINE_CHARACTERS_MAX) - 8 - 3 - self._key - self._model - ID_CHARACTERS - 5 * len(self._gap)
+        return (self.width or LINE_CHARACTERS_MAX) - 8 - 3 - self._key - self._model - self._id - 5 * len(self._gap)
+
+    def _shown_id(self, id_: str) -> str:
+        """Return as much of a call's id as there is room for."""
+        return short_id(id_)[: self._id]
 
     def _row(self, clock: str, who: tuple[int, str, str], id_: str, *, what: str) -> str:
         """Return a line: when, the status, whose, which model, the id, and of `what` as much as there is room for."""
         status, key, model = who
-        shown = printable(id_ if self.width is None else shown_id(id_))
+        shown = printable(id_ if self.width is None else self._shown_id(id_))
         what = printable(what).rstrip()
         if self.width is not None:
             what = shortened_to(what, self._room)
@@ -209,11 +217,6 @@ def why(failure: VendorFailed) -> str:
 def said_by(failure: VendorFailed) -> str:
     """Say what went wrong at a vendor, with its name."""
     return failure.detail if failure.detail.startswith(failure.vendor) else f"{failure.vendor}: {failure.detail}"
-
-
-def shown_id(id_: str) -> str:
-    """Return as much of a call's id as finds it again."""
-    return id_.removeprefix("req_")[:ID_CHARACTERS]
 
 
 def cell(text: str, width: int) -> str:

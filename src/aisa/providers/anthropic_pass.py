@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from aisa.answer import Piece
 from aisa.providers.anthropic_events import GROWN, Asker
-from aisa.providers.anthropic_usage import INPUT_SIDE, OUTPUT, in_place_of, written
+from aisa.providers.anthropic_usage import OUTPUT, in_place_of, written
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.finish import CONTENT_FILTER, LENGTH, TOOL_CALLS, spoken, verdict_on
@@ -79,8 +79,7 @@ class Passing:
 
     def closing(self, told: Tree, usage: Usage, cost_usd: str | None) -> bytes:
         """Return the end of a complete message. `told` is all that the vendor has reported, `usage` what counts."""
-        names = (*INPUT_SIDE, *self._usage)  # some clients read no report but the last: findings/langchain-reads-half-of-messages-usage.sh
-        counts = written({OUTPUT: told.get(OUTPUT), **{name: told[name] for name in names if told.get(name) is not None}})
+        counts = written({OUTPUT: told.get(OUTPUT), **{name: told[name] for name in self._usage if name in told}})  # or before
         if usage.source != REPORTED or count_of(counts[OUTPUT]) is None:
             counts[OUTPUT] = usage.output_tokens
         if usage.input_source != REPORTED:

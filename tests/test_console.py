@@ -128,6 +128,41 @@ def test_nobody_sees_a_page_without_signing_in(at: Consoled) -> None:
     assert "Sign in" in Visitor(at.netloc).ask("/login").text
 
 
+def test_a_slash_too_many_leads_to_the_page_without_it(at: Consoled, writer: Visitor) -> None:
+    """To whom it may, the page itself then asks; a form that is sent there is not taken elsewhere."""
+    paths = (
+        ("/", ""),
+        ("/keys/", "/keys"),
+        ("/calls/?kind=refused", "/calls?kind=refused"),
+        ("//", ""),
+        ("/keys/web%20app/", "/keys/web%20app"),
+    )
+    for visitor in (Visitor(at.netloc), writer):
+        for asked_for, right in paths:
+            answer = visitor.ask(asked_for)
+            assert (answer.status, answer.headers["location"]) == (303, f"/console{right}"), asked_for
+    assert writer.ask("/keys/", {"label": "x", "token": writer.ask("/keys").token}).status == 404
+
+
+def test_a_page_that_is_not_there_is_no_other_one(at: Consoled, writer: Visitor) -> None:
+    """What is nearest by its letters was a page to sign in, or a form's address."""
+    for visitor in (Visitor(at.netloc), writer):
+        for path in ("/nothing", "/keyz"):
+            answer = visitor.ask(path)
+            assert answer.status == 404
+            assert "Did you mean" not in answer.text
+    assert "The console has no page at /console/nothing." in writer.ask("/nothing").text
+
+
+def test_a_sign_in_that_is_refused_speaks_of_the_form(at: Consoled) -> None:
+    """A browser's visitor sends no header; an empty field, one of blanks, two keys."""
+    for form, said in (({}, "The field is empty"), ({"key": " "}, "The field is empty"), ({"key": "a,b"}, "one admin key alone")):
+        answer = Visitor(at.netloc).ask("/login", form)
+        assert answer.status == 401
+        assert said in answer.text
+        assert "eader" not in answer.text.partition("<body")[2]
+
+
 def test_an_admin_key_signs_in_for_eight_hours_with_a_cookie_that_no_script_and_no_other_site_gets(at: Consoled) -> None:
     """A caller's key and a wrong one do not."""
     visitor = Visitor(at.netloc)
@@ -342,6 +377,28 @@ def test_the_receipt_is_what_aisa_explain_says(at: Consoled, writer: Visitor) ->
         assert "{} {} × {} = {}".format(*line) in page
     assert re.findall(r"^cost\s+=\s+(\S+)", explained, re.MULTILINE)[0] in page
     assert "The ledger has the same." in page
+
+
+@pytest.mark.parametrize("path", ["/keys", "/teams/bots/keys"])
+def test_who_makes_a_key_is_told_what_he_may_not_expect_of_it(at: Consoled, writer: Visitor, path: str) -> None:
+    """A name that nothing serves, a model that its cap does not count, an account that is new: as the command line says it."""
+    token = writer.ask("/keys").token
+    label, name = f"noted {path}", "new" + path.replace("/", "-")
+    form = {"label": label, "cap": "2", "window": "day", "models": "vendorless/typo broken", "token": token}
+    form |= {"account": name} if path == "/keys" else {}
+    where = writer.ask(path, form).headers["location"].removeprefix("/console")
+    page = html.unescape(writer.ask(where).text)
+    notes = ["Nothing serves vendorless/typo now", "Its cap does not count calls to broken: without a price they are free."]
+    notes += [f"The account “{name}” is new, and unlimited until it is topped up."] if path == "/keys" else []
+    assert [note in page for note in notes] == [True] * len(notes)
+    assert not any(note in html.unescape(writer.ask(where).text) for note in notes), "they are told once"
+    changed = {"label": label, "models": "gpt-4.1 typo", "cap": "3", "window": "day", "token": token}
+    assert writer.ask(f"{where}/update", changed).status == 303
+    assert "Nothing serves typo now" in (page := html.unescape(writer.ask(where).text))
+    assert "does not count" not in page
+    writer.ask(f"{where}/update", {**changed, "models": "gpt-4.1"})
+    assert "notice warn" not in writer.ask(where).text
+    writer.ask(f"{where}/revoke", {"token": token})
 
 
 def test_a_key_is_made_changed_rotated_and_revoked(at: Consoled, writer: Visitor) -> None:

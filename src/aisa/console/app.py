@@ -21,6 +21,7 @@ from aisa.console.sessions import SESSION_SECONDS, Sessions
 from aisa.console.visit import Ask, Visit
 from aisa.edge.admin import Actor
 from aisa.edge.admin_gate import AdminGate
+from aisa.edge.hints import shown
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
@@ -77,7 +78,13 @@ class Console:
 
     async def _answered(self, visit: Visit) -> Page:
         request = visit.request
-        route, visit.name = self._routes.find(request.method, request.path)
+        bare = request.path.rstrip("/")
+        if bare != request.path and request.method in ("GET", "HEAD"):
+            return redirected(f"{bare}?{request.query}" if request.query else bare)
+        try:
+            route, visit.name = self._routes.find(request.method, request.path)
+        except ApiError as error:  # without what is nearest by its letters: pages are in the menu, and forms are asked for by none
+            raise ApiError(error.code, NO_PAGE.format(shown(request.path))) if error.code == "unknown_endpoint" else error from None
         visit.name = unquote(visit.name)
         if request.method == "POST":
             check_own_origin(request)
@@ -114,10 +121,12 @@ class Console:
             return self._enter(visit)
         if request.method != "POST":
             return visit.page("login.html", problem="")
+        given = visit.form.get("key")
         try:
-            key = self._gate.key_of(visit.form.get("key"), request.headers.get("host", ""), visit.address)
+            key = self._gate.key_of(given, request.headers.get("host", ""), visit.address)
         except ApiError as error:
-            return visit.page("login.html", status=error.status, problem=error.message)
+            problem = NO_KEY if not given else ONE_KEY if "," in given and error.code == "invalid_api_key" else error.message
+            return visit.page("login.html", status=error.status, problem=problem)
         _, secret = self._sessions.open(Actor(f"{key.label} ({key.id})", visit.address or None), key.scope, key)
         return redirected(PREFIX, set_cookie(secret, SESSION_SECONDS, secure=visit.secure))
 
@@ -273,6 +282,9 @@ async def asset(_visit: Visit) -> Page:
     return Page(status=404)
 
 
+NO_PAGE = "The console has no page at {}."
+NO_KEY = "The field is empty: fill in an admin key. It begins with sk-aisa-admin-."
+ONE_KEY = "There is a comma in the field: fill in one admin key alone."
 NO_FILE = ApiError("resource_not_found", "There is no such file.")
 #: What anybody may ask.
 OPEN = (login, enter, asset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from aisa.console.page import Page
 from aisa.console.visit import Visit, part
@@ -15,6 +16,7 @@ SHOWN_MAX = 500  # keys in one list; more are found by their names
 NO_TEAM = {"name": ""}
 STATES = {"": "Usable and not", "active": "Active", "disabled": "Disabled", "expired": "Expired", "revoked": "Revoked"}
 RATES = ("rpm", "tpm", "concurrency")
+NAMED_MAX = 5  # models in a sentence
 DIGITS_MAX = 20  # of a limit; a number of thousands is none to Python
 PLAYGROUND_CAP = "1/day"  # what a key for the playground may spend, in US dollars
 PLAYGROUND_EXPIRES = "8h"  # as long as a session
@@ -54,9 +56,30 @@ async def made_of(visit: Visit, form: dict[str, str]) -> Page:
     check_numbers(form)
     wanted = {name: form[name] for name in ("label", "account", "team", "expires") if name in form} | terms(form)
     made = await visit.post("/keys", {"label": "", **{name: value for name, value in wanted.items() if value is not None}})
-    return visit.done(
-        f"/keys/{part(made['id'])}", f"The key “{made['label']}” was made. This is its secret, shown only now:", made["secret"]
-    )
+    said = f"The key “{made['label']}” was made. This is its secret, shown only now:"
+    return visit.done(f"/keys/{part(made['id'])}", said, made["secret"], await notes_on(visit, made))
+
+
+async def notes_on(visit: Visit, key: dict[str, Any]) -> tuple[str, ...]:
+    """Say what whoever has made or changed a key may not expect of it, as the command line does."""
+    unserved: list[str] = []
+    for name in key["models"] or ():
+        try:
+            await visit.get(f"/models/{part(name)}")
+        except ApiError:
+            unserved.append(name)
+    told = [f"Nothing serves {in_words(unserved)} now, which the key may call."] if unserved else []
+    if key["free_models"]:
+        told.append(f"Its cap does not count calls to {in_words(key['free_models'])}: without a price they are free.")
+    if key.get("account_made"):
+        told.append(f"The account “{key['account']}” is new, and unlimited until it is topped up.")
+    return tuple(told)
+
+
+def in_words(names: list[str]) -> str:
+    """Name some, and how many there are beside."""
+    more = len(names) - NAMED_MAX
+    return ", ".join(names[:NAMED_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
 async def update(visit: Visit) -> Page:
@@ -67,7 +90,8 @@ async def update(visit: Visit) -> Page:
     if "expires" in form:
         wanted["expires"] = None if form["expires"] == "never" else form["expires"]
     shown = await visit.post(f"/keys/{part(visit.name)}/update", wanted)
-    return visit.done(f"/keys/{part(shown['id'])}", "The key was changed. It counts from the next call on.")
+    said = "The key was changed. It counts from the next call on."
+    return visit.done(f"/keys/{part(shown['id'])}", said, notes=await notes_on(visit, shown))
 
 
 async def rotate(visit: Visit) -> Page:

@@ -20,11 +20,12 @@ TOKEN_CHARACTERS = 43  # 256 bits
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What is told on the next page: a `kind` of good or bad, words, and a secret that is shown this once."""
+    """What is told on the next page: a `kind` of good or bad, words, a secret that is shown this once, and what is to be looked at."""
 
     kind: str
     text: str
     secret: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Session(msgspec.Struct):

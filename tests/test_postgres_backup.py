@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import migrate
 from aisa.storage.months import make_ahead
 from aisa.storage.postgres import open_postgres
-from aisa.storage.postgres_backup import dump, put_back
+from aisa.storage.postgres_backup import LOOKS, connected, dump, put_back, refuse_if_served
 from aisa.storage.tables import HEAD, calls
 from postgres_rig import Postgres, needs_postgres
 from rows import NOON, priced
@@ -86,6 +86,24 @@ def test_a_copy_is_put_back_and_what_was_revoked_since_stays_so(postgres: Postgr
         dump(url, str(tmp_path / "second"))
     postgres.sql(url, "DROP SCHEMA before_restore_77 CASCADE")
     assert put(url, tmp_path / "second") == ("the schema before_restore_77", 0, 0, 0)
+
+
+def test_a_connection_of_a_server_that_has_just_ended_is_waited_for(postgres: Postgres) -> None:
+    """PostgreSQL lists it for a moment more: who stops the server and restores at once is not told to stop it. One that stays is told."""
+    url, waits = postgres.fresh(), list[float]()
+    with ExitStack() as server, connected(url) as connection:
+        server.enter_context(used(url))
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == LOOKS + 2:
+                server.close()
+                threading.Event().wait(seconds)
+
+        with pytest.raises(StorageFailed, match="Servers use this database"):
+            refuse_if_served(connection, url, wait)
+        refuse_if_served(connection, url, wait)
+    assert LOOKS + 2 <= len(waits) < 2 * LOOKS
 
 
 def test_a_copy_goes_into_an_empty_database(postgres: Postgres, tmp_path: Path) -> None:

@@ -17,11 +17,15 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from aisa.clock import Pause, pause
 from aisa.storage.backup import BackupMade, Restored, carry_over, synced
 from aisa.storage.engine import Migrate
 from aisa.storage.failure import StorageFailed
 from aisa.storage.postgres import CONNECT_SECONDS_MAX, SERVERS, open_postgres, shown
 
+#: Whether a server uses the database is looked for so often, so many seconds apart: PostgreSQL lists a connection for a moment longer than
+#: whoever had it is there.
+LOOKS, LOOK_SECONDS = 10, 0.1
 COMMAND_AS = "aisa back-up"
 WORDS_MAX = 500  # of what a program says, that are told: its last ones
 FORMER = "before_restore_"
@@ -128,12 +132,16 @@ def version_in(connection: psycopg.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def refuse_if_served(connection: psycopg.Connection, url: str) -> None:
-    """Raise StorageFailed if a server uses the database."""
-    found = connection.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {SERVERS}".encode()).fetchone()  # noqa: S608 - our own words
-    if found is not None and found[0]:
-        what = f"Servers use this database, with {found[0]} connections."
-        raise StorageFailed(shown(url), what, "Stop all of them first.")
+def refuse_if_served(connection: psycopg.Connection, url: str, pause: Pause = pause) -> None:
+    """Raise StorageFailed if a server uses the database, and still does after the time in which connections of one that has ended go."""
+    used = 0
+    for _ in range(LOOKS):
+        found = connection.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {SERVERS}".encode()).fetchone()  # noqa: S608 - our own words
+        used = 0 if found is None else found[0]
+        if not used:
+            return
+        pause(LOOK_SECONDS)
+    raise StorageFailed(shown(url), f"Servers use this database, with {used} connections.", "Stop all of them first.")
 
 
 def program_for(connection: psycopg.Connection, name: str) -> str:

@@ -42,6 +42,7 @@ from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
 from aisa.keys.first_key import ensure_first_key
 from aisa.ledger.journal import Journal
+from aisa.ledger.left_behind import JOURNAL_NAME, JOURNAL_PREFIX
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.recovery import recover
 from aisa.ledger.refused import RefusalRecords
@@ -80,10 +81,8 @@ from aisa.storage.lock import LOCK_NAME, control_path, own_folder
 from aisa.storage.running import Running, announced
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
-from aisa.workers.office import JOURNAL_PREFIX
 from aisa.workers.serving import serve_with_workers
 
-JOURNAL_NAME = "board"
 OPEN_FILES = (LOCK_NAME, DATABASE_NAME, JOURNAL_NAME)  # of the data folder, for as long as the process lives
 
 

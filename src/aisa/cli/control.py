@@ -18,6 +18,7 @@ from aisa.storage.failure import FolderHeld, NoData, StorageFailed
 from aisa.storage.lock import SERVER_ID_NAME, control_path, own_folder
 
 CONTROL_SECONDS_MAX = 10.0  # most requests are one small transaction; a server that takes longer is stuck
+OF_CALLS = ("/calls", "/usage", "/ledger", "/accounts")  # what is answered by the calls that the database has
 ANSWER_BYTES_MAX = 1 << 27  # the largest list of keys that a server keeps
 
 
@@ -135,11 +136,12 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
     from aisa.edge.admin_usage import usage_routes
     from aisa.edge.admin_wallets import LedgerRoutes
     from aisa.edge.key_usings import KeyUsings
-    from aisa.edge.statement import Statement
+    from aisa.edge.statement import Statement, left_in_words
     from aisa.keys.admin_keys import AdminKeyStore
     from aisa.keys.changes import ChangeStore
     from aisa.keys.store import KeyStore
     from aisa.ledger.find import CallFinder
+    from aisa.ledger.left_behind import left_behind
     from aisa.ledger.store import LedgerStore
     from aisa.ledger.usage import UsageStore
     from aisa.storage.engine import DATABASE_NAME, open_database
@@ -161,12 +163,15 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
         database = open_database(data_dir, migrate)
         try:
             keys, ledger = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
-            statement = Statement(None, UsageStore(database))
+            statement = Statement(None, UsageStore(database), left=(left := left_behind(Path(data_dir))))
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
             more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys, wall_clock), *calls, reload_route(None))
             admin_keys = AdminKeyStore(database, wall_clock, system_chance())
             records = Records(KeyUsings(statement, CallFinder(database), wall_clock), ChangeStore(database, wall_clock), admin_keys)
             admin = Admin(keys, wall_clock, wallets=ledger, limits=None if config is None else config.limits, more=more, records=records)
-            return admin.answer(*asking)
+            answered = admin.answer(*asking)
+            if left and answered[0] < http.client.BAD_REQUEST and asking.path.startswith(OF_CALLS):
+                say(left_in_words(left), err=True)
+            return answered
         finally:
             database.close()

@@ -20,7 +20,7 @@ import msgspec
 from aisa.edge.admin_accounts import account_asked
 from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Result, look, number
 from aisa.edge.routes import Route
-from aisa.edge.statement import Statement, removed_in_words
+from aisa.edge.statement import Statement, left_in_words, removed_in_words
 from aisa.errors import ApiError
 from aisa.ids import PREFIX
 from aisa.keys.port import KeyRing
@@ -113,6 +113,8 @@ def newest(statement: Statement, index: CallIndex) -> str:
     """Return the id of the call that began last, running ones included. Raises ApiError resource_not_found."""
     id_ = max((*ids_waiting(statement), index.newest_id()))
     if not id_:
+        if statement.left:
+            raise ApiError("resource_not_found", f"No call is in the ledger. {left_in_words(statement.left)}")
         raise ApiError("resource_not_found", f"No call with a key of this server has been made yet. {IN_LOG_ALONE}")
     return id_
 
@@ -145,5 +147,7 @@ def unknown(name: str, statement: Statement) -> ApiError:
     removal = statement.removal(name)
     if removal is not None:
         return ApiError("resource_not_found", f"{what} {removed_in_words(removal)}")
+    if statement.left:
+        return ApiError("resource_not_found", f"{what} {left_in_words(statement.left)}")
     kept = f"Refused calls are kept for {KEPT_DAYS} days, and beyond {KEPT_EACH_MAX} a minute, key and code only their number is."
     return ApiError("resource_not_found", f"{what} {IN_LOG_ALONE} {kept} List them: aisa calls --{REFUSED}")

@@ -15,6 +15,7 @@ import msgspec
 from aisa.edge.admin_route import Answering, look
 from aisa.edge.admin_views import VendorShown
 from aisa.edge.routes import Route
+from aisa.edge.statement import left_in_words
 
 ROOM_BYTES_MIN = 64 << 20  # of the disk: below it the next start may fail
 ROOM_BYTES_LOW = 1 << 30  # some million calls, at a kilobyte a row
@@ -53,9 +54,9 @@ class StatusShown(msgspec.Struct, frozen=True):
     """A server, or the folder of one that does not run. `why_not_ready` is None while calls are taken; times are UNIX seconds.
 
     `models` counts those of the configuration; `free_models` are all that callers are offered without a price,
-    `vendor/model of name` where the name has one as soon as another target answers. `ledger_away` says that the
-    database does not take the rows of calls now, `limits_away` that the store of limits does not answer. `versions` are of what it is made
-    of, by name.
+    `vendor/model of name` where the name has one as soon as another target answers. `calls_left` are in the journals of a server that
+    died. `ledger_away` says that the database does not take the rows of calls now, `limits_away` that the store of limits does not
+    answer. `versions` are of what it is made of, by name.
     """
 
     running: bool
@@ -70,6 +71,7 @@ class StatusShown(msgspec.Struct, frozen=True):
     journal_slots: int = 0
     journal_slots_taken: int = 0
     rows_waiting: int = 0
+    calls_left: int = 0
     ledger_away: bool = False
     limits_away: bool = False
     keys: int = 0
@@ -100,6 +102,8 @@ def of_store(store: StoreShown) -> Iterator[Attention]:
 
 def of_ledger(status: StatusShown) -> Iterator[Attention]:
     """Yield what needs attention of the way of bills to the database."""
+    if status.calls_left:
+        yield Attention("warning", left_in_words(status.calls_left), "Start the server again before you count on what was used and billed.")
     waiting = f"{status.rows_waiting:,} ended call{' waits' if status.rows_waiting == 1 else 's wait'} in the journal"
     if status.ledger_away:
         yield Attention(

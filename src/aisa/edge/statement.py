@@ -104,12 +104,15 @@ class CallFound(msgspec.Struct, frozen=True):
 class Statement:
     """The live ledger and the calls in the database as one. `ledger` is None where no server runs.
 
-    `refused` are refused calls that the database may not have yet, by id.
+    `refused` are refused calls that the database may not have yet, by id; `left` are those that a server which died has in its journal.
     """
 
-    def __init__(self, ledger: LedgerShown | None, ended: EndedCalls, refused: Mapping[str, RefusedCalls] = MappingProxyType({})) -> None:
+    def __init__(
+        self, ledger: LedgerShown | None, ended: EndedCalls, refused: Mapping[str, RefusedCalls] = MappingProxyType({}), *, left: int = 0
+    ) -> None:
         self.ledger = ledger
         self.refused = refused
+        self.left = left
         self._ended = ended
 
     def booked(self, call_id: str) -> CallFound | None:
@@ -146,3 +149,10 @@ def removed_in_words(removal: Removal) -> str:
         f"Calls that ended before {moment_of(removal.before_ms)} have been removed (`ledger.keep_days`): only the sums of usage have them."
     )
     return said if removal.file is None else f"{said} They were written to `ledger.export_dir` first: look for its id in {removal.file}."
+
+
+def left_in_words(count: int) -> str:
+    """Say what is left in a line."""
+    calls, them = ("1 call", "it") if count == 1 else (f"{count:,} calls", "them")
+    journal = f"of a server that ended without settling {them} {'is' if count == 1 else 'are'} in its journal"
+    return f"{calls} {journal}; the next start settles {them}."

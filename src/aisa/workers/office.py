@@ -26,6 +26,7 @@ from aisa.keys.rules import Key
 from aisa.ledger.allotted import AllottedCap, AllottedWallet
 from aisa.ledger.caps import Cap, capped
 from aisa.ledger.journal import Journal
+from aisa.ledger.left_behind import JOURNAL_PREFIX
 from aisa.ledger.port_usage import EndedCalls
 from aisa.ledger.recovery import settled
 from aisa.ledger.refusal import RefusedCalls
@@ -70,7 +71,6 @@ from aisa.workers.messages import (
 )
 from aisa.workers.posted import PostedRow
 
-JOURNAL_PREFIX = "board-"  # of the workers' journals, which their numbers follow
 ROWS_AT_ONCE = 16  # that are taken in one hold of the lock of the memory, for which workers wait: some 10 us each where keys have caps
 SETTLE_RETRY_SECONDS = 1.0  # while the database is away
 LOOK_SECONDS_MAX = 6.0  # for all workers to answer, which are asked at once

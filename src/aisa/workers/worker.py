@@ -48,6 +48,7 @@ from aisa.http.server import HttpServer, Request, tls_context
 from aisa.ids import CallIds
 from aisa.keys.store import KeyStore
 from aisa.ledger.journal import Journal
+from aisa.ledger.left_behind import JOURNAL_PREFIX
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.refused import RefusalRecords
 from aisa.ledger.store import LedgerStore
@@ -93,7 +94,6 @@ from aisa.workers.messages import (
     Ready,
     Written,
 )
-from aisa.workers.office import JOURNAL_PREFIX
 
 PUBLISH_SECONDS = 0.05  # between two words on how much there is to do, which the office chooses by; what it passes it counts itself
 EXIT_ORPHANED = 1

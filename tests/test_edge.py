@@ -226,6 +226,7 @@ def test_the_routes_are_also_there_without_v1() -> None:
         ("/v1/models?a=b&API_KEY=sk-aisa-secret", [], "Send the header `Authorization: Bearer"),
         ("/v1/models", ["authorization: sk-aisa-secret"], "send `Authorization: Bearer"),
         ("/v1/models", ["authorization: Basic sk-aisa-secret"], "send `Authorization: Bearer"),
+        ("/v1/models", ["api-key: sk-aisa-secret"], "from the header `api-key`. Send the header `Authorization: Bearer"),
     ],
 )
 def test_a_key_in_the_wrong_place_is_told_the_right_one(path: str, headers: list[str], words: str) -> None:
@@ -233,6 +234,46 @@ def test_a_key_in_the_wrong_place_is_told_the_right_one(path: str, headers: list
     reply, home = asked(get(path, *headers, key=None))
     assert words in failure(reply, 401, "missing_api_key")["message"]
     assert not any("secret" in str(fact) for fact in home.facts)
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "api-key", "x-goog-api-key"])
+def test_a_key_in_a_header_of_another_api_is_told_the_right_one(name: str) -> None:
+    """Not that none was sent; at its own door it counts."""
+    reply, home = asked(post(body(), f"{name}: sk-aisa-secret", key=None))
+    message = failure(reply, 401, "missing_api_key")["message"]
+    assert message == f"No key is taken here from the header `{name}`. Send the header `Authorization: Bearer <your key>`."
+    assert not any("secret" in str(fact) for fact in home.facts)
+    empty, _ = asked(post(body(), f"{name}: ", key=None))
+    assert name not in failure(empty, 401, "missing_api_key")["message"]
+
+
+@pytest.mark.parametrize("sent", [b"[]", b"null"])
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("/v1/chat/completions", '"model": ..., "messages": [...]'),
+        ("/v1/messages", '"model": ..., "messages": [...]'),
+        ("/v1/responses", '"model": ..., "input": ...'),
+        ("/v1/completions", '"model": ..., "prompt": ...'),
+        ("/v1/embeddings", '"model": ..., "input": ...'),
+        ("/v1/rerank", '"model": ..., "query": ..., "documents": [...]'),
+        ("/v1beta/models/fast:generateContent", '"contents": [...]'),
+        ("/v1beta/models/fast:countTokens", '"contents": [...]'),
+        ("/v1beta/models/fast:embedContent", '"content": ...'),
+        ("/v1beta/models/fast:batchEmbedContents", '"requests": [...]'),
+    ],
+)
+def test_a_body_that_is_no_object_is_told_what_its_own_door_takes(path: str, members: str, sent: bytes) -> None:
+    """And not what another door takes."""
+    reply, _ = asked(post(sent, path=path))
+    assert (reply.status, f"such as {{{members}}}." in reply.json["error"]["message"]) == (400, True), reply.json
+
+
+def test_contents_that_are_there_and_empty_are_not_told_to_be_missing() -> None:
+    """They are told to be empty; without them they are missing."""
+    path = "/v1beta/models/fast:generateContent"
+    empty, missing = [asked(post(sent, path=path))[0].json["error"]["message"] for sent in (b'{"contents":[]}', b"{}")]
+    assert ("'contents' is empty" in empty, "Missing required parameter: 'contents'" in missing) == (True, True)
 
 
 @pytest.mark.parametrize("route", ["/health/live", "/health/ready", "/health", "/", "/favicon.ico", "/openapi.json"])

@@ -62,7 +62,7 @@ def door_of(asked: Asked) -> Door:
 
 def to_be_counted(body: bytes, asked: Asked) -> Request:
     """Return the request whose tokens a body asks for. Raises ApiError."""
-    inner = member(parse_object(body), "generateContentRequest")
+    inner = member(parse_object(body, '{"contents": [...]}'), "generateContentRequest")
     return parse_gemini(msgspec.json.encode(inner) if is_tree(inner) else body, asked.model, stream=False)
 
 

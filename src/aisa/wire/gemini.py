@@ -132,7 +132,7 @@ class GeminiRequest(Translated):
 
 def parse_gemini(body: bytes, model: str, *, stream: bool) -> GeminiRequest:
     """Return the request in a body. Raises ApiError as `parse_chat` does."""
-    tree = parse_object(body)
+    tree = parse_object(body, '{"contents": [...]}')
     check_names(tree, REQUEST)
     check_types(tree, gemini_types.REQUEST)
     return GeminiRequest(tree, body, model, stream=stream)

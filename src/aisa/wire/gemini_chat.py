@@ -52,7 +52,9 @@ MODE = "toolConfig.functionCallingConfig.mode"
 def messages_of(tree: Tree, losses: Losses) -> list[Tree]:
     """Return the messages of a request. Raises ApiError missing_parameter, invalid_parameter_type."""
     contents = member(tree, "contents")
-    if contents is None or contents == []:
+    if contents == []:
+        raise ApiError("missing_parameter", "'contents' is empty: send at least one content.", param="contents")
+    if contents is None:
         raise ApiError("missing_parameter", "Missing required parameter: 'contents'.", param="contents")
     if isinstance(contents, str):
         contents = [{"role": "user", "parts": [{"text": contents}]}]

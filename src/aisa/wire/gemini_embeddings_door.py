@@ -97,7 +97,7 @@ class GeminiEmbeddingsDoor(GeminiDoor):
 
     def read(self, body: bytes) -> Request:
         """Return the request in a body. Raises ApiError."""
-        tree = parse_object(body)
+        tree = parse_object(body, '{"requests": [...]}' if self._batch else '{"content": ...}')
         check_names(tree, BATCH if self._batch else REQUEST)
         check_types(tree, {"requests": Typed(OBJECTS, ASKED)} if self._batch else ASKED)
         asked = trees_at(tree, "requests") if self._batch else [tree]

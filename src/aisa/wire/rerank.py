@@ -48,7 +48,7 @@ class RerankRequest:
 
     def __init__(self, body: bytes) -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""
-        tree = parse_object(body)
+        tree = parse_object(body, '{"model": ..., "query": ..., "documents": [...]}')
         SHAPE.check(tree)
         try:
             self.known = msgspec.convert(tree, KnownRerank)

@@ -299,7 +299,7 @@ def parse_responses(body: bytes, earlier: Earlier | None = None) -> ResponsesReq
     Raises ApiError: json_parse_error (also for a known name in another case), missing_parameter, invalid_parameter_type, or
     invalid_request for what is out of range, contradicts itself, or would need responses that are kept; `param` names the field.
     """
-    tree = parse_object(body)
+    tree = parse_object(body, '{"model": ..., "input": ...}')
     REQUEST.check(tree)
     known = known_in(tree)
     if not KEPT.keys().isdisjoint(tree):

@@ -32,8 +32,8 @@ NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 BACKSLASH = ord("\\")  # a number, as `in` of bytes first finds out, by way of an exception, that they are none
 
 
-def parse_object(body: bytes) -> Tree:
-    """Return the JSON object in `body`.
+def parse_object(body: bytes, such_as: str = '{"model": ..., "messages": [...]}') -> Tree:
+    """Return the JSON object in `body`, which is to be `such_as` this.
 
     Raises ApiError json_parse_error for bad syntax, NaN or infinite numbers, duplicate keys, invalid UTF-8 or lone surrogates,
     nesting deeper than DEPTH_MAX, bytes after the end, or a body that is not an object; request_too_large for too many values.
@@ -48,7 +48,7 @@ def parse_object(body: bytes) -> Tree:
     except (msgspec.DecodeError, RecursionError) as error:
         raise ApiError("json_parse_error", f"The body is not valid JSON: {reason(error, body)}.") from None
     if not is_tree(tree):
-        raise ApiError("json_parse_error", 'The JSON body must be an object, such as {"model": ..., "messages": [...]}.')
+        raise ApiError("json_parse_error", f"The JSON body must be an object, such as {such_as}.")
     again = msgspec.json.encode(tree)
     if again != body and strings(body) != strings(again):  # most clients write as tersely as we do
         # Decoding keeps one of two equal keys, so a string is missing when the tree is written again. Which one counts differs

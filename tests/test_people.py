@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from aisa.observe.welcome import NAMES_MAX, Opening, welcome
 from aisa.prices.rules import unlisted
 from aisa.routing import Routes
 from aisa.storage.engine import INDEX_BYTES, failure_of
+from server import PROCESS_SECONDS_MAX, environment
 
 NOW = 1_795_878_000.0  # Saturday, 2026-11-28 15:00 UTC
 DAY = 86_400
@@ -138,3 +142,20 @@ def test_keys_are_listed_with_what_is_spent_of_their_caps(run: Run) -> None:
     assert listed.splitlines()[1].endswith("never")
     [key] = json.loads(run("keys", "list", "--json").stdout)
     assert (key["spent_usd"], key["left_nanos_usd"], key["last_used_ms"]) == (0, 5 * NANOS_PER_DOLLAR, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [("calls", 0), ("calls --follow", 0), ("usage", 0), ("keys list", 0), ("wallet statement default", 0), ("models", 0), ("status", 1)],
+)
+def test_whoever_reads_no_further_has_seen_enough(run: Run, tmp_path: Path, words: str, status: int) -> None:
+    """[fault P16] `| head -1` changes no exit status and says nothing, whatever the command, and what goes on for ever ends."""
+    assert run("keys", "create", "mine").exit_code == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "aisa", *words.split(), *([] if words == "models" else ["--data-dir", "data"])]
+    with os.fdopen(writer, "wb") as nobody:
+        ended = subprocess.run(
+            command, check=False, cwd=tmp_path, env=environment(), stdout=nobody, stderr=subprocess.PIPE, timeout=PROCESS_SECONDS_MAX
+        )
+    assert (ended.returncode, ended.stderr) == (status, b"")

@@ -17,7 +17,7 @@ from aisa.cli.figures import count, dollars, short, shows
 from aisa.cli.fitting import fitted_lines, room
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
-from aisa.cli.terminal import paint, say
+from aisa.cli.terminal import heard, paint, say
 from aisa.edge.admin_calls import CallsShown
 from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS
@@ -84,9 +84,9 @@ def look(folder: str, query: str) -> list[CallLine]:
 
 
 def follow(folder: str, asked: Asked, lines: list[CallLine], *, now: Callable[[], float]) -> None:
-    """Print calls, and what ends from then on, until Ctrl-C."""
+    """Print calls, and what ends from then on, until Ctrl-C or until nobody reads any more."""
     seen: dict[str, None] = {}
-    heads, pause = not asked.as_json, threading.Event()
+    read, heads, pause = list[bool](), not asked.as_json, threading.Event()
     try:
         while True:
             fresh = [line for line in lines if line.id not in seen]
@@ -94,12 +94,13 @@ def follow(folder: str, asked: Asked, lines: list[CallLine], *, now: Callable[[]
             for id_ in list(seen)[: max(0, len(seen) - SEEN_MAX)]:
                 del seen[id_]
             if asked.as_json:
-                for line in fresh:
-                    say(msgspec.json.encode(document(line)).decode(), literal=True)
+                read = [heard(msgspec.json.encode(document(line)).decode(), literal=True) for line in fresh]
             elif fresh or heads:
                 text = calls_table(fresh, now=now(), fixed=True)
-                say(text if heads else text.partition("\n")[2])
+                read = [heard(text if heads else text.partition("\n")[2])]
                 heads = False
+            if not all(read):
+                return
             since_ms = int(now() * 1000) - OVERLAP_MS
             pause.wait(FOLLOW_SECONDS)
             lines = look(folder, asked.query(since_ms, by_end=1, limit=LINES_MAX))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 import click
@@ -16,10 +17,21 @@ TIMES = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600
 def say(text: str = "", *, err: bool = False, literal: bool = False) -> None:
     """Write a line to standard output or error; colours are dropped where it is no terminal, or one that is to have none.
 
-    Our commands in it are written as they have to be typed, unless it is `literal`, for machines.
+    Our commands in it are written as they have to be typed, unless it is `literal`, for machines. Who reads no further has seen enough:
+    the command does what it has to do, and ends, as if he were there.
     """
+    heard(text, err=err, literal=literal)
+
+
+def heard(text: str, *, err: bool = False, literal: bool = False) -> bool:
+    """Write a line as `say` does, and return whether anybody still reads."""
     text = text if literal else as_typed(text)
-    click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") or is_dumb() else None)
+    try:
+        click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") or is_dumb() else None)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
+        return False
+    return True
 
 
 def is_dumb() -> bool:

@@ -199,6 +199,37 @@ MISPLACED = """() => {
 }"""
 
 
+@pytest.mark.parametrize("width", [1200, 1280])
+def test_no_number_is_cut_beside_the_menu(at: Consoled, browser: Browser, width: int) -> None:
+    """Neither inside nor beyond the room of its table, which is scrolled for names alone. A million dollars is not cut, either."""
+    wrong: list[str] = []
+    with browser.new_context(viewport={"width": width, "height": 860}) as context:
+        page = context.new_page()
+        sign_in(page, at)
+        for path in (*PAGES, "/usage?by=key&days=7", "/calls?kind=failed", "/calls/latest"):
+            page.goto(f"{at.server.url}/console{path}", wait_until="load")
+            settled(page)
+            wrong += [f"{path}: {each}" for each in page.evaluate(CUT)]
+            if path.startswith(("/accounts/", "/calls")):
+                page.evaluate(LARGEST)
+                wrong += [f"{path}, the largest: {each}" for each in page.evaluate(CUT)]
+    assert wrong == []
+
+
+#: Which numbers of a page are not seen whole without scrolling.
+CUT = """() => [...document.querySelectorAll("main :is(td, th).num")].filter((each) => {
+  const [box, room] = [each.getBoundingClientRect(), each.closest(".scroll, .card, main").getBoundingClientRect()];
+  const seen = each.checkVisibility() && !each.closest(".hidden, dialog");
+  return seen && (box.right > room.right + 1 || box.left < room.left - 1 || each.scrollWidth > each.clientWidth);
+}).slice(0, 3).map((each) => `${each.closest("table").caption?.textContent}: ${each.textContent.trim()}`)"""
+#: Has every amount and every duration of a page be as long as one can be.
+LARGEST = """() => document.querySelectorAll("main td.num").forEach((each) => {
+  const text = each.textContent.trim();
+  if (text.includes("$")) each.textContent = "−$1,000,000." + "0".repeat(text.split(".").pop().length);
+  if (/ (ms|s|min)$/.test(text)) each.textContent = "240.5 min";
+})"""
+
+
 def test_a_message_that_is_sent_leaves_no_mistake_behind(at: Consoled, page: Page) -> None:
     """The field is empty and waits; it was red, as one that was left out."""
     page.goto(f"{at.server.url}/console/playground")

@@ -57,7 +57,7 @@ async def made_of(visit: Visit, form: dict[str, str]) -> Page:
     wanted = {name: form[name] for name in ("label", "account", "team", "expires") if name in form} | terms(form)
     made = await visit.post("/keys", {"label": "", **{name: value for name, value in wanted.items() if value is not None}})
     said = f"The key “{made['label']}” was made. This is its secret, shown only now:"
-    return visit.done(f"/keys/{part(made['id'])}", said, made["secret"], await notes_on(visit, made))
+    return visit.done(f"/keys/{part(made['id'])}", said, made["secret"], notes=await notes_on(visit, made))
 
 
 async def notes_on(visit: Visit, key: dict[str, Any]) -> tuple[str, ...]:

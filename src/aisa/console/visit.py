@@ -142,7 +142,7 @@ class Visit(msgspec.Struct):
         }
         return Page(self.with_.render(template, {**common, **values}).encode(), status)
 
-    def done(self, path: str, text: str, secret: str | None = None, notes: tuple[str, ...] = ()) -> Page:
+    def done(self, path: str, text: str, secret: str | None = None, *, notes: tuple[str, ...] = ()) -> Page:
         """Answer that something was changed, on a page that shows it."""
         self.own_session.notice = Notice("good", text, secret, notes)
         return redirected(PREFIX + path)

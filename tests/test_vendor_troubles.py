@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from aisa.console.templating import Templates
+from aisa.edge.admin_views import VendorShown
 from aisa.errors import OF_VENDORS, ApiError, CreditSpent, KeyRefused, UpstreamFailed
 from aisa.health import Health
 from aisa.http.failures import unreachable
 from server import Server, serving
 from test_reload import asked, write
+from test_workers import until
 from vendor import ScriptedVendor
 
 NOWHERE = "  nowhere: {base_url: 'https://llm.invalid/v1', api_key: x, prices: {m: {input: 1, output: 1}}}\n"
@@ -81,6 +86,32 @@ def test_the_console_says_it_too(reason: str) -> None:
     vendor["troubles"] = [{"target": "v", "failures": 1, "seconds": 0.0, "reason": reason}]
     page = Templates()("vendors.html", {"layout": "part.html", "title": "x", "vendors": [vendor]})
     assert f'<span class="state bad">{OF_VENDORS[reason]}</span>' in page
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_vendor_that_was_never_reached_is_not_told_to_be_well(tmp_path: Path, workers: int) -> None:
+    """One whose list could not be had, one that has none and was not asked, and one that gave its list; what calls find counts, then."""
+    with ScriptedVendor() as vendor:
+        quiet = REFUSING.format(name="quiet", url=vendor.url).replace("}", ", list_models: false}")
+        vendors = f"vendors:\n{NOWHERE}{quiet}{REFUSING.format(name='heard', url=vendor.url)}"
+        with serving(tmp_path, vendors, workers=workers) as server:
+            states = {"nowhere": "not reached", "quiet": "not asked yet", "heard": "well"}
+            until(
+                lambda: all(re.search(rf"^{name} +{state} ", status_of(server), re.MULTILINE) for name, state in states.items()),
+                "they are told so",
+            )
+            said = status_of(server)
+            assert "nowhere was not reached since the server began" in said
+            asked(server, "/v1/chat/completions", {"model": "quiet/hello", "messages": [{"role": "user", "content": "x"}]})
+            assert re.search(r"^quiet +well ", status_of(server), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("unheard", "said"), [("not_reached", "not reached"), ("not_asked", "not asked yet"), ("", "well")])
+def test_the_console_says_of_whom_nothing_was_heard(unheard: str, said: str) -> None:
+    """As `aisa status` does."""
+    vendor = msgspec.to_builtins(VendorShown("v", 0, 0, 0, None, (), unheard=unheard))
+    page = Templates()("vendors.html", {"layout": "part.html", "title": "x", "vendors": [vendor]})
+    assert f">{said}</span>" in page
 
 
 @pytest.mark.parametrize("failure", [KeyRefused, CreditSpent])

@@ -20,7 +20,7 @@ from aisa.edge.admin_gate import AdminGate, Hosts
 from aisa.edge.admin_reload import Swapped, reload_route
 from aisa.edge.admin_status import status_route
 from aisa.edge.admin_usage import usage_routes
-from aisa.edge.admin_views import Trouble, VendorShown, ViewRoutes
+from aisa.edge.admin_views import NOT_ASKED, NOT_REACHED, Trouble, VendorShown, ViewRoutes
 from aisa.edge.admin_wallets import LedgerRoutes
 from aisa.edge.board_view import Board, BoardView, in_loop
 from aisa.edge.control import Control
@@ -105,7 +105,7 @@ def open_admin(
         books.ledger.wallet,
         BoardView(dependencies.live, books.ledger, books.journal, limits_away=lambda: dependencies.admission.store_is_away),
         lambda: dependencies.routes,
-        lambda: in_loop(loop, lambda: vendors_shown(dependencies, lists.names_of, loop.time())),
+        lambda: in_loop(loop, lambda: vendors_shown(dependencies, lists.names_of, loop.time(), went_unheard=lists.went_unheard)),
         reload,
         lambda: books.writer.is_away() or bool(books.ledger.database_is_away),
     )
@@ -182,8 +182,17 @@ def hosts_of(config: Config) -> Hosts:
     return Hosts(config.admin.hosts, tuple(listening_at))
 
 
-def vendors_shown(dependencies: Dependencies, names_of: Callable[[str], Sequence[str] | None], now: float) -> list[VendorShown]:
-    """Return how the vendors are. To be called in the event loop."""
+def vendors_shown(
+    dependencies: Dependencies,
+    names_of: Callable[[str], Sequence[str] | None],
+    now: float,
+    *,
+    went_unheard: Callable[[str], bool] = lambda _vendor: False,
+) -> list[VendorShown]:
+    """Return how the vendors are. To be called in the event loop.
+
+    `went_unheard` says whether one could not be asked for its list, as far as this process asks for any.
+    """
     troubles = [Trouble(*trouble) for trouble in dependencies.health.troubles(now)]
     shown: list[VendorShown] = []
     admission = dependencies.admission
@@ -197,5 +206,6 @@ def vendors_shown(dependencies: Dependencies, names_of: Callable[[str], Sequence
             ours = tuple([trouble for trouble in troubles if trouble.target.partition("/")[0] == name])
             count = None if listed is None else len(listed)
             of_vendor = tuple([limit for limit in limits if limit.target.partition("/")[0] == name])
-            shown.append(VendorShown(name, pool.open, pool.in_use, pool.waiting, count, ours, of_vendor))
+            unheard = "" if ours or upstream.was_reached else NOT_REACHED if went_unheard(name) else NOT_ASKED
+            shown.append(VendorShown(name, pool.open, pool.in_use, pool.waiting, count, ours, of_vendor, unheard))
     return shown

@@ -49,6 +49,7 @@ class ModelLists:
         self._report = report
         self._kept = read_kept(self._path)
         self._awaited: set[str] = set()
+        self._unheard: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._learned: Callable[[Known], Awaitable[None]] | None = None
 
@@ -60,6 +61,10 @@ class ModelLists:
         """Return what a vendor listed last, None if it has not said."""
         kept = self._kept.get(vendor)
         return None if kept is None else kept.names
+
+    def went_unheard(self, vendor: str) -> bool:
+        """Say whether a vendor was asked for its list, and could not be asked the last time."""
+        return vendor in self._unheard
 
     def follow(self, config: Config, upstreams: Mapping[str, Upstream], learned: Callable[[Known], Awaitable[None]]) -> None:
         """Ask the vendors of a configuration from now on, instead of those before, and tell `learned` what is new."""
@@ -113,7 +118,9 @@ class ModelLists:
                 while (request := listing.request) is not None:
                     listing.take(*await hear(upstream, request))
         except (UpstreamFailed, TimeoutError):
-            pass  # what cannot be reached, its calls will tell
+            self._unheard.add(name)  # what it is that keeps us away, its calls will tell
+        else:
+            self._unheard.discard(name)
         whole = listing.names is not None and not listing.broken and listing.request is None
         counts = listing.names is not None and (whole or name not in self.known(config).lists)
         return tuple(listing.names) if listing.names is not None and counts else None, whole

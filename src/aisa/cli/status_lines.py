@@ -18,7 +18,7 @@ from aisa.cli.problems import Stop, block
 from aisa.cli.terminal import ago, paint, say
 from aisa.clock import wall_clock
 from aisa.edge.admin_status import Attention, StatusShown
-from aisa.edge.admin_views import VendorShown
+from aisa.edge.admin_views import NOT_REACHED, VendorShown
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import StorageFailed
 
@@ -132,6 +132,8 @@ def vendor_row(vendor: VendorShown) -> list[str]:
         state = paint(f"{len(resting)} asked last", "yellow")
     elif failing:
         state = paint(f"{len(failing)} failed lately", "yellow")
+    elif vendor.unheard:
+        state = paint("not reached", "yellow") if vendor.unheard == NOT_REACHED else "not asked yet"
     else:
         state = paint("well", "green")
     listed = "-" if vendor.models_listed is None else f"{vendor.models_listed:,}"

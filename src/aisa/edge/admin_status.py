@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from aisa.edge.admin_route import Answering, look
-from aisa.edge.admin_views import VendorShown
+from aisa.edge.admin_views import NOT_REACHED, VendorShown
 from aisa.edge.routes import Route
 from aisa.edge.statement import left_in_words
 
@@ -119,6 +119,9 @@ def of_ledger(status: StatusShown) -> Iterator[Attention]:
 def of_vendors(vendors: Sequence[VendorShown]) -> Iterator[Attention]:
     """Yield what failed lately. One that refuses our key, or has no credit for us, is to be acted on from its first refusal."""
     for vendor in vendors:
+        if vendor.unheard == NOT_REACHED:
+            what = f"{vendor.name} was not reached since the server began: its list of models could not be asked for."
+            yield Attention("warning", what, "See why: aisa config check --online")
         for trouble in vendor.troubles:
             last = f"it is asked last for {trouble.seconds:.0f} s more"
             times = f"{trouble.failures} time{'' if trouble.failures == 1 else 's'} in a row"

@@ -25,6 +25,7 @@ from aisa.keys.port import ChangeKept
 from aisa.routing import Routes
 
 CHANGES_MAX = 1_000  # that are shown at once
+NOT_ASKED, NOT_REACHED = "not_asked", "not_reached"  # of a vendor of which nothing was heard
 CHANGE_ID_MAX = 2**31 - 1  # that the database takes
 
 
@@ -51,7 +52,11 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class VendorShown(msgspec.Struct, frozen=True):
-    """A vendor: its connections, how many models it lists (None if it has not said), what failed lately, how full its limits are."""
+    """A vendor: its connections, how many models it lists (None if it has not said), what failed lately, how full its limits are.
+
+    `unheard` is there where nothing is known of how it is: `not_asked` since the server began, or `not_reached`, not even for its list of
+    models; it is empty otherwise.
+    """
 
     name: str
     connections_open: int
@@ -60,6 +65,7 @@ class VendorShown(msgspec.Struct, frozen=True):
     models_listed: int | None
     troubles: tuple[Trouble, ...]
     limits: tuple[VendorLimit, ...] = ()
+    unheard: str = ""
 
 
 class VendorList(Listed[VendorShown], frozen=True):

@@ -83,6 +83,7 @@ class HttpUpstream:
         self._waiting: dict[asyncio.Future[PoolConnection | None], None] = {}  # the longest waiting first
         self._idle_timer = Timer(self._timers)
         self._closed = False
+        self.was_reached = False  # by any connection so far
 
     def ask(self, request: UpstreamRequest) -> Awaitable[Answer]:
         """Send the request and return once the answer's head has arrived. Cancelling it, or a `read` of the answer, aborts the request.
@@ -243,6 +244,7 @@ class HttpUpstream:
         connection = await self._dialer.dial(lambda: PoolConnection(self, self._intake, self._outbox, timers=self._timers))
         if connection.is_fresh() and not self._closed:
             self._connections.add(connection)
+            self.was_reached = True
             return connection
         connection.abort()
         raise unreachable(self._name, "the vendor spoke or hung up before it was asked, or the pool was closed")

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
+from aisa.edge.admin_views import NOT_REACHED, VendorShown
 from aisa.facts import Fact
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
@@ -47,6 +50,13 @@ class Listing:
         self.lists.follow(config, self._pools, self._learned)
         for pool in gone.values():
             await pool.close()
+
+    def heard(self, shown: VendorShown) -> VendorShown:
+        """Return how a vendor is: one of which no worker has heard may have been asked for its list."""
+        pool = self._pools.get(shown.name)
+        if not shown.unheard or pool is None:
+            return shown
+        return replace(shown, unheard="" if pool.was_reached else NOT_REACHED if self.lists.went_unheard(shown.name) else shown.unheard)
 
     async def stop(self) -> None:
         """Ask nobody any more."""

@@ -358,14 +358,14 @@ class CrewBoard:
 def both(one: VendorShown, other: VendorShown) -> VendorShown:
     """Return how a vendor is that two workers see."""
     troubles = {trouble.target: trouble for trouble in (*one.troubles, *other.troubles)}
-    return VendorShown(
-        one.name,
-        one.connections_open + other.connections_open,
-        one.connections_in_use + other.connections_in_use,
-        one.calls_waiting + other.calls_waiting,
-        one.models_listed,
-        tuple(troubles.values()),
-        tuple([both_limits(limit, theirs) for limit, theirs in zip(one.limits, other.limits, strict=False)]),
+    return msgspec.structs.replace(
+        one,
+        connections_open=one.connections_open + other.connections_open,
+        connections_in_use=one.connections_in_use + other.connections_in_use,
+        calls_waiting=one.calls_waiting + other.calls_waiting,
+        troubles=tuple(troubles.values()),
+        limits=tuple([both_limits(limit, theirs) for limit, theirs in zip(one.limits, other.limits, strict=False)]),
+        unheard=one.unheard and other.unheard,
     )
 
 

@@ -77,7 +77,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
         books.treasury.wallet,
         books.board,
         lambda: listing.routes,
-        books.board.vendors,
+        lambda: [*map(listing.heard, books.board.vendors())],
         lambda: swapped(reload, loop),
         books.is_away,
     )

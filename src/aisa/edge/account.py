@@ -2,6 +2,7 @@
 
 `GET /v1/usage?start_time=S&end_time=S&scope=key|account`: what the calls were billed that ended in [start_time, end_time), UNIX seconds,
 in all and by day of UTC. `end_time` is by default the end of the running second, `start_time` 7 days before it, `scope` the key.
+`failed_requests` are calls that failed before anything of an answer had come; those that broke off inside one are not among them.
 `usage_value` is what the calls cost, `charged` what of it came out of the account's wallet: nothing while the account is unlimited.
 
 `GET /v1/credits/balance`: an account without a limit has `unlimited: true`, and null for a balance, because any number would be wrong.

@@ -673,6 +673,18 @@ def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_a_dry_run_says_of_each_key_what_the_import_will_say(tmp_path: Path) -> None:
+    """Of one that is refused in the same words and with the same status, and of one that is there twice that it is here before."""
+    rows = [row(1), row(2, token="ab"), row(3, token="c" * 600), row(1, key_alias="again"), row(4, models=["x" * 2_000])]
+    (tmp_path / "export").write_text(json.dumps(rows), encoding="utf-8")
+    words = ("keys", "import", "litellm", str(tmp_path / "export"), "--data-dir", str(tmp_path / "data"))
+    dry, done = run(*words, "--dry-run"), run(*words)
+    assert (dry.exit_code, done.exit_code) == (1, 1), dry.output
+    assert dry.stderr == done.stderr
+    assert "Would import 1 key; 1 were here before." in dry.stdout
+    assert "Imported 1 key; 1 were here before." in done.stdout
+
+
 def test_a_dry_run_lists_each_key_with_the_terms_that_it_would_have_here(tmp_path: Path) -> None:
     """Account, models, cap, limits and expiry, and below it what is another thing here than it was there."""
     rows = [

@@ -18,7 +18,18 @@ from aisa.cli.terminal import paint, say
 from aisa.cli.unwritten import write_new
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
-from aisa.keys.rules import ALREADY_HERE, DEFAULT_ACCOUNT
+from aisa.errors import ApiError
+from aisa.keys.rules import (
+    ALREADY_HERE,
+    DEFAULT_ACCOUNT,
+    check_account,
+    check_label,
+    check_models,
+    check_secret,
+    trace,
+    trace_of_digest,
+)
+from aisa.keys.terms import parse_spend_cap
 from aisa.litellm.exported_keys import KeyWanted, NotAnExport, Skipped, rows_of, wanted
 from aisa.litellm.providers import Tree
 from aisa.litellm.translated import Note, translated
@@ -94,6 +105,7 @@ def import_keys(file: str, *, account: str | None, team: str | None, config: str
     except (NotAnExport, OSError, UnicodeDecodeError) as error:
         raise Misuse("no key was imported", [(file, str(error), "Export the table as JSON or CSV, or with pg_dump.")]) from None
     now, made, here, problems = datetime.fromtimestamp(wall_clock(), UTC), 0, 0, list[Problem]()
+    seen = set[bytes]()
     for row in rows:
         key = wanted(row, account=account, now=now)
         if isinstance(key, Skipped):
@@ -103,7 +115,7 @@ def import_keys(file: str, *, account: str | None, team: str | None, config: str
             key = key._replace(asked=in_team(key.asked, team, account))
         label = str(key.asked["label"])
         try:
-            label = label if dry_run else make(key, settings_of)
+            label = would_make(key, seen) if dry_run else make(key, settings_of)
         except Stop as stopped:
             if stopped.message.startswith(ALREADY_HERE):
                 here += 1
@@ -137,6 +149,26 @@ def terms_in_words(asked: Mapping[str, object]) -> Iterator[str]:
         if limit in asked:
             yield f"{asked[limit]:,} {unit}"
     yield f"until {asked['expires']}" if "expires" in asked else "no expiry"
+
+
+def would_make(key: KeyWanted, seen: set[bytes]) -> str:
+    """Return the label of a key that could be made, as far as the export alone tells; `seen` gets its digest. Raises Stop as `make`."""
+    asked = key.asked
+    label = str(asked["label"])
+    try:
+        given = (
+            trace(check_secret(str(asked["secret"]))) if "secret" in asked else trace_of_digest(str(asked["sha256"]), str(asked["hint"]))
+        )
+        check_label(label)
+        check_models(tuple(cast("list[str]", asked["models"])) if "models" in asked else None)
+        check_account(str(asked.get("account", DEFAULT_ACCOUNT)))
+        parse_spend_cap(cast("str | None", asked.get("spend_cap")))
+    except ApiError as error:
+        raise Stop(error.message, []) from None
+    if given.digest in seen:
+        raise Stop(ALREADY_HERE, [])
+    seen.add(given.digest)
+    return label
 
 
 def make(key: KeyWanted, config: Config) -> str:

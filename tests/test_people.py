@@ -159,3 +159,21 @@ def test_whoever_reads_no_further_has_seen_enough(run: Run, tmp_path: Path, word
             command, check=False, cwd=tmp_path, env=environment(), stdout=nobody, stderr=subprocess.PIPE, timeout=PROCESS_SECONDS_MAX
         )
     assert (ended.returncode, ended.stderr) == (status, b"")
+
+
+@pytest.mark.parametrize(
+    "words", ["keys create other", "keys create other --quiet", "keys rotate mine", "admin-keys create ops --scope read"]
+)
+def test_a_secret_that_nobody_has_read_is_no_success(run: Run, tmp_path: Path, words: str) -> None:
+    """It is shown this once, and whoever was to read it has gone: said, with what to do."""
+    assert run("keys", "create", "mine").exit_code == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "aisa", *words.split(), "--data-dir", "data"]
+    with os.fdopen(writer, "wb") as nobody:
+        ended = subprocess.run(
+            command, check=False, cwd=tmp_path, env=environment(), stdout=nobody, stderr=subprocess.PIPE, timeout=PROCESS_SECONDS_MAX
+        )
+    assert ended.returncode == 1
+    assert b"nobody has read the secret" in ended.stderr
+    assert (b"aisa keys rotate key_" if words.startswith("keys") else b"aisa admin-keys revoke adm") in ended.stderr

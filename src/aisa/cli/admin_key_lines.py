@@ -10,6 +10,7 @@ from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.fitting import fitted
 from aisa.cli.price_tables import say_json
+from aisa.cli.shown_secret import say_secret
 from aisa.cli.terminal import ago, paint, say
 from aisa.clock import wall_clock
 
@@ -36,12 +37,13 @@ def create(label: str, scope: str, *, quiet: bool, config: str | None, data_dir:
     """Make an admin key and print it. Raises Stop."""
     folder = settings(config, data_dir).server.data_dir
     key = ask(folder, "POST", "/admin-keys", expect=KeyShown, asked={"label": label, "scope": scope})
+    again = f"Revoke it, and make another: aisa admin-keys revoke {key.id}"
     if quiet:
-        say(key.secret, literal=True)
+        say_secret(key.secret, again)
         return
     may = "read and change everything" if key.scope == "write" else "read everything"
-    say(f"Admin key {paint(key.label, bold=True)} ({key.id}) may {may}. It is shown this once and kept nowhere: copy it now.\n")
-    say(f"  {paint(key.secret, 'green', bold=True)}", literal=True)
+    made = f"Admin key {paint(key.label, bold=True)} ({key.id}) may {may}. It is shown this once and kept nowhere: copy it now."
+    say_secret(f"{made}\n\n  {paint(key.secret, 'green', bold=True)}", again)
 
 
 def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None:

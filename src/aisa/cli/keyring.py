@@ -18,6 +18,7 @@ from aisa.cli.free_lines import open_in_words
 from aisa.cli.json_units import with_units
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Misuse, Stop
+from aisa.cli.shown_secret import say_secret
 from aisa.cli.team_lines import cap_in_words
 from aisa.cli.terminal import ago, paint, say
 from aisa.cli.treasury import dollars
@@ -34,6 +35,7 @@ from aisa.routing import TINY
 SECRET_CHARS_MAX = 4096  # of standard input that are read for an imported key; the server's limit is lower and says so
 MODELS_CHARS_MAX = 30  # of an allow-list in the table on a terminal
 SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
+ROTATE = "Give the key another one: aisa keys rotate {id}"  # to whoever has not read its secret
 LIMITS = ("rpm", "tpm", "concurrency")
 LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
 #: Columns that a narrow terminal does without, the first first: a key is found by its label.
@@ -125,10 +127,10 @@ def create(label: str, terms: Terms) -> None:
         if not terms.quiet:
             say(f"Key {paint(key.label, bold=True)} imported: {key.hint} ({key.id}).")
     elif terms.quiet:
-        say(key.secret)
+        say_secret(key.secret, ROTATE.format(id=key.id))
     else:
-        say(f"Key {paint(key.label, bold=True)} made ({key.id}). It is shown this once and kept nowhere: copy it now.\n")
-        say(f"  {paint(key.secret, 'green', bold=True)}")
+        made = f"Key {paint(key.label, bold=True)} made ({key.id}). It is shown this once and kept nowhere: copy it now."
+        say_secret(f"{made}\n\n  {paint(key.secret, 'green', bold=True)}", ROTATE.format(id=key.id))
         unserved = unserved_names(config.server.data_dir, key.models or ())
         for name in unserved:
             say(f"\n{paint('Nothing serves', 'yellow')} {name} now, which the key may call. What there is: aisa models")
@@ -217,10 +219,10 @@ def rotate(name: str, grace: str | None, *, quiet: bool, config: str | None, dat
     """Give a key another secret and print that. Raises Stop."""
     key = change(name, "rotate", {} if grace is None else {"grace": grace}, config=config, data_dir=data_dir)
     if quiet:
-        say(key.secret, literal=True)
+        say_secret(key.secret, ROTATE.format(id=key.id))
         return
-    say(f"Key {paint(key.label, bold=True)} ({key.id}) has a new secret, shown this once. {former_in_words(key, wall_clock())}\n")
-    say(f"  {paint(key.secret, 'green', bold=True)}", literal=True)
+    made = f"Key {paint(key.label, bold=True)} ({key.id}) has a new secret, shown this once. {former_in_words(key, wall_clock())}"
+    say_secret(f"{made}\n\n  {paint(key.secret, 'green', bold=True)}", ROTATE.format(id=key.id))
 
 
 def show(name: str, config: str | None, data_dir: str | None, *, as_json: bool) -> None:

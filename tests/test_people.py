@@ -154,9 +154,10 @@ def test_whoever_reads_no_further_has_seen_enough(run: Run, tmp_path: Path, word
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "aisa", *words.split(), *([] if words == "models" else ["--data-dir", "data"])]
+    alone = environment() | {"XDG_RUNTIME_DIR": str(tmp_path)}  # no server of other tests is near
     with os.fdopen(writer, "wb") as nobody:
         ended = subprocess.run(
-            command, check=False, cwd=tmp_path, env=environment(), stdout=nobody, stderr=subprocess.PIPE, timeout=PROCESS_SECONDS_MAX
+            command, check=False, cwd=tmp_path, env=alone, stdout=nobody, stderr=subprocess.PIPE, timeout=PROCESS_SECONDS_MAX
         )
     assert (ended.returncode, ended.stderr) == (status, b"")
 
@@ -170,9 +171,10 @@ def test_a_secret_that_nobody_has_read_is_no_success(run: Run, tmp_path: Path, w
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "aisa", *words.split(), "--data-dir", "data"]
+    alone = environment() | {"XDG_RUNTIME_DIR": str(tmp_path)}  # no server of other tests is near
     with os.fdopen(writer, "wb") as nobody:
         ended = subprocess.run(
-            command, check=False, cwd=tmp_path, env=environment(), stdout=nobody, stderr=subprocess.PIPE, timeout=PROCESS_SECONDS_MAX
+            command, check=False, cwd=tmp_path, env=alone, stdout=nobody, stderr=subprocess.PIPE, timeout=PROCESS_SECONDS_MAX
         )
     assert ended.returncode == 1
     assert b"nobody has read the secret" in ended.stderr

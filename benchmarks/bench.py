@@ -30,6 +30,7 @@ from benchmarks.dialects import dialects
 from benchmarks.doors import doors
 from benchmarks.load import BenchFailed
 from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, source_version, split_cores
+from benchmarks.microseconds import microseconds
 from benchmarks.path import path
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
@@ -42,9 +43,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
 FRESH = ("memory", "account", "start", "workers")
 OURS = ("path", "dialects", "doors", "served", "ledger", "routes", "counting")  # these bring what they measure
-MEASURES = ("calls", "short", "paced", "burst", *OURS, "latency", "crowd", *FRESH)
-#: The first is for who changes what streams keep; the other needs PostgreSQL and Redis, and eight minutes.
-ASKED_FOR = ("account", "workers")
+MEASURES = ("calls", "short", "paced", "burst", *OURS, "latency", "crowd", "microseconds", *FRESH)
+#: The first two are for who changes the path or what streams keep; the last needs PostgreSQL and Redis, and eight minutes.
+ASKED_FOR = ("microseconds", "account", "workers")
 
 
 def say(text: str) -> None:
@@ -155,6 +156,8 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
             yield crowds.crowd(running, port, pid, plan=plan)
         if "latency" in only:
             yield delays.latency(running, port, plan)
+        if "microseconds" in only:
+            yield microseconds(running, pid, plan)
     if "memory" in only:
         yield crowds.memories(subjects, plan)
     if "account" in only:

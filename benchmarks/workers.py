@@ -29,7 +29,7 @@ from aisa.storage.postgres import open_postgres
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
 from benchmarks.calls import CALL_MODEL, CallChannel, request
-from benchmarks.costs import Cost, call_round, paced_round
+from benchmarks.costs import Cost, Round, call_round, paced_round
 from benchmarks.load import BenchFailed, Load, connect
 from benchmarks.machine import cpu_seconds, tree, unpinned
 from benchmarks.plan import (
@@ -52,7 +52,8 @@ LIMITED: Mapping[str, Any] = {"limits": {"default_tier": "t", "tiers": {"t": {"r
 ONE, TWO, STORED, ALONE = "1 process", "2 workers", "PostgreSQL + Redis", "PostgreSQL alone"
 GROWN = "2 workers, twice the load"  # which is what one has a second for: each has as much to do as the one process
 FREE, FREE_GROWN = "1 process, no limits", "2 workers, no limits, twice the load"
-APART = "2 servers apart"  # of one process each, that share nothing but the load: what having two costs in itself
+APART = "2 servers apart"  # of one process each, that share nothing but the load: what having two costs in itself, on this machine
+APART_GROWN = "2 servers apart, twice the load"
 ADMISSIONS = 20_000
 OPEN_SECONDS_MAX = 30.0  # for the last of many to begin
 
@@ -135,6 +136,12 @@ async def apart_round(servers: Sequence[Running], plan: Plan) -> float:
     return taken
 
 
+async def apart_grown_round(servers: Sequence[Running], vendor_pid: int, plan: Plan, one: Round) -> float:
+    """Return the CPU seconds of a unit where each server has the load of one to itself, at the same time."""
+    costs = await asyncio.gather(*(one(each, vendor_pid, plan) for each in servers))
+    return sum(cost.subject * cost.rate for cost in costs) / sum(cost.rate for cost in costs)
+
+
 def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan: Plan, *, kept: Stores) -> Table:
     """Return the CPU of calls and of paced chunks, all in turn; of the first and this second server, of calls that they have together."""
     apart: list[float] = []
@@ -142,7 +149,8 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
     chunks: dict[str, list[float]] = {each.subject.name: [] for each in running}
     theirs: dict[str, list[float]] = {name: [] for name in kept.settings}
     [grown] = [each for each in running if each.subject.name == TWO]
-    calls[GROWN], chunks[GROWN] = [], []
+    for name in (GROWN, APART_GROWN):
+        calls[name], chunks[name] = [], []
     for number in range(plan.rounds):
         for each in running if number % 2 else reversed(running):
             with blaming(each.subject):
@@ -157,14 +165,18 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
             calls[GROWN].append(uvloop.run(call_round(grown, vendor_pid, plan, times=2)).subject)
             chunks[GROWN].append(uvloop.run(paced_round(grown, vendor_pid, plan, times=2)).subject)
         with blaming(second.subject):
-            apart.append(uvloop.run(apart_round([running[0], second], plan)))
+            two = [running[0], second]
+            apart.append(uvloop.run(apart_round(two, plan)))
+            calls[APART_GROWN].append(uvloop.run(apart_grown_round(two, vendor_pid, plan, call_round)))
+            chunks[APART_GROWN].append(uvloop.run(apart_grown_round(two, vendor_pid, plan, paced_round)))
     rows: list[Row] = []
-    for name in (ONE, TWO, GROWN, STORED, ALONE, FREE, FREE_GROWN):
+    for name in (ONE, APART_GROWN, TWO, GROWN, STORED, ALONE, FREE, FREE_GROWN):
         rounds, one = calls[name], FREE if name in (FREE, FREE_GROWN) else ONE
         by_call, by_chunk = ratios(rounds, calls[one]), ratios(chunks[name], chunks[one])
         both = f"call {verdict(by_call, WORKERS_BUDGET, 'x')}, chunk {verdict(by_chunk, WORKERS_BUDGET, 'x')}"
         judged = {
             ONE: "",
+            APART_GROWN: "",
             TWO: both,
             GROWN: both,
             STORED: f"call {verdict(by_call, STORES_BUDGET, 'x')}",
@@ -182,7 +194,7 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
     how = (
         f"As `calls` and `paced`, {plan.rounds} interleaved rounds, but that everything may run on every core; CPU of all processes of a "
         "server together, those of the stores apart. The key has limits of all three kinds, or none. Twice the load: each worker has as "
-        "much to do as the one process. Servers apart: two of one process each, which share the load. "
+        "much to do as the one process. Servers apart: two of one process each, which share the load, or have as much each. "
         "Admission: a call let in and out with all three, in memory, alone."
     )
     titles = (("us CPU / call", 2), ("x 1 process", 2), ("us CPU / chunk", 2), ("x 1 process", 2), ("stores' us / call", 2), ("budget", 0))

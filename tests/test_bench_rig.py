@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -28,6 +29,7 @@ from benchmarks.bench import arguments, plan_of
 from benchmarks.builds import OLDER, REPOSITORY, older
 from benchmarks.calls import CALL_MODEL, CallChannel, request
 from benchmarks.load import BenchFailed, Load, connect
+from benchmarks.microseconds import ENDS, Samples, python_by_folder, shapes
 from benchmarks.plan import PACED_CHUNKS
 from benchmarks.served import DoorChannel
 from benchmarks.streams import StreamChannel, check_stream, dechunk, finish_streams, open_streams
@@ -382,6 +384,28 @@ def test_every_way_whose_instructions_are_counted_makes_whole_calls(shape: str) 
         if shape != "call" or door != "chat" or dialect == "openai":
             instructions.counted(door, dialect, shape, switch, calls=2)
             assert len(switched) == 2, (door, dialect)
+
+
+def test_the_microseconds_of_our_own_python_are_shared_out_by_folder_and_the_bench_is_left_out() -> None:
+    """Of a call: some samples fall into the wire's folder, none stays at the bench's, and nobody is asked any more at the end."""
+    call = shapes()[0]
+    where = python_by_folder(call._replace(calls=call.calls // 4), rounds=1)
+    assert where["wire/"] > 0
+    assert where["http/"] > 0
+    assert ENDS not in where
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+
+
+def test_samples_are_taken_between_two_looks_at_the_clock() -> None:
+    """And nowhere else; what runs here is none of the package's."""
+    samples = Samples()
+    began = samples.spent()
+    assert signal.getitimer(signal.ITIMER_PROF)[1] > 0
+    while not samples.found:
+        sum(range(1_000))
+    assert samples.spent() > began
+    assert set(samples.found) == {ENDS}
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
 
 def test_a_comparison_judges_the_median_of_ratios_within_rounds() -> None:

@@ -30,7 +30,7 @@ SIDES = {
     **dict.fromkeys(("output", "reasoning", "output_audio", "output_image"), "output"),
 }
 #: Kinds that cost what another does where nothing is said; of the others the dearest of their side.
-AS = {"cached_input": "input", "cache_write": "input", "input_image": "input", "reasoning": "output"}
+AS = {"cached_input": "input", "cache_write": "input", "cache_write_30m": "cache_write", "input_image": "input", "reasoning": "output"}
 
 
 class Truth(NamedTuple):
@@ -99,7 +99,9 @@ def holds(hours: PriceHours, now: datetime) -> bool:
 
 def complete(found: dict[str, Fraction]) -> dict[str, Fraction]:
     """Return a price for every kind."""
-    whole = {kind: found.get(kind, found[AS[kind]]) for kind in AS} | {kind: found[kind] for kind in ("input", "output")}
+    whole = {kind: found[kind] for kind in ("input", "output")}
+    for kind, other in AS.items():
+        whole[kind] = found.get(kind, whole[other])
     given = {**whole, **found}
     dearest = {side: max(price for kind, price in given.items() if SIDES.get(kind) == side) for side in ("input", "output")}
     whole |= {kind: found.get(kind, dearest[side]) for kind, side in SIDES.items() if kind not in whole}

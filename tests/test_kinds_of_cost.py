@@ -90,6 +90,13 @@ CASES: dict[str, tuple[Prices, dict[str, Any], dict[str, Any], int]] = {
         {},
         53_250_000,
     ),
+    # as GPT-5.6 and later report every write, whose usual lifetime this is: 1,000 x 5 + 9,000 x 6.25 + 500 x 30, whatever sound costs
+    "written for half an hour, which is what a write costs at OpenAI": (
+        Prices(input=5, output=30, cached_input=0.5, cache_write=6.25, input_audio=40),
+        report(10_000, 500, prompt_tokens_details={"cache_write_tokens": 9_000, "cache_write_tokens_details": {"ttl_30m_tokens": 9_000}}),
+        {},
+        76_250_000,
+    ),
     # 12 hours have no price: the dearest of the input is 6 for the hour; 1,000 x 3 + 9,000 x 6 + 500 x 15 = 64,500
     "written for longer than there is a price for": (
         CLAUDE,
@@ -160,6 +167,7 @@ def test_each_kind_is_charged_at_its_own_price(prices: Prices, usage: dict[str, 
     row = billed(prices, usage, **request_fields)
     assert row.prices is not None
     assert (row.outcome, row.cost) == ("completed", nanos)
+    assert row.marks is None or "cache_write_30m" not in row.marks
     assert exact_cost(row.billed, row.prices) == nanos
 
 

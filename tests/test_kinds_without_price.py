@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.errors import ApiError
 from aisa.facts import KindUnpriced
+from aisa.keys.rules import Key
 from aisa.ledger.audit import differences_of
 from aisa.ledger.row import CallRow
 from aisa.prices.catalogue import catalogue_price
@@ -17,6 +19,7 @@ from aisa.prices.lacking import always_searches
 from aisa.prices.rules import unlisted
 from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
+from aisa.wire.chat import parse_chat
 from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, event, text, usage
 
 PLAIN = Prices(input=3, output=15, cache_write=3.75)
@@ -43,6 +46,11 @@ def cached(ttl: str) -> dict[str, object]:
     return asking({"type": "text", "text": "Long.", "cache_control": {"type": "ephemeral", "ttl": ttl}})
 
 
+def marked(ttl: str) -> dict[str, object]:
+    """A request with OpenAI's mark for a cache that lasts so long."""
+    return asking({"type": "text", "text": "Long.", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": ttl}})
+
+
 #: what a request has -> the key of the price that it needs, and the member that says so
 SHOWS: list[tuple[dict[str, Any], str, str]] = [
     (asking(SOUND), "input_audio", "messages"),
@@ -62,10 +70,11 @@ SHOWS: list[tuple[dict[str, Any], str, str]] = [
     ({"tools": [{"type": "image_generation", "size": "1024x1024"}]}, "output_image", "tools"),
     ({"search_parameters": {"mode": "auto"}}, "per_source", "search_parameters"),
     ({"search_parameters": {}}, "per_source", "search_parameters"),
-    (cached("30m"), "cache_write_30m", "cache_control"),
     (cached("1h"), "cache_write_1h", "cache_control"),
     (cached("12h"), "cache_write_12h", "cache_control"),
     ({"cache_control": {"type": "ephemeral", "ttl": "1h"}}, "cache_write_1h", "cache_control"),
+    ({"prompt_cache_options": {"mode": "explicit", "ttl": "12h"}}, "cache_write_12h", "prompt_cache_options"),
+    (marked("12h"), "cache_write_12h", "prompt_cache_options"),
 ]
 #: What looks like one of them and is none.
 HARMLESS: list[dict[str, Any]] = [
@@ -80,6 +89,10 @@ HARMLESS: list[dict[str, Any]] = [
     {"tools": [{"type": "function", "function": {"name": "$web_search", "parameters": {"type": "object"}}}]},
     {"functions": [{"name": "$web_search", "parameters": {"type": "object"}}]},
     cached("5m"),
+    cached("30m"),
+    marked("30m"),
+    {"prompt_cache_options": {"ttl": "30m"}},
+    asking({"type": "text", "text": '"prompt_cache_breakpoint": {"ttl": "12h"}'}),
 ]
 
 
@@ -165,6 +178,23 @@ def test_models_that_always_search_are_known_by_whole_words() -> None:
     assert not any(map(always_searches, ["gpt-rosalind-research", "hermes", "o3-deep-research", "sonarqube", "search-something"]))
 
 
+def test_openais_lifetimes_are_no_matter_of_a_target_that_is_told_another() -> None:
+    """Anthropic's and Bedrock's are an hour at most, whatever OpenAI's members ask for: a price for 12 hours is not wanted there."""
+    config = Config(
+        vendors={
+            "v": Vendor(
+                base_url="https://api.example.com",
+                dialect="anthropic",
+                prices={"m": Prices(input=3, output=15, cache_write=3.75, cache_write_1h=6)},
+            )
+        },
+        models={"m": Model(to=("v/m",))},
+    )
+    asks = parse_chat(body(model="m", **marked("12h")))
+    plan = Routes(config, unlisted).plan(asks, Key("key_1", "test", b"", "…", "active", 0), random.Random(1))
+    assert [offer.name for offer in plan.offers] == ["v/m"]
+
+
 # What only the answer shows
 
 
@@ -196,6 +226,8 @@ REPORTED: list[tuple[dict[str, Any], int, str]] = [
     (report(1_000, 500, completion_tokens_details={"video_tokens": 400}), 10_500, "output_image"),
     # 1,000 x 3 + 9,000 x 3.75 + 500 x 15
     (report(10_000, 500, cache_creation={"ephemeral_1h_input_tokens": 9_000}), 44_250, "cache_write_1h"),
+    # 1,000 x 3 + 9,000 x 3.75 + 500 x 15
+    (report(10_000, 500, cache_creation={"ephemeral_12h_input_tokens": 9_000}), 44_250, "cache_write_12h"),
     # nothing stands in for a search: 1,000 x 3 + 500 x 15
     (report(1_000, 500, server_tool_use={"web_search_requests": 2}), 10_500, "per_search"),
     (report(1_000, 500, num_sources_used=3), 10_500, "per_source"),

@@ -31,7 +31,7 @@ from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
 from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
-from aisa.wire.kinds_asked import MARKED, kinds_asked, marks_asked
+from aisa.wire.kinds_asked import MARKED, OPENAIS, OPTIONS, kinds_asked, marks_asked
 from aisa.wire.model_name import shown_name
 
 EMBEDDED = "embedded"
@@ -355,8 +355,8 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
 
 
 def asks(offer: Offer, member: str) -> bool:
-    """Say whether what a member asks for reaches a target: marks of the Messages API do where the model can keep a cache for an hour."""
-    return member != MARKED or keeps_an_hour(offer.target)
+    """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, OpenAI's in its own."""
+    return offer.target.dialect in OPENAIS if member == OPTIONS else member != MARKED or keeps_an_hour(offer.target)
 
 
 def visible(routes: Routes, key: Key) -> list[Entry]:

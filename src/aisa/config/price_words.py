@@ -26,6 +26,8 @@ TIERED_KINDS: Mapping[str, str] = MappingProxyType(
 
 #: Those of them that most models do not have.
 RARER_KINDS = {kind: what for kind, what in TIERED_KINDS.items() if "image" in kind or "write_" in kind or "cached_input_" in kind}
+#: The kinds whose price stands in for one of them; for the others it is the dearest of their side.
+STAND_INS = {"input_image": "as `input`", "cache_write_30m": "as `cache_write`"}
 #: What is charged by number.
 FEES_IN_WORDS = {
     "per_request": "each call of which anything is billed",
@@ -48,8 +50,7 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         "answer reports of it costs the dearest price of its side.",
         "models.<name>.prices.output_audio": "Price of audio in the output; the same if absent.",
         **{
-            f"models.<name>.prices.{kind}": f"Price of {what}; if absent, "
-            f"{'as `input`' if kind == 'input_image' else 'the dearest price of its side'}."
+            f"models.<name>.prices.{kind}": f"Price of {what}; if absent, {STAND_INS.get(kind, 'the dearest price of its side')}."
             for kind, what in RARER_KINDS.items()
         },
         **{f"models.<name>.prices.{kind}": f"Price of {what}; free if absent." for kind, what in FEES_IN_WORDS.items()},
@@ -67,7 +68,7 @@ PRICE_FIELDS: Mapping[str, str] = MappingProxyType(
         "models.<name>.prices.tiers[].output_audio": "Price of audio output in the tier; if absent, the dearest price of its side there.",
         **{
             f"models.<name>.prices.tiers[].{kind}": f"Price of {what} in the tier; if absent, "
-            f"{'as its `input`' if kind == 'input_image' else 'the dearest price of its side there'}."
+            f"{STAND_INS.get(kind, 'the dearest price of its side').replace('as `', 'as its `').replace('side', 'side there')}."
             for kind, what in RARER_KINDS.items()
         },
         "models.<name>.prices.factor": "What all of these prices are multiplied by, those of tiers included, such as 1.1 for a region that "

@@ -238,7 +238,7 @@ def exact_cost(usage: Usage, prices: UnitPrices) -> int:
         return instead if own is None else own
 
     writes = (
-        (rarer.cache_write_30m_tokens, price(rates.cache_write_30m, dear_input)),
+        (rarer.cache_write_30m_tokens, price(rates.cache_write_30m, rates.cache_write)),
         (rarer.cache_write_1h_tokens, price(rates.cache_write_1h, dear_input)),
         (rarer.cache_write_12h_tokens, price(rates.cache_write_12h, dear_input)),
         (usage.cache_write_tokens, rates.cache_write),

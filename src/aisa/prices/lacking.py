@@ -15,7 +15,7 @@ TIERS_SHOWN_MAX = 20  # in an error
 NOTHING_LACKING: frozenset[str] = frozenset()
 #: Kinds that a request shows; without a price of their own, it is refused.
 SHOWN = (*AUDIO, "output_image", "per_search", "per_source")
-WRITES = ("cache_write_30m", "cache_write_1h", "cache_write_12h")
+WRITES = ("cache_write_1h", "cache_write_12h")  # half an hour costs what a write does
 #: Models that make such costs in every call: by their names, one of the kinds that must have a price.
 ALWAYS = (
     (re.compile(r"(?:^|[/.-])search-(?:preview|api)(?:$|[@-])"), ("per_search", "per_request")),
@@ -28,7 +28,6 @@ IN_WORDS = {
     "input_audio": "audio in the input",
     "output_audio": "audio in the output",
     "output_image": "images in the output",
-    "cache_write_30m": "input that is cached for 30 minutes",
     "cache_write_1h": "input that is cached for an hour",
     "cache_write_12h": "input that is cached for 12 hours",
     "per_search": "searches",

@@ -18,10 +18,13 @@ from aisa.wire.trees import is_tree, trees_in
 #: What `modalities` may ask for -> the kind of output that it is.
 MADE = {"audio": "output_audio", "image": "output_image"}
 #: How long a cache is asked to last -> the kind that writing to it is.
-WRITES = {"30m": "cache_write_30m", "1h": "cache_write_1h", "12h": "cache_write_12h"}
+WRITES = {"1h": "cache_write_1h", "12h": "cache_write_12h"}
 LONG_WRITES = frozenset(WRITES.values())
+OPTIONS = "prompt_cache_options"  # OpenAI's, which may also stand at a mark
+OPENAIS = frozenset({"openai", "responses"})  # the dialects that have them; others have lifetimes of their own
 MARKED = "cache_control.ttl"  # the member that asks in a request of the Messages API, whose marks only some targets get
-CACHEABLE = ("messages", "tools", "cache_control")  # members in which a request may ask for a cache
+CACHEABLE = ("messages", "tools", "cache_control", OPTIONS)  # members in which a request may ask for a cache
+OPENAIS_TTL = re.compile(rb'"prompt_cache_(?:options|breakpoint)"\s*:\s*\{[^{}]*"ttl"\s*:\s*"12h"')
 SOUND, SOUNDS = "input_audio", ("input_audio", "audio_url")  # the kind, and the types of such a part of a message
 #: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
 #: OpenRouter puts its name before its tools, and Groq has a browser look.
@@ -51,6 +54,8 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
     if wanted & LONG_WRITES and any(b'"ttl"' in bytes(fields[name]) for name in CACHEABLE if name in fields):
         lifetime = cache_lifetime(fields, WRITES)
         found += [(WRITES[lifetime], "cache_control")] if lifetime else []
+        if OPENAIS_TTL.search(b'"prompt_cache_options":' + b"".join([bytes(fields.get(name, b"")) for name in (OPTIONS, "messages")])):
+            found.append((WRITES["12h"], OPTIONS))
     return [(kind, member) for kind, member in found if kind in wanted] if found else found
 
 

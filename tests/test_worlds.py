@@ -74,7 +74,7 @@ KNOWN = {
     "over hold": "a cut stream that is brought to the vendor's measure can cost more than was held for its output",
     "small model": "the first hold of a stream is bounded by the model's max_output_tokens too",
     "tier that is reported": "a reported input can be in a dearer tier than what was held for",
-    "dear input": "input is held at the price of plain input, and cache writes or audio may cost more",
+    "dear input": "input is held at the price of plain input or of a write to the cache, and audio may cost more",
 }
 
 
@@ -146,7 +146,8 @@ def hold_of(plan: Plan, output: int) -> int:
     if plan.model.tariff is None:
         return 0
     rates = rates_for(plan.model.tariff, held_input(plan))
-    return held_input(plan) * rates["input"] + output * max(rate(rates, kind) for kind in OUTPUTS)
+    dearest_input = max(rates["input"], rate(rates, "cache_write"))  # any of it may be written to the vendor's cache
+    return held_input(plan) * dearest_input + output * max(rate(rates, kind) for kind in OUTPUTS)
 
 
 def arrived(data: bytes) -> tuple[int, int]:
@@ -650,7 +651,7 @@ def known_overrun(seen: Seen) -> str:
         rates = rates_for(tariff, report.input)
         if rates != rates_for(tariff, held_input(plan)):
             return "tier that is reported"
-        if max(rate(rates, kind) for kind in INPUTS) > rates["input"]:
+        if max(rate(rates, kind) for kind in INPUTS) > max(rates["input"], rate(rates, "cache_write")):
             return "dear input"
     return known_hold(plan)
 

@@ -17,6 +17,7 @@ from aisa.keys.rules import Capped, Key, window_end, window_start
 from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Hold, Learned, explained, first_hold
+from aisa.ledger.input_holds import with_writes
 from aisa.ledger.journal import Journal, JournalFull, Slot
 from aisa.ledger.journal_record import opening_record
 from aisa.ledger.port import Short
@@ -101,7 +102,7 @@ class LiveLedger:
         rates: list[UnitPrices] = []
         limits: list[Limit] = []
         if wallet.balance is not None or key.spend_cap is not None or key.team is not None:
-            rates = rates_of(plan, began, price)
+            rates = rates_of(plan, began, price, request=request)
             if rates and wallet.balance is not None:
                 limits.append(wallet)
             if rates and (key.spend_cap is not None or key.team is not None):
@@ -253,14 +254,14 @@ class LiveLedger:
             call_guarded(self._final, row)
 
 
-def rates_of(plan: Plan, now: float, first: Price | None) -> list[UnitPrices]:
-    """Return the prices of every target that may serve a call, at a moment; none for those that are free of charge. `first` is known."""
-    rates = [] if first is None else [first.prices]
-    if others := plan.offers[1:]:
-        rates += [each.prices for other in others if (each := other.price_at(now)) is not None]
+def rates_of(plan: Plan, now: float, first: Price | None, *, request: Request) -> list[UnitPrices]:
+    """Return the prices of every target that may serve a call, at a moment, for a hold; none for those that are free. `first` is known."""
+    found = [(plan.offers[0], first), *[(other, other.price_at(now)) for other in plan.offers[1:]]]
     if plan.offers[0].tier:  # the answer may name the usual tier, which may be the dearer one
-        rates += [each.prices for other in plan.offers if (each := other.price_at(now, "")) is not None]
-    return rates
+        found += [(other, other.price_at(now, "")) for other in plan.offers]
+    rates = [each.prices for _, each in found if each is not None]
+    cheap_to_keep = all(each.cache_write == each.input and each.cache_write_1h is None for each in rates)
+    return rates if cheap_to_keep else with_writes(found, request)
 
 
 async def hold_with_more(short: Short, charge: Charge, hold: Hold, *, request: Request) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
+from msgspec import Raw
 
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
@@ -54,9 +55,16 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
     if wanted & LONG_WRITES and any(b'"ttl"' in bytes(fields[name]) for name in CACHEABLE if name in fields):
         lifetime = cache_lifetime(fields, WRITES)
         found += [(WRITES[lifetime], "cache_control")] if lifetime else []
-        if OPENAIS_TTL.search(b'"prompt_cache_options":' + b"".join([bytes(fields.get(name, b"")) for name in (OPTIONS, "messages")])):
-            found.append((WRITES["12h"], OPTIONS))
+        found += [(WRITES["12h"], OPTIONS)] if half_a_day_asked(fields) else []
     return [(kind, member) for kind, member in found if kind in wanted] if found else found
+
+
+def half_a_day_asked(fields: Mapping[str, Raw]) -> bool:
+    """Say whether OpenAI's members of a request ask for its long lifetime, for all that is written or for some."""
+    return (
+        OPENAIS_TTL.search(b'"prompt_cache_options":' + b"".join([bytes(fields.get(name, b"")) for name in (OPTIONS, "messages")]))
+        is not None
+    )
 
 
 def marks_asked(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str]]:

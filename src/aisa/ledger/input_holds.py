@@ -1,0 +1,59 @@
+"""At which price the input of a call is held for: that of what it may write to its vendor's cache, where this is dearer. Holds nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from aisa.offer import Offer
+from aisa.prices.rules import Price
+from aisa.pricing import Tier, UnitPrices, dearest
+from aisa.wire.door import Request
+from aisa.wire.kinds_asked import OPTIONS, WRITES, half_a_day_asked
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.request_content import cache_lifetime
+
+BY_MARKS = frozenset({"anthropic", "bedrock"})  # dialects in which nothing is written that is not marked; elsewhere vendors write unasked
+MARKABLE = ("messages", "tools", "system")
+MARK = re.compile(rb'"(?:cache_control|prompt_cache_breakpoint)"\s*:\s*[{t]')
+LONG = re.compile(rb'"ttl"\s*:\s*"(?:30m|1h|12h)"')  # what becomes an hour in those dialects
+HOUR = WRITES["1h"]
+
+
+def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request) -> list[UnitPrices]:
+    """Return the prices of these offers, but for those that have none, with the dearest `input` that a token of this request's may cost."""
+    chat, rates = request.chat, []
+    for offer, price in found:
+        if price is None:
+            continue
+        kinds: list[str] = []
+        if chat is not None:  # what is no conversation is not kept
+            fields = request.fields if isinstance(request, MessagesRequest) else chat.fields
+            kinds = marked(fields) if offer.target.dialect in BY_MARKS else unmarked(fields)
+        rates.append(at_dearest(price.prices, kinds) if kinds else price.prices)
+    return rates
+
+
+def marked(fields: Mapping[str, Raw]) -> list[str]:
+    """Return the kinds of writes that the marks of a request ask for; none where it has no marks."""
+    members = [bytes(fields[name]) for name in MARKABLE if name in fields]
+    if "cache_control" not in fields and not any(map(MARK.search, members)):
+        return []
+    lasting = [*members, *[bytes(fields[name]) for name in ("cache_control", OPTIONS) if name in fields]]
+    return ["cache_write", *([HOUR] if any(map(LONG.search, lasting)) else [])]
+
+
+def unmarked(fields: Mapping[str, Raw]) -> list[str]:
+    """Return the kinds of writes that a vendor may make that writes unasked: those that last as usual, and as the request asks."""
+    lifetime = cache_lifetime(fields, WRITES)
+    return ["cache_write", *([WRITES[lifetime]] if lifetime else []), *([WRITES["12h"]] if half_a_day_asked(fields) else [])]
+
+
+def at_dearest(prices: UnitPrices, kinds: list[str]) -> UnitPrices:
+    """Return prices whose `input` is the dearest of these kinds, its tiers' too; a kind without a price costs the dearest of its side."""
+    own = [getattr(prices, kind) for kind in kinds]
+    top = max([prices.input, *[dearest(prices, "input") if price is None else price for price in own]])
+    return replace(prices, input=top, tiers=tuple([Tier(tier.over_input_tokens, at_dearest(tier.prices, kinds)) for tier in prices.tiers]))

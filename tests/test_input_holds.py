@@ -1,0 +1,110 @@
+"""What is held for the input of a call that its vendor may write to a cache, which costs more than plain input (fault M17)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Prices, PriceTier
+from aisa.ledger.input_holds import with_writes
+from aisa.ledger.wallets import Wallet
+from aisa.offer import Offer
+from aisa.prices.rules import Price, configured
+from aisa.providers.shape import Target
+from aisa.testing.clock import run_virtual
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import Door
+from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.responses_door import RESPONSES_DOOR
+from rig import MemoryClient, Rig, Script, ScriptedUpstream, body, document
+
+CLAUDE = Prices(input=3, output=15, cached_input=0.3, cache_write=3.75, cache_write_1h=6)
+GPT = Prices(input=5, output=30, cached_input=0.5, cache_write=6.25, cache_write_12h=11)
+MARK = {"type": "ephemeral"}
+HOUR = {"type": "ephemeral", "ttl": "1h"}
+
+
+def chat(**part: object) -> dict[str, Any]:
+    """A chat whose message has a part with this beside its text."""
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi.", **part}]}]}
+
+
+def message(**part: object) -> dict[str, Any]:
+    """A request of the Messages API with the same."""
+    return {"max_tokens": 9, **chat(**part)}
+
+
+def rated(prices: Prices, dialect: str, fields: dict[str, Any], door: Door = CHAT_DOOR) -> float:
+    """Return what a million tokens of a request's input are held for, in dollars."""
+    [term] = configured(prices, "prices")
+    offer = Offer(Target("v", "m", dialect), "v/m")
+    [held] = with_writes([(offer, Price(term.price.prices, "prices"))], door.read(json.dumps({"model": "m", **fields}).encode()))
+    return held.input / 1e9
+
+
+#: prices, dialect, request, door -> dollars a million
+HELD: list[tuple[Prices, str, dict[str, Any], Door, float]] = [
+    (CLAUDE, "anthropic", chat(), CHAT_DOOR, 3),
+    (CLAUDE, "anthropic", chat(cache_control=MARK), CHAT_DOOR, 3.75),
+    (CLAUDE, "anthropic", chat(cache_control=HOUR), CHAT_DOOR, 6),
+    (CLAUDE, "anthropic", {**chat(), "cache_control": MARK}, CHAT_DOOR, 3.75),
+    (CLAUDE, "anthropic", chat(prompt_cache_breakpoint={"mode": "explicit"}), CHAT_DOOR, 3.75),
+    (CLAUDE, "anthropic", {**chat(prompt_cache_breakpoint={"mode": "explicit"}), "prompt_cache_options": {"ttl": "12h"}}, CHAT_DOOR, 6),
+    (CLAUDE, "anthropic", message(), MESSAGES_DOOR, 3),
+    (CLAUDE, "anthropic", message(cache_control=MARK), MESSAGES_DOOR, 3.75),
+    (CLAUDE, "anthropic", {**message(), "system": [{"type": "text", "text": "S", "cache_control": HOUR}]}, MESSAGES_DOOR, 6),
+    (CLAUDE, "anthropic", {**message(), "tools": [{"name": "f", "input_schema": {}, "cache_control": MARK}]}, MESSAGES_DOOR, 3.75),
+    (CLAUDE, "bedrock", message(cache_control=HOUR), MESSAGES_DOOR, 6),
+    (CLAUDE, "bedrock", chat(), CHAT_DOOR, 3),
+    (CLAUDE, "openai", chat(), CHAT_DOOR, 3.75),  # whoever sells Claude through OpenAI's protocol may mark by itself
+    (CLAUDE, "openai", chat(cache_control=HOUR), CHAT_DOOR, 6),
+    (GPT, "openai", chat(), CHAT_DOOR, 6.25),  # it writes unasked
+    (GPT, "responses", {"input": "Hi."}, RESPONSES_DOOR, 6.25),
+    (GPT, "responses", {"input": "Hi.", "prompt_cache_options": {"ttl": "12h"}}, RESPONSES_DOOR, 11),
+    (GPT, "responses", message(cache_control=HOUR), MESSAGES_DOOR, 11),  # an hour has no price there: the dearest
+    (GPT, "openai", {"input": "Hi."}, EMBEDDINGS_DOOR, 5),
+]
+
+
+@pytest.mark.parametrize(("prices", "dialect", "fields", "door", "dollars"), HELD)
+def test_input_is_held_for_as_if_all_of_it_were_written_where_it_may_be(
+    prices: Prices, dialect: str, fields: dict[str, Any], door: Door, dollars: float
+) -> None:
+    """[fault M17] By the request's marks where nothing else is written, unasked elsewhere, for as long as it asks."""
+    assert rated(prices, dialect, fields, door) == dollars
+
+
+def test_a_tier_by_length_is_held_for_in_the_same_way() -> None:
+    """[fault M17] The tier that the input is in decides, and its own price of a write."""
+    prices = Prices(input=5, output=30, cache_write=6.25, tiers=(PriceTier(over_input_tokens=10, input=10, output=45, cache_write=12.5),))
+    [term] = configured(prices, "prices")
+    [held] = with_writes([(Offer(Target("v", "m", "openai"), "v/m"), Price(term.price.prices, "prices"))], CHAT_DOOR.read(body()))
+    assert (held.for_input(10).input, held.for_input(11).input) == (6_250_000_000, 12_500_000_000)
+
+
+def written_by_the_vendor(balance: int) -> tuple[MemoryClient, Wallet]:
+    """A call of 1,000 tokens of input, all of which its vendor writes to its cache unasked, from a wallet with so many nano-dollars."""
+    wallet = Wallet("default", balance)
+    answer = json.loads(document("Hi."))
+    answer["usage"] = {
+        "prompt_tokens": 1_000,
+        "completion_tokens": 1,
+        "total_tokens": 1_001,
+        "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 1_000},
+    }
+    rig = Rig(ScriptedUpstream(Script([json.dumps(answer).encode()])), each=[GPT], wallets=[wallet])
+    client = MemoryClient()
+    run_virtual(rig.call(client, body(messages=[{"role": "user", "content": "text" * 1_000}], max_tokens=1)))
+    return client, wallet
+
+
+def test_no_wallet_goes_below_zero_by_what_a_vendor_writes_to_its_cache() -> None:
+    """[fault M17] 1,000 x 6.25 and a token of output at 30 micro-dollars; with one nano-dollar less the vendor is not asked."""
+    needed = 1_000 * 6_250 + 30_000
+    client, wallet = written_by_the_vendor(needed)
+    assert (client.status, wallet.balance) == (200, 0)
+    client, wallet = written_by_the_vendor(needed - 1)
+    assert (client.status, wallet.balance) == (402, needed - 1)

@@ -127,6 +127,27 @@ def cutter(postgres: Postgres) -> Iterator[tuple[Cutter, str]]:
         made.close()
 
 
+@pytest.mark.parametrize("setting", ["default_transaction_read_only = on", "search_path = nowhere"])
+@pytest.mark.parametrize("name", DOINGS)
+def test_what_a_session_was_begun_with_ends_when_it_is_mended(setting: str, name: str, postgres: Postgres) -> None:
+    """[issue 13] A database that was made read-only (managed ones are, when their disk is full) is written again without a restart."""
+    url = postgres.migrated()
+    database = url.partition("?")[0].rpartition("/")[2]
+    beside = url.replace(f"/{database}?", "/postgres?")
+    with contextlib.closing(open_postgres(url, migrate)) as direct, direct.transaction() as connection:
+        connection.execute(insert(accounts).values(name="acme", balance=1_000, charged=0, spent=0, calls=0, created_at=1))
+    opened, do, _ = DOINGS[name]
+    with contextlib.closing(opened(url)) as ours:
+        postgres.sql(beside, f"ALTER DATABASE {database} SET {setting}")
+        postgres.sql(beside, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+        if (name, setting[:6]) != ("readers", "defaul"):
+            with pytest.raises(StorageFailed):
+                do(ours)
+        postgres.sql(beside, f"ALTER DATABASE {database} RESET {setting.partition(' ')[0]}")
+        with contextlib.suppress(KeyError):
+            do(ours)
+
+
 # The driver complains of cursors whose connection has gone before them, and pytest collects that.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", DOINGS)

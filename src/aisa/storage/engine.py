@@ -60,16 +60,19 @@ class Database:
         readers: Engine | None = None,
         *,
         failure: Failure | None = None,
+        of_its_session: Callable[[DBAPIError], bool] | None = None,
         hang_up: Callable[[], None] | None = None,
     ) -> None:
         """`where` is shown to operators.
 
-        `hang_up` ends what a server of the database was asked and does not answer; a file answers within BUSY_SECONDS_MAX.
+        A connection ends after an error that is `of_its_session`, which the next need not have. `hang_up` ends what a server of
+        the database was asked and does not answer; a file answers within BUSY_SECONDS_MAX.
         """
         self._engine = engine
         self._hang_up = hang_up
         self.where = where
         self._failure = failure or failure_of
+        self._of_its_session = of_its_session
         self._readers = engine if readers is None else readers
 
     @contextmanager
@@ -78,13 +81,10 @@ class Database:
 
         `busy_milliseconds` is how long another program may keep the lock from us. Raises StorageFailed when the database does not work.
         """
-        try:
-            with self._engine.connect() as connection:
-                connection.execution_options(**{BUSY: busy_milliseconds})
-                with connection.begin():
-                    yield connection
-        except (DBAPIError, PoolTimeout) as error:
-            raise self._failure(self.where, error) from error
+        with self._connected(self._engine) as connection:
+            connection.execution_options(**{BUSY: busy_milliseconds})
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -92,9 +92,19 @@ class Database:
 
         It cannot write, and stops no writer. Raises StorageFailed when the database does not work.
         """
+        with self._connected(self._readers) as connection:
+            yield connection
+
+    @contextmanager
+    def _connected(self, engine: Engine) -> Generator[Connection]:
         try:
-            with self._readers.connect() as connection:
-                yield connection
+            with engine.connect() as connection:
+                try:
+                    yield connection
+                except DBAPIError as error:
+                    if self._of_its_session is not None and self._of_its_session(error):
+                        connection.invalidate()
+                    raise
         except (DBAPIError, PoolTimeout) as error:
             raise self._failure(self.where, error) from error
 

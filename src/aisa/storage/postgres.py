@@ -77,7 +77,9 @@ def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None) -> Databas
     """
     where = shown(url)
     writer, readers = writer_of(url), readers_of(url)
-    database = Database(writer, where, readers, failure=failure_of, hang_up=Lines(cut, writer, readers).hang_up)
+    database = Database(
+        writer, where, readers, failure=failure_of, of_its_session=of_its_session, hang_up=Lines(cut, writer, readers).hang_up
+    )
     try:
         with database.transaction(STATEMENT_MILLISECONDS_MAX) as connection:
             version = version_of(connection)
@@ -94,13 +96,13 @@ def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None) -> Databas
 def open_postgres_readers(url: str, cut: Cut | None = None) -> Database:
     """Open a database that another process of this server writes, for reading alone: `transaction` is not to be used on it."""
     readers = readers_of(url)
-    return Database(readers, shown(url), failure=failure_of, hang_up=Lines(cut, readers).hang_up)
+    return Database(readers, shown(url), failure=failure_of, of_its_session=of_its_session, hang_up=Lines(cut, readers).hang_up)
 
 
 def open_postgres_unlocked(url: str, cut: Cut | None = None) -> Database:
     """Open a database that is migrated, for short writes that take rows' own locks and never wait for those who write calls."""
     writer = unlocked_writer_of(url)
-    return Database(writer, shown(url), failure=failure_of, hang_up=Lines(cut, writer).hang_up)
+    return Database(writer, shown(url), failure=failure_of, of_its_session=of_its_session, hang_up=Lines(cut, writer).hang_up)
 
 
 def refuse_others(connection: Connection, where: str) -> None:
@@ -190,6 +192,15 @@ def readers_of(url: str) -> Engine:
 
     event.listen(engine, "begin", begin)
     return engine
+
+
+#: What may be so for this session alone, which has what was set when it began (SQLSTATE): read-only, where tables are looked for, rights.
+OF_A_SESSION = {"25006", "3F000", "42P01", "42703", "42501"}
+
+
+def of_its_session(error: DBAPIError) -> bool:
+    """Say whether another connection may not have an error: an operator who has mended it need not restart anything."""
+    return getattr(error.orig, "sqlstate", None) in OF_A_SESSION
 
 
 BARE = ("The database does not have this version's tables.", "Look whether stores.database names the right one; if so, restore it.")

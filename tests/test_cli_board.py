@@ -79,7 +79,8 @@ async def watched(*scripts: Script) -> AsyncGenerator[Bank]:
         store = KeyStore(made.database, wall_clock, random.Random(1))
         view = BoardView(made.home.dependencies.live, made.ledger, shared_journal())
         statement = Statement(made.ledger, UsageStore(made.database))
-        more = (*usage_routes(statement, store, wall_clock, board=view), *CallRoutes(statement, store, CallFinder(made.database)).routes())
+        calls = CallRoutes(statement, store, CallFinder(made.database), board=view)
+        more = (*usage_routes(statement, store, wall_clock, board=view), *calls.routes())
         control = HttpServer(Control(Admin(store, wall_clock, more=more)), made.home.config.server)
         await control.listen_unix(control_path("data"))
         try:

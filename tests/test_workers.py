@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from aisa.ids import short_id
 from aisa.storage.shared_memory import LOCK_NAME
 from repeats import repeats
 from server import PROCESS_SECONDS_MAX, Front, Server, environment, serving
@@ -211,7 +212,9 @@ def test_receipts_board_and_usage_see_the_calls_of_all_workers(crew: Front) -> N
         for id_ in ids:
             status, _, receipt = ask(looker, server.key, path=f"/v1/usage/calls/{id_}")
             assert (status, receipt["id"], receipt["final"]) == (200, id_, False)
-    assert all(id_ in server.aisa("explain", id_) for id_ in ids)
+    assert all(id_ in server.aisa("explain", name) for id_ in ids for name in (id_, short_id(id_)))
+    assert f"{ids[0]} was ended." in server.aisa("calls", "end", short_id(ids[0]))
+    assert b"Whoever runs this server has ended this call." in streams[0][1].read()
     for client, response in streams:
         response.close()
         client.close()

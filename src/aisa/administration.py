@@ -160,8 +160,8 @@ def administer(
         limits=config.limits,
         more=(
             *LedgerRoutes(store).routes(),
-            *usage_routes(ways.statement, keys, wall_clock, board=ways.board, note=note),
-            *CallRoutes(ways.statement, keys, calls).routes(),
+            *usage_routes(ways.statement, keys, wall_clock, board=ways.board),
+            *CallRoutes(ways.statement, keys, calls, board=ways.board, note=note).routes(),
             *views.listed(),
             reload_route(reload),
             status_route(standing),

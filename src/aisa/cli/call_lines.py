@@ -1,4 +1,4 @@
-"""What `aisa calls` prints: a line a call, with the reason where it was refused. Selects nothing: whoever keeps the calls does."""
+"""What `aisa calls` prints: a line a call, with the reason where it was refused. Selects and ends nothing: whoever has the calls does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -18,7 +18,7 @@ from aisa.cli.fitting import fitted_lines, room
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import heard, paint, say
-from aisa.edge.admin_calls import CallsShown
+from aisa.edge.admin_calls import CallEnded, CallsShown
 from aisa.edge.bill_view import iso
 from aisa.keys.rules import DAY_SECONDS
 from aisa.ledger.damaged import DAMAGED
@@ -76,6 +76,13 @@ def show(asked: Asked, config: str | None, data_dir: str | None, *, now: Callabl
         say(f"No such call since {iso(beginning(asked.since, began) // 1000)}. A longer time: --since 30d")
     if asked.refused and not asked.as_json:
         say(paint(IN_LOG_ALONE, dim=True))
+
+
+def end(name: str, config: str | None, data_dir: str | None) -> None:
+    """End a call that runs, which is named by its id or the beginning of it. Raises Misuse, Stop."""
+    path = f"/calls/{quote(name, safe='')}/end"
+    ended = ask(settings(config, data_dir).server.data_dir, "POST", path, expect=CallEnded)
+    say(f"{ended.id} was ended. What had arrived of it is billed: aisa explain {ended.id}")
 
 
 def look(folder: str, query: str) -> list[CallLine]:

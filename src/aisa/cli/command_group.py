@@ -21,6 +21,7 @@ OTHER_WORDS = MappingProxyType(
         **dict.fromkeys(("doctor", "health"), "status"),
         **dict.fromkeys(("receipt", "bill"), "explain"),
         **dict.fromkeys(("restart", "refresh"), "reload"),
+        **dict.fromkeys(("kill", "cancel", "abort"), "calls end"),
     }
 )
 

@@ -4,6 +4,7 @@
 |---|---|
 | `GET /calls?key=K&account=A&model=M&failed=1&refused=1&since_ms=T&limit=N&by_end=1&after=ID` | 200, a `CallsShown`, the newest first |
 | `GET /calls/{id}` | 200, a `CallFound`; also for `latest`, and for the beginning of an id in any case, with or without `req_` |
+| `POST /calls/{id}/end` | 200, a `CallEnded`: ends a call that runs, whose client is told; what has arrived is billed |
 
 An id may also be the short form that the console shows, with `…` in it. Every field of the first is optional: `key` is an id or a
 label; `failed` and `refused` leave only these. Calls are in the order in which they began, and `after` goes on behind a page's last
@@ -14,14 +15,17 @@ milliseconds. A call that is not in the database yet is in both.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 from aisa.edge.admin_accounts import account_asked
-from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Result, look, number
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, act, look, note_nothing, number
+from aisa.edge.board_view import Board, running
 from aisa.edge.routes import Route
-from aisa.edge.statement import Statement, left_in_words, removed_in_words
+from aisa.edge.statement import CallFound, Statement, left_in_words, removed_in_words
 from aisa.errors import ApiError
+from aisa.facts import CallStopped
 from aisa.ids import PREFIX
 from aisa.keys.port import KeyRing
 from aisa.ledger.pieces import moment_in
@@ -51,17 +55,29 @@ class CallsShown(msgspec.Struct, frozen=True):
     has_more: bool = False
 
 
-class CallRoutes:
-    """The routes on single calls."""
+class CallEnded(msgspec.Struct, frozen=True):
+    """That a call was ended, which ran: its whole id."""
 
-    def __init__(self, statement: Statement, keys: KeyRing, index: CallIndex) -> None:
+    id: str
+    ended: bool
+
+
+class CallRoutes:
+    """The routes on single calls. `board` has those that run, None where no server does; `note` takes that one was ended."""
+
+    def __init__(
+        self, statement: Statement, keys: KeyRing, index: CallIndex, *, board: Board | None = None, note: Note = note_nothing
+    ) -> None:
         self._statement = statement
         self._keys = keys
         self._index = index
+        self._board = board
+        self._note = note
 
     def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
-        return look("/calls", self._several), look("/calls/{name}", self._one)
+        ending = act("/calls/{name}/end", self._end)  # before what has any name in its path, also one with a slash
+        return look("/calls", self._several), ending, look("/calls/{name}", self._one)
 
     def _several(self, asked: Asked) -> Result:
         """Answer with the newest calls that fit. Raises ApiError invalid_request, resource_not_found (no such key)."""
@@ -92,14 +108,47 @@ class CallRoutes:
 
     def _one(self, asked: Asked) -> Result:
         """Answer with one call. Raises ApiError resource_not_found; invalid_request if several begin so."""
-        found = self._statement.booked(asked.name) or self._statement.stored(asked.name)
+        found = self._found(asked.name)
         if found is None:
-            id_ = newest(self._statement, self._index) if asked.name.lower() == LATEST else only(self._statement, self._index, asked.name)
-            found = self._statement.booked(id_) or self._statement.stored(id_)
+            id_ = newest(self._statement, self._index, waiting=self._waiting()) if asked.name.lower() == LATEST else self._meant(asked.name)
+            found = self._found(id_)
         if found is None:
             raise unknown(asked.name, self._statement)
         label = next((key.label for key in self._keys.list() if key.id == found.key_id), "")
         return 200, msgspec.structs.replace(found, key_label=label)
+
+    def _end(self, asked: Asked) -> Result:
+        """End a call that runs. Raises ApiError resource_not_found, which says what became of it; invalid_request if several begin so."""
+        board, id_ = running(self._board), asked.name
+        if not board.end(id_):
+            if id_.lower() == LATEST:  # which may be another one by the time that this is done
+                raise ApiError("invalid_request", "Which call is the latest changes with every call: name the one that is meant by its id.")
+            id_ = self._meant(id_)
+            if not board.end(id_):
+                raise not_running(id_, self._found(id_))
+        self._note(CallStopped("ended", id_), None, {"id": id_})
+        return 200, CallEnded(id_, True)
+
+    def _found(self, id_: str) -> CallFound | None:
+        return self._statement.booked(id_) or self._statement.stored(id_)
+
+    def _meant(self, name: str) -> str:
+        return only(name, self._statement, self._index, waiting=self._waiting())
+
+    def _waiting(self) -> tuple[str, ...]:
+        """Return the ids of calls that the database may not have yet, running ones included."""
+        booked = () if self._statement.ledger is None else tuple(self._statement.ledger.calls)
+        return (*(booked if self._board is None else self._board.ids()), *tuple(self._statement.refused))
+
+
+def not_running(id_: str, found: CallFound | None) -> ApiError:
+    """Return the error for a call that was to be ended, and does not run."""
+    if found is None or (found.row is None and found.refused is None):
+        return ApiError(
+            "resource_not_found", f"The call {id_} is in its last step: it is not ended any more, and what it comes to follows."
+        )
+    how = REFUSED if found.row is None else found.row.outcome
+    return ApiError("resource_not_found", f"The call {id_} runs no more: it has ended already ({how}). How: aisa explain {id_}")
 
 
 def lines_waiting(statement: Statement) -> list[CallLine]:
@@ -109,9 +158,9 @@ def lines_waiting(statement: Statement) -> list[CallLine]:
     return [*map(line_of_row, rows), *map(line_of_refused, tuple(statement.refused.values()))]
 
 
-def newest(statement: Statement, index: CallIndex) -> str:
-    """Return the id of the call that began last, running ones included. Raises ApiError resource_not_found."""
-    id_ = max((*ids_waiting(statement), index.newest_id()))
+def newest(statement: Statement, index: CallIndex, *, waiting: Iterable[str]) -> str:
+    """Return the id of the call that began last, `waiting` ones included. Raises ApiError resource_not_found."""
+    id_ = max((*waiting, index.newest_id()))
     if not id_:
         if statement.left:
             raise ApiError("resource_not_found", f"No call is in the ledger. {left_in_words(statement.left)}")
@@ -119,26 +168,21 @@ def newest(statement: Statement, index: CallIndex) -> str:
     return id_
 
 
-def only(statement: Statement, index: CallIndex, name: str) -> str:
+def only(name: str, statement: Statement, index: CallIndex, *, waiting: Iterable[str]) -> str:
     """Return the id that a text means which somebody typed: its beginning, or what `ids.short_id` makes of it.
 
     Raises ApiError resource_not_found, invalid_request.
     """
     bare, end = [*LEFT_OUT.split(name.strip().upper().removeprefix(PREFIX.upper()), maxsplit=1), ""][:2]
     beginning = PREFIX + bare
-    waiting = (id_ for id_ in ids_waiting(statement) if id_.startswith(beginning) and id_.endswith(end))
-    ids = sorted({*waiting, *index.beginning(beginning, end)})
+    fit = (id_ for id_ in waiting if id_.startswith(beginning) and id_.endswith(end))
+    ids = sorted({*fit, *index.beginning(beginning, end)})
     if not ids:
         raise unknown(beginning if moment_in(beginning) is not None else name, statement)
     if len(ids) > 1:
         several = ", ".join(ids[: SAME_BEGINNING_MAX - 1]) + (", ..." if len(ids) >= SAME_BEGINNING_MAX else "")
         raise ApiError("invalid_request", f"Several calls' ids begin so: {several}. Write more of it.")
     return ids[0]
-
-
-def ids_waiting(statement: Statement) -> tuple[str, ...]:
-    """Return the ids of calls that the database may not have yet, running ones included."""
-    return (*(() if statement.ledger is None else tuple(statement.ledger.calls)), *tuple(statement.refused))
 
 
 def unknown(name: str, statement: Statement) -> ApiError:

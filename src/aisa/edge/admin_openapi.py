@@ -11,13 +11,13 @@ import msgspec
 
 from aisa import __version__
 from aisa.edge.admin_accounts import AccountAsked, TierAsked
-from aisa.edge.admin_calls import CallsShown
+from aisa.edge.admin_calls import CallEnded, CallsShown
 from aisa.edge.admin_keys import KeyAsked, RotationAsked, SecretAsked, TermsAsked
 from aisa.edge.admin_reload import Swapped
 from aisa.edge.admin_route import PAGE_MAX, PAGED, Answering
 from aisa.edge.admin_status import StatusShown
 from aisa.edge.admin_teams import TeamAsked, TeamList, TeamMade, TeamStanding, TeamTermsAsked
-from aisa.edge.admin_usage import CallEnded, SeriesShown, UsageShown
+from aisa.edge.admin_usage import SeriesShown, UsageShown
 from aisa.edge.admin_views import ChangesShown, LimitsShown, ModelList, VendorList
 from aisa.edge.admin_wallets import AccountList, AdjustAsked, EntryList, MadeAsked, MadeList, TopUpAsked
 from aisa.edge.board_view import BoardShown

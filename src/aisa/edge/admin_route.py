@@ -42,6 +42,10 @@ class Note(Protocol):
         ...
 
 
+def note_nothing(fact: Changed, before: object = None, after: object = None) -> None:
+    """Take no note: where nothing can be changed."""
+
+
 PAGED = ("limit", "after")  # of lists alone
 PAGE_MAX = 1_000  # entries of one page
 NAME_CHARACTERS_MAX = 40  # of a name in a query that is shown

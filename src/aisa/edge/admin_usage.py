@@ -5,7 +5,6 @@
 | `GET /usage?by=key&start_ms=M&end_ms=M&key=K&account=A` | 200, a `UsageShown` of the calls that ended in [start, end) |
 | `GET /usage/series?by=...` and the same | 200, a `SeriesShown`: the same day by day |
 | `GET /board` | 200, a `BoardShown`: the calls that run |
-| `POST /calls/{id}/end` | 200, `{id, ended}`: ends a call that runs, whose client is told; what has arrived is billed |
 
 They are summed up by `key`, `account`, `model`, `vendor` or `day`; of one key, by label or id, or one account, if that is given. By key,
 keys that made no call are there too, unless they are revoked. Money is in nano-dollars, times are UNIX milliseconds. A call that is not in
@@ -23,12 +22,11 @@ import msgspec
 
 from aisa.clock import WallClock
 from aisa.edge.admin_accounts import account_asked
-from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Note, Result, Steps, act, look, number
-from aisa.edge.board_view import Board
+from aisa.edge.admin_route import MOMENT_MS_MAX, Answering, Asked, Result, Steps, look, number
+from aisa.edge.board_view import Board, running
 from aisa.edge.routes import Route
 from aisa.edge.statement import Statement
 from aisa.errors import ApiError
-from aisa.facts import CallStopped
 from aisa.keys.port import KeyRing
 from aisa.keys.rules import MONTH, REVOKED, Capped, Key, window_end, window_start
 from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, Span, Used, day_of
@@ -74,23 +72,12 @@ class SeriesShown(msgspec.Struct, frozen=True):
     labels: dict[str, str]
 
 
-class CallEnded(msgspec.Struct, frozen=True):
-    """That a call was ended, which ran."""
-
-    id: str
-    ended: bool
-
-
-def usage_routes(
-    statement: Statement, keys: KeyRing, wall_clock: WallClock, *, board: Board | None = None, note: Note | None = None
-) -> tuple[Route[Answering], ...]:
-    """Return the routes. `board` shows and ends the calls that run, None where no server does; `note` takes that one was ended."""
-    ending = () if board is None or note is None else (act("/calls/{name}/end", partial(end, board, note)),)
+def usage_routes(statement: Statement, keys: KeyRing, wall_clock: WallClock, *, board: Board | None = None) -> tuple[Route[Answering], ...]:
+    """Return the routes. `board` shows the calls that run, None where no server does."""
     return (
         look("/usage", lambda asked: usage(statement, keys, asked, now=wall_clock())),
         look("/usage/series", lambda asked: series(statement, keys, asked)),
         look("/board", partial(live, board)),
-        *ending,
     )
 
 
@@ -132,17 +119,6 @@ def series(statement: Statement, keys: KeyRing, asked: Asked) -> Steps:
     names = sorted({name for groups in by_day.values() for name in groups})
     labels = {key.id: key.label for key in keys.list() if key.id in names} if wanted.by == KEY else {}
     return 200, SeriesShown(list(by_day), {name: [groups.get(name) or Used() for groups in by_day.values()] for name in names}, labels)
-
-
-def end(board: Board, note: Note, asked: Asked) -> Result:
-    """End a call that runs. Raises ApiError resource_not_found."""
-    if not board.end(asked.name):
-        raise ApiError("resource_not_found", f"No call {asked.name[:ID_CHARACTERS_MAX]!r} runs, or its answer is complete already.")
-    note(CallStopped("ended", asked.name), None, {"id": asked.name})
-    return 200, CallEnded(asked.name, True)
-
-
-ID_CHARACTERS_MAX = 100  # of an id that nobody knows, which are told back
 
 
 def usage(statement: Statement, keys: KeyRing, asked: Asked, *, now: float) -> Steps:
@@ -210,6 +186,4 @@ def moment(query: Mapping[str, str], name: str) -> int:
 
 def live(board: Board | None, _asked: Asked) -> Result:
     """Answer with the calls that run. Raises ApiError resource_not_found where no server does."""
-    if board is None:
-        raise ApiError("resource_not_found", "No server runs on this data folder, so no calls are either. Start it: aisa serve")
-    return 200, board()
+    return 200, running(board)()

@@ -76,9 +76,20 @@ class Board(Protocol):
         """Return what there is to see. Raises ApiError overloaded when the event loop is stuck."""
         ...
 
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of the calls that run, and of ended ones that may not be in the database yet."""
+        ...
+
     def end(self, call_id: str) -> bool:
         """End a call: its client is told, and what has arrived is billed. False if it does not run, or is complete already."""
         ...
+
+
+def running(board: Board | None) -> Board:
+    """Return the calls that run. Raises ApiError resource_not_found where no server does."""
+    if board is None:
+        raise ApiError("resource_not_found", "No server runs on this data folder, so no calls are either. Start it: aisa serve")
+    return board
 
 
 class BoardView:
@@ -102,6 +113,10 @@ class BoardView:
     def now(self) -> BoardShown:
         """Return what there is to see, in the event loop's own thread."""
         return self.shown(nsmallest(LIVE_ROWS_MAX, self._live, key=lambda context: context.call.began), len(self._live))
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of the calls in the ledger, in one step, because the event loop may change it meanwhile."""
+        return tuple(self._ledger.calls)
 
     def end(self, call_id: str) -> bool:
         """End a call that runs. Raises ApiError overloaded when the event loop is stuck."""

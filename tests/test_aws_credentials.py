@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from aisa.config.detect import completed, in_environment
 from aisa.config.schema import Vendor
 from aisa.credentials.aws import DEFAULT, HELD_SECONDS, KeysSource, Signed, place_of
+from aisa.credentials.aws_clock import VendorClock
 from aisa.credentials.aws_signature import Keys, Scope, Unsigned, signature
 from aisa.credentials.of_vendor import credential_of, flaws_of
 from aisa.credentials.port import Question, Reply
@@ -155,7 +156,7 @@ def test_keys_are_fetched_ahead_and_no_call_waits_for_the_next_ones() -> None:
             await asyncio.sleep(3)
             return Keys("AKID", f"secret {len(asked)}"), HELD_SECONDS
 
-        credential = Signed("b", place_of(vendor(), {}), source, wall_clock=loop.time)
+        credential = Signed("b", place_of(vendor(), {}), source, clock=VendorClock("b", loop.time, print))
         await credential.fetch(ASKED)
         for _ in range(3_600):
             assert credential.proof(ASKED, loop.time()) is not None
@@ -243,7 +244,7 @@ def test_keys_that_aws_does_not_take_are_fetched_anew_and_the_request_goes_out_a
         async with FakeVendor(refusing).serving() as fake:
             settings_ = Vendor(base_url=f"http://127.0.0.1:{fake.port}", dialect="bedrock")
             clock = asyncio.get_running_loop().time
-            signing = Signed("b", place_of(settings_, {"AWS_REGION": "eu-west-1"}), source, wall_clock=clock)
+            signing = Signed("b", place_of(settings_, {"AWS_REGION": "eu-west-1"}), source, clock=VendorClock("b", clock, print))
             upstream = HttpUpstream("b", settings_, {}, credential=signing)
             assert [(await call(upstream))[0] for _ in range(2)] == ([200, 200] if asked > 1 else [403, 403])
             assert 4 - len(tokens) == asked

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from aisa.clock import WallClock
 from aisa.config.schema import Vendor
+from aisa.credentials.aws_clock import VendorClock
 from aisa.credentials.aws_signature import Keys, Scope, Unsigned, signature
 from aisa.credentials.expiring import REFUSED_AGAIN_SECONDS
 from aisa.credentials.port import FORBIDDEN
@@ -44,10 +44,10 @@ class Place(NamedTuple):
 class Signed:
     """Signs each request with the keys at hand; implements `credentials.port.Credential`."""
 
-    def __init__(self, vendor: str, place: Place, source: KeysSource, *, wall_clock: WallClock) -> None:
+    def __init__(self, vendor: str, place: Place, source: KeysSource, *, clock: VendorClock) -> None:
         self._place = place
         self._keys: Renewal[Keys] = Renewal(vendor, source)
-        self._wall_clock = wall_clock
+        self._clock = clock
         self._refused_at = -REFUSED_AGAIN_SECONDS
 
     def proof(self, request: UpstreamRequest, now: float) -> Proof | None:
@@ -60,10 +60,15 @@ class Signed:
         return self._signed(request, await self._keys.wait())
 
     def refused(self, proof: Proof, status: int, headers: Mapping[str, str]) -> bool:
-        """Give up keys that AWS does not take any more, as when they were replaced where they come from: those are fetched at once."""
+        """Give up keys that AWS does not take any more, as when they were replaced where they come from: those are fetched at once.
+
+        They are not to blame where AWS has another time than the request: it is signed anew with that.
+        """
         now = asyncio.get_running_loop().time()
         if status != FORBIDDEN:
             return False
+        if self._clock.corrected(proof, headers):
+            return True
         keys = self._keys.held(now)
         if keys is None or not signed_by(keys, proof):
             return True  # others have been fetched meanwhile, or are
@@ -78,7 +83,7 @@ class Signed:
         path, _, query = request.path.partition("?")
         pairs = "&".join(filter(None, (query, place.query)))
         unsigned = Unsigned(request.method, place.host, place.prefix + path, pairs, request.body)
-        return Proof(headers=signature(keys, place.scope, unsigned, at=self._wall_clock()))
+        return Proof(headers=signature(keys, place.scope, unsigned, at=self._clock.now()))
 
 
 def signed_by(keys: Keys, proof: Proof) -> bool:

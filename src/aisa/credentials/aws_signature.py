@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 END = "aws4_request"
+MOMENT = "%Y%m%dT%H%M%SZ"
 UNRESERVED = "-_.~"  # what stays as it is in a path that is signed, beside letters and digits; `%` is encoded once more
 
 
@@ -40,7 +41,7 @@ class Unsigned(NamedTuple):
 
 def signature(keys: Keys, scope: Scope, request: Unsigned, *, at: float) -> tuple[tuple[str, str], ...]:
     """Return the headers that prove a request at a UNIX time in seconds."""
-    moment = f"{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}"
+    moment = datetime.fromtimestamp(at, UTC).strftime(MOMENT)
     stamped = {"host": request.host, "x-amz-date": moment}
     if keys.session_token:
         stamped["x-amz-security-token"] = keys.session_token

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from aisa.clock import WallClock
 from aisa.config.schema import Vendor
 from aisa.credentials.aws import Chain, KeysSource, Signed, keys_source, place_of
+from aisa.credentials.aws_clock import VendorClock
 from aisa.credentials.azure import azure_source
 from aisa.credentials.expiring import Expiring, Token, TokenSource
 from aisa.credentials.google import google_source
@@ -33,7 +34,7 @@ def credential_of(
         return None
     members: list[Credential] = [Fixed(proof_of(vendor, key)) for key in keys]
     members += [Expiring(name, source) for source in sources]
-    members += _signing(name, vendor, environment, chain=chain, wall_clock=wall_clock)
+    members += _signing(name, vendor, environment, chain=chain, clock=VendorClock(name, wall_clock, report))
     return members[0] if len(members) == 1 else Rotation(name, members, wall_clock=wall_clock, report=report)
 
 
@@ -64,7 +65,7 @@ def _sources(vendor: Vendor, environment: Mapping[str, str], send: Send, *, wall
         yield azure_source(app, environment, send)
 
 
-def _signing(name: str, vendor: Vendor, environment: Mapping[str, str], *, chain: Chain, wall_clock: WallClock) -> Iterator[Credential]:
+def _signing(name: str, vendor: Vendor, environment: Mapping[str, str], *, chain: Chain, clock: VendorClock) -> Iterator[Credential]:
     for profile in vendor.aws_credentials:
         source: KeysSource
         try:
@@ -73,7 +74,7 @@ def _signing(name: str, vendor: Vendor, environment: Mapping[str, str], *, chain
         except CredentialFailed as failure:
             yield Expiring(name, _failing(failure))
         else:
-            yield Signed(name, place, source, wall_clock=wall_clock)
+            yield Signed(name, place, source, clock=clock)
 
 
 def _failing(failure: CredentialFailed) -> TokenSource:

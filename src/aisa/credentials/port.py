@@ -16,7 +16,8 @@ BAD_KEY = re.compile(rb'"reason"\s*:\s*"API_KEY_INVALID"|"error"\s*:\s*"Incorrec
 FORBIDDEN, AWS_KIND = 403, "x-amzn-errortype"  # as which AWS says it, as it does much else, and where it says which it is
 AWS_REFUSALS = frozenset(
     "UnrecognizedClientException ExpiredTokenException InvalidSignatureException IncompleteSignatureException "
-    "MissingAuthenticationTokenException InvalidClientTokenId ExpiredToken".split()
+    "MissingAuthenticationTokenException InvalidClientTokenId ExpiredToken SignatureDoesNotMatch RequestExpired "
+    "RequestTimeTooSkewed RequestInTheFuture".split()
 )
 
 

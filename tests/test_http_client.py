@@ -138,6 +138,24 @@ def test_an_answer_that_arrives_byte_by_byte_is_the_same(run: Run, whole: bytes)
     run(scenario())
 
 
+@pytest.mark.parametrize(("name", "kept"), [("X-Gemini-Service-Tier", True), ("X-Request-Id", False)])
+def test_the_head_of_a_good_stream_is_kept_where_it_names_the_tier_that_is_billed(name: str, *, kept: bool) -> None:
+    """Of others nobody asks, and a stream may last for hours."""
+
+    async def scenario() -> None:
+        async def script(connection: Connection) -> None:
+            await connection.request()
+            connection.send(HEAD + f"content-type: text/event-stream\r\n{name}: standard\r\ncontent-length: 2\r\n\r\n\n\n".encode())
+
+        async with vendor(script) as (_, upstream):
+            answer = await upstream.ask(post())
+            assert await read_all(answer) == b"\n\n"
+            assert answer.headers.get(name.lower()) == ("standard" if kept else None)
+            answer.close()
+
+    run_virtual(scenario())
+
+
 @pytest.mark.parametrize("whole", WHOLE.values(), ids=WHOLE)
 def test_an_answer_cut_in_two_anywhere_is_the_same(whole: bytes) -> None:
     """Every two-way split gives the same answer, and the connection may be kept unless its end was the answer's end."""

@@ -114,6 +114,28 @@ def test_a_stream_that_is_cut_costs_its_delivered_tokens_at_the_tier_that_it_had
     assert (row.outcome, row.cost) == ("cut", taken * 3_500 + 2 * 14_000)
 
 
+@pytest.mark.parametrize(
+    ("header", "in_report", "tier"),
+    [
+        ("standard", None, ""),
+        ("priority", None, "priority"),
+        ("flex", "ON_DEMAND_FLEX", "flex"),
+        ("standard", "ON_DEMAND_PRIORITY", "priority"),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_geminis_api_names_the_tier_in_a_header_alone(header: str, in_report: str | None, tier: str, *, stream: bool) -> None:
+    """What was asked for as `priority` and served as `standard`, for want of room there, costs what the usual tier does."""
+    used = {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12, **({"trafficType": in_report} if in_report else {})}
+    candidate = {"content": {"parts": [{"text": "a b c"}], "role": "model"}, "finishReason": "STOP", "index": 0}
+    answer = {"candidates": [candidate], "usageMetadata": used, "modelVersion": "some-model", "responseId": "r"}
+    script = Script([event(answer) if stream else json.dumps(answer).encode()], headers={"x-gemini-service-tier": header})
+    rig = Rig(ScriptedUpstream(script), each=[TIERED], vendor={"dialect": "gemini"})
+    run_virtual(rig.call(MemoryClient(), body(stream=stream, service_tier="priority")))
+    [row] = rig.rows
+    assert (row.outcome, row.cost, row.price_source) == ("completed", COSTS[tier], SOURCES[tier])
+
+
 def in_completions(word: str) -> list[Any]:
     """A stream of text completions so far."""
     choice = {"index": 0, "text": "aa", "logprobs": None, "finish_reason": None}

@@ -273,7 +273,7 @@ class CallContext:
 
         def report(generated: Usage) -> None:
             sent = Delivered(delivery.tokens, decoder.tokens, decoder.reasoning_shown, finished)
-            if charge.report(generated, self._arrived(sent), told(decoder)):
+            if charge.report(generated, self._arrived(sent), told(decoder, answer)):
                 self._tell_final(charge)
 
         vendor, counts = self.target.vendor if left else None, self.dependencies.long_counts
@@ -318,7 +318,7 @@ class CallContext:
     def _ending(self, outcome: str) -> Ending:
         life, began, sent = self.life, self.call.began, self.delivery.sent(self.decoder)
         asked_at, first_token_at = life.asked_at, life.first_token_at
-        self._handed, self._used, said = sent, self.used, told(self.decoder)
+        self._handed, self._used, said = sent, self.used, told(self.decoder, self.answer)
         if said.input_changes:
             change = InputChanged(self.call.id, self.target.vendor, self.target.model, said.input_changes)
             self.dependencies.notices.tell(change, self.timeouts.now())

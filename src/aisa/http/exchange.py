@@ -112,7 +112,7 @@ class Exchange:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Response headers, names in lower case, repeats joined; of a good event stream none, as only of a refusal does anybody ask."""
+        """Response headers, names in lower case, repeats joined; of a good event stream none, unless they name its tier."""
         headers: dict[str, str] = {}
         for line in self._head.decode("latin-1").split("\r\n")[1:] if self.answered else ():
             name, _, value = line.partition(":")
@@ -266,7 +266,7 @@ class Exchange:
         self.limited = begin < len(CONTENT_TYPE) or not told[begin : begin + MEDIA_TYPE_BYTES].lstrip(b" \t").startswith(EVENT_STREAM)
         self._until_close = not coding and told.find(CONTENT_LENGTH) < 0
         self._keep_alive = self._parser.should_keep_alive()
-        if status == 200 and not self.limited:
+        if status == 200 and not self.limited and told.find(b"service-tier:") < 0:  # which one vendor names in its head alone
             self._head = b""
         self.answered = True
 

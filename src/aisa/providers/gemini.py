@@ -36,6 +36,7 @@ NAME: str = "gemini"
 
 #: Names of models that say in which collection they are; all others are in `models`.
 COLLECTED = re.compile(r"(?:models|tunedModels|endpoints|publishers/[\w.-]+/models)/[\w.@-]+", re.ASCII)
+TIER_HEADER = "x-gemini-service-tier"  # what a call was served as, where Vertex has it in its report
 DAILY_SECONDS = 3_600.0  # to wait where the quota of a day is used up, whatever shorter wait it names: it is no limit on a rate
 
 
@@ -70,11 +71,13 @@ def decoder(request: Request, target: Target, *, call_id: str, created: int, pro
     builder = AnswerBuilder(request.chat if isinstance(request, GeminiRequest) else request, target, (call_id, created))
     if protocol == NAME:
         reader = GeminiReader(builder, target, None)
-        return PassingStream(builder, reader, target) if request.stream else PassingDocument(builder, reader, target)
+        passing = PassingStream(builder, reader, target) if request.stream else PassingDocument(builder, reader, target)
+        passing.tier_header = TIER_HEADER
+        return passing
     continuation = Continuation("continuationToken")
     reader = GeminiReader(builder, target, continuation)
     typed = GeminiStream(builder, reader, target) if request.stream else TypedDocument(builder, reader, target)
-    typed.continuation = continuation
+    typed.continuation, typed.tier_header = continuation, TIER_HEADER
     return typed
 
 

@@ -7,16 +7,18 @@ from typing import Protocol
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.continuation import Continuation
 from aisa.providers.measure import Measure
 from aisa.providers.model_facts import ModelFacts
-from aisa.providers.port import UpstreamRequest
+from aisa.providers.port import Answer, UpstreamRequest
 from aisa.providers.vendor_state import VendorState
 from aisa.usage import Usage
 from aisa.wire.door import Request
+from aisa.wire.vendor_tier import tier_named
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -93,7 +95,8 @@ class Decoder(Protocol):
     def tier(self) -> str | None:
         """The service tier that the answer has named so far, as `wire.vendor_tier.tier_named` has it; None if it has named none.
 
-        A decoder may have a method `told` besides, which returns this and what else the answer has said of itself.
+        A decoder may have a method `told` besides, which returns this and what else the answer has said of itself, and a `tier_header`,
+        which names the tier where the body does not.
         """
         ...
 
@@ -132,12 +135,15 @@ class Decoder(Protocol):
         ...
 
 
-def told(decoder: Decoder | None) -> Told:
+def told(decoder: Decoder | None, answer: Answer | None = None) -> Told:
     """Return what an answer has said of itself so far. A decoder whose vendors say nothing but the tier need not have a method for it."""
     if decoder is None:
         return NOTHING_TOLD
     tell: Callable[[], Told] | None = getattr(decoder, "told", None)
-    return Told(decoder.tier) if tell is None else tell()
+    said = Told(decoder.tier) if tell is None else tell()
+    if said.tier is None and answer is not None and (header := getattr(decoder, "tier_header", "")):
+        return replace(said, tier=tier_named(answer.headers.get(header)))
+    return said
 
 
 NOTHING_TOLD = Told()

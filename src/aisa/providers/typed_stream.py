@@ -42,6 +42,7 @@ class TypedDecoder:
         self.done = False
         self.failure: UpstreamFailed | None = None
         self.finishing = 0
+        self.tier_header = ""  # of a dialect whose answers may name their tier beside the body
         self.continuation: Continuation | None = None  # of a dialect whose answers may come in several
         self._builder = builder
         self._reader = reader

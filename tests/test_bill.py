@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from aisa.config.schema import Prices
+from aisa.ledger.audit import differences_of
 from aisa.ledger.wallets import Wallet
 from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, ESTIMATED, REPORTED
@@ -58,6 +59,16 @@ def test_a_client_that_leaves_pays_for_what_its_system_acknowledged(count: int) 
         assert row.cost == (INPUT * IN + arrived * OUT if arrived else 0)
         assert row.generated.output_tokens == 10
         assert (row.billed.source, row.billed.input_source) == (COUNTED, ESTIMATED if arrived else COUNTED)
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_what_arrived_of_an_answer_costs_a_token_at_least(count: int) -> None:
+    """[fault M7] Where the vendor reports fewer tokens than we count, the first of them came to less than one, and the text was free."""
+    events = [*text(*WORDS), chunk({}, "stop"), usage(9, 1), DONE]
+    row = row_of(made(events, MemoryClient(takes_bytes_max=bytes_of(events[: 1 + count])))[1])
+    assert (row.outcome, row.delivered, row.billed.output_tokens) == ("client_gone", count, 1)
+    assert row.cost == 9 * IN + OUT
+    assert list(differences_of(row)) == []
 
 
 def test_a_stream_that_its_vendor_cut_costs_what_was_delivered() -> None:

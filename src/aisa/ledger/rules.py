@@ -77,7 +77,7 @@ def received(generated: Usage, delivered: Delivered) -> Usage:
     if way.source == REPORTED and visible > delivered.most:
         way = delivered.way
     elif way.source == REPORTED and counted:
-        output = max(0, visible) * had // counted
+        output = max(min(had, 1), visible * had // counted)  # of what arrived something is charged for
         reasoning = min(output, generated.reasoning_tokens) if reasoning else 0
         way = way if delivered.tokens == delivered.counted else Way(BY_SHARE)
     if rarer.advice_tokens:

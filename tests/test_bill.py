@@ -61,6 +61,16 @@ def test_a_client_that_leaves_pays_for_what_its_system_acknowledged(count: int) 
         assert (row.billed.source, row.billed.input_source) == (COUNTED, ESTIMATED if arrived else COUNTED)
 
 
+def test_an_empty_answer_costs_its_input_whether_its_client_stays_or_leaves_and_the_audit_agrees() -> None:
+    """[fault M2] It is complete: its choice has finished. The audit took who left it for somebody who had been sent nothing."""
+    answer = [*text(), chunk({}, "stop"), usage(9, 0), DONE]
+    client, rig = made(answer)
+    stayed, left = row_of(rig), row_of(made(answer, MemoryClient(takes_bytes_max=len(client.body) - 1))[1])
+    assert (stayed.outcome, left.outcome, stayed.delivered, left.delivered) == ("completed", "client_gone", 0, 0)
+    assert stayed.cost == left.cost == 9 * IN
+    assert [*differences_of(stayed), *differences_of(left)] == []
+
+
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_what_arrived_of_an_answer_costs_a_token_at_least(count: int) -> None:
     """[fault M7] Where the vendor reports fewer tokens than we count, the first of them came to less than one, and the text was free."""

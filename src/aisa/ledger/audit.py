@@ -19,7 +19,7 @@ from aisa.ledger.pieces import DAYS, HOURS, RolledUp
 from aisa.ledger.port_admin import AccountStanding, AuditReport, Difference
 from aisa.ledger.record import row_of
 from aisa.ledger.row import CallRow
-from aisa.ledger.rules import COMPLETED, FAILED, REFUSED
+from aisa.ledger.rules import CLIENT_GONE, COMPLETED, FAILED, REFUSED
 from aisa.ledger.sums import known_of
 from aisa.money import TOKENS_PER_PRICE
 from aisa.pricing import UnitPrices, cost_of
@@ -201,7 +201,8 @@ def differences_of(row: CallRow) -> Found:
     made, charged = row.generated, row.billed
     if row.outcome in (FAILED, REFUSED) and (charged.input_tokens or charged.output_tokens):
         yield Difference("billed", row.id, f"It {'failed' if row.outcome == FAILED else 'was refused'}, and is billed.")
-    if row.outcome != COMPLETED and not row.delivered and (charged.input_tokens or charged.output_tokens):
+    empty = row.outcome == CLIENT_GONE and not (made.output_tokens or charged.output_tokens)  # an answer of nothing, which is complete
+    if row.outcome != COMPLETED and not empty and not row.delivered and (charged.input_tokens or charged.output_tokens):
         yield Difference("billed", row.id, "Nothing of it was delivered, and it is billed.")
     if made.source == REPORTED and charged.output_tokens > made.output_tokens:
         yield Difference("billed", row.id, f"{charged.output_tokens} output tokens are billed, and its vendor made {made.output_tokens}.")

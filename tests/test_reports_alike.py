@@ -318,6 +318,36 @@ def test_who_is_passed_an_answer_sees_the_tokens_that_are_billed(dialect: str, o
         assert (taken + beside[0], made + beside[1]) == (billed.input_tokens, billed.output_tokens)
 
 
+#: What vendors may write in place of a part of a sum.
+ODD_PARTS: dict[str, Callable[[int], object]] = {**NOTHING, "larger than its whole": lambda _: 5_000}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["document", "stream"])
+@pytest.mark.parametrize("odd", [*ODD_PARTS, "no details"])
+@pytest.mark.parametrize("dialect", PASSING)
+def test_who_is_passed_an_answer_sees_the_parts_that_are_billed(dialect: str, odd: str, *, streamed: bool) -> None:
+    """[fault M5] Sums were made true, and a cache of 5,000 tokens stood in an input of 100, or -20, or none where clients look for one."""
+    write = ODD_PARTS.get(odd)
+    usage = report(dialect)
+    if write is None:
+        usage = {name: value for name, value in usage.items() if name in SUMS[dialect]}
+    else:
+        parts = PARTS[dialect][2]
+        usage |= counts({name: parts[name] for name in parts if name != "output_tokens_details"}, write)
+    answer = stream(dialect, usage) if streamed else document(dialect, usage)
+    seen, billed = shown(dialect, answer, streamed=streamed), read(dialect, answer, streamed=streamed)
+    cached = {
+        "anthropic": seen.get(READ) or 0,
+        "gemini": seen.get("cachedContentTokenCount", 0),
+        "responses": (seen.get("input_tokens_details") or {}).get("cached_tokens"),
+    }[dialect]
+    assert (type(cached), cached) == (int, billed.cached_tokens)
+    if dialect == "responses":
+        assert seen["output_tokens_details"]["reasoning_tokens"] == billed.reasoning_tokens
+    whole = seen[SUMS[dialect][0]] + (cached if dialect == "anthropic" else 0)
+    assert whole == billed.input_tokens
+
+
 @pytest.mark.parametrize("odd", NOTHING)
 @pytest.mark.parametrize("dialect", PASSING)
 def test_who_is_passed_a_stream_sees_the_good_report_of_two(dialect: str, odd: str) -> None:

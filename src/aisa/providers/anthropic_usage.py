@@ -103,10 +103,15 @@ def taken_in(fields: Tree) -> tuple[int, int]:
 
 
 def written(fields: Tree) -> Tree:
-    """Return a report with its counts as clients read them: numbers, where the vendor writes text or decimals. The same if they all are."""
+    """Return a report with its counts as clients read them: numbers, where the vendor writes text or decimals. The same if they all are.
+
+    What is billed as none, because it is no count, is none here too.
+    """
     changed: Tree = {}
     for name, value in fields.items():
-        told = written(value) if is_tree(value) else count_of(value) if isinstance(value, str | float) else None
+        told: object = written(value) if is_tree(value) else count_of(value) if isinstance(value, str | float) else None
+        if name in (READ, WRITTEN) and value is not None:
+            told = count_of(value) or 0
         if told is not None and told is not value:
             changed[name] = told
     return fields | changed if changed else fields

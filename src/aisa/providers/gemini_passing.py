@@ -18,7 +18,7 @@ from aisa.usage import Usage
 from aisa.wire.gemini_events import metadata_of
 from aisa.wire.lenient_json import encode
 from aisa.wire.sse import data_event
-from aisa.wire.trees import Tree, is_tree, trees_in
+from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import count_of
 
 MODEL, USED = "modelVersion", "usageMetadata"
@@ -95,7 +95,10 @@ def as_billed(metadata: object, usage: Usage) -> Tree | None:
     if not is_tree(metadata):
         return None
     told = report_of(metadata)
-    same = (told.get("prompt_tokens", 0), told.get("completion_tokens", 0)) == (usage.input_tokens, usage.output_tokens)
+    parts = {side: as_tree(told.get(f"{side}_tokens_details")) for side in ("prompt", "completion")}
+    seen = [told.get("prompt_tokens", 0), parts["prompt"].get("cached_tokens", 0)]
+    seen += [told.get("completion_tokens", 0), parts["completion"].get("reasoning_tokens", 0)]
+    same = seen == [usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens]
     if same and all(type(metadata[name]) is int and count_of(metadata[name]) is not None for name in COUNTS if name in metadata):
         return None
     return {name: value for name, value in metadata.items() if name not in COUNTS} | metadata_of(Report(usage, None))

@@ -30,7 +30,7 @@ from aisa.wire.plain import is_utf8
 from aisa.wire.responses_usage import usage_of
 from aisa.wire.sse import LF
 from aisa.wire.trees import Tree, as_tree, is_tree, key_in, trees_in
-from aisa.wire.usage_report import with_cost
+from aisa.wire.usage_report import count_of, with_cost
 from aisa.wire.vendor_error import VendorError
 from aisa.wire.vendor_tier import tier_named
 
@@ -288,10 +288,12 @@ def settled(response: Tree, builder: AnswerBuilder, cost_usd: str | None) -> Tre
 def is_as_billed(told: Tree, response: Tree, usage: Usage) -> bool:
     """Tell whether a vendor's report is as clients read it, and says what was billed; pictures that a tool made stand beside it."""
     whole = with_pictures(told, response) if response.get("tool_usage") else told
-    if (whole.get("input_tokens"), whole.get("output_tokens")) != (usage.input_tokens, usage.output_tokens):
+    inner, outer = [as_tree(whole.get(name)) for name in DETAILS]
+    seen = [whole.get("input_tokens"), inner.get("cached_tokens"), whole.get("output_tokens"), outer.get("reasoning_tokens")]
+    if seen != [usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens]:
         return False
     counts = [*map(told.get, COUNTS), *[count for name in DETAILS for count in as_tree(told.get(name)).values() if not is_tree(count)]]
-    return {*map(type, counts)} == {int}
+    return all(type(count) is int and count_of(count) is not None for count in counts)
 
 
 def event_of(event: Tree) -> bytes:

@@ -44,29 +44,28 @@ class Call(msgspec.Struct, tag_field="type", tag="function_call"):
 class Cached(msgspec.Struct, forbid_unknown_fields=True):
     """The parts of the input. How long writes to caches last is asked for elsewhere."""
 
-    cached_tokens: Count = 0
+    cached_tokens: Count
     cache_write_tokens: Literal[0] = 0
 
 
 class Thought(msgspec.Struct, forbid_unknown_fields=True):
     """How much of the output was thinking."""
 
-    reasoning_tokens: Count = 0
+    reasoning_tokens: Count
 
 
 class Counts(msgspec.Struct, forbid_unknown_fields=True):
-    """A report in which no count needs a second look."""
+    """A report in which no count needs a second look, with all that clients take for granted."""
 
     input_tokens: Count
     output_tokens: Count
     total_tokens: Count
-    input_tokens_details: Cached | None = None
-    output_tokens_details: Thought | None = None
+    input_tokens_details: Cached
+    output_tokens_details: Thought
 
     def usage(self) -> Usage | None:
         """Return the tokens, None where a side is missing or the sums are not right."""
-        cached = 0 if self.input_tokens_details is None else self.input_tokens_details.cached_tokens
-        thought = 0 if self.output_tokens_details is None else self.output_tokens_details.reasoning_tokens
+        cached, thought = self.input_tokens_details.cached_tokens, self.output_tokens_details.reasoning_tokens
         taken, made = self.input_tokens, self.output_tokens
         if not taken or not made or taken + made != self.total_tokens or cached > taken or thought > made:
             return None

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from html import escape
 from typing import Protocol
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from aisa.console import account_pages, call_pages, key_pages, server_pages, team_pages, usage_pages
+from aisa.console.doubt import doubted, hides_change, sent_again
 from aisa.console.page import GUARDS, HTML, NEVER_KEPT, POLICY, PREFIX, REFUSED, Page, cookie_of, redirected, set_cookie
-from aisa.console.sessions import SESSION_SECONDS, Sessions
+from aisa.console.routes import FORM_PAGES, LOGIN, OPEN, ROUTES, Answering, asset, enter, logout, page_of
+from aisa.console.sessions import SESSION_SECONDS, Session, Sessions
 from aisa.console.visit import Ask, Visit
 from aisa.edge.admin import Actor
 from aisa.edge.admin_gate import AdminGate
@@ -28,15 +29,16 @@ from aisa.http.server import Reply, Request
 from aisa.keys.rules import WRITE
 from aisa.wire.port import HeaderList
 
-LOGIN = f"{PREFIX}/login"
 EVENTS = f"{PREFIX}/live/events"
 EVENT_SECONDS = 1.0  # between two looks at the calls that run
 WATCHERS_MAX = 20  # who look at the same time: each look is a question to the administration
 FORM_BYTES_MAX = 65_536  # a form with an allow-list of a thousand models
 RETRY_MS = 2_000  # after which a browser asks for events again
 
-#: What answers a request. Raises ApiError.
-Answering = Callable[[Visit], Awaitable[Page]]
+NO_PAGE = "The console has no page at {}."
+NO_KEY = "The field is empty: fill in an admin key. It begins with sk-aisa-admin-."
+ONE_KEY = "There is a comma in the field: fill in one admin key alone."
+NO_FILE = ApiError("resource_not_found", "There is no such file.")
 
 
 class Console:
@@ -93,23 +95,37 @@ class Console:
         if visit.session is None:
             return redirected(LOGIN) if not visit.wants_part else Page(status=401, headers=[("hx-redirect", LOGIN)])
         if request.method == "POST":
-            visit.session.check_token(visit.form.get("token", ""))
-            if route.handler is logout:
-                self._sessions.close(cookie_of(request.headers.get("cookie", "")))
-                return redirected(LOGIN, set_cookie("", 0, secure=visit.secure))
-            if not visit.session.may_write:
-                raise ApiError("insufficient_permissions", "You are signed in with an admin key that may only read.")
+            return await self._changed(route, visit, visit.session)
+        return await route.handler(visit)
+
+    async def _changed(self, route: Route[Answering], visit: Visit, session: Session) -> Page:
+        """Do what a form says, once. Raises ApiError."""
+        request = visit.request
+        session.check_token(visit.form.get("token", ""))
+        if route.handler is logout:
+            self._sessions.close(cookie_of(request.headers.get("cookie", "")))
+            return redirected(LOGIN, set_cookie("", 0, secure=visit.secure))
+        if not session.may_write:
+            raise ApiError("insufficient_permissions", "You are signed in with an admin key that may only read.")
+        path, number = request.path, visit.number
+        if (done := session.take(path, number)) is not None:
+            session.notice = session.notice or sent_again(done=done)
+            return redirected(page_of(route, path))
         try:
-            return await route.handler(visit)
+            page = await route.handler(visit)
         except ApiError as error:
-            form_page = FORM_PAGES.get(route.handler)
-            if form_page is None:
-                raise
-            visit.refused = error
-        with contextlib.suppress(ApiError):  # what the page is about may be gone by now
-            page = await form_page(visit)
-            if visit.is_shown:
-                return page
+            visit.in_doubt = hides_change(error)
+            if not visit.in_doubt:
+                session.settle(path, number, done=False)
+            visit.refused = doubted(error) if visit.in_doubt else error
+        else:
+            session.settle(path, number, done=True)
+            return page
+        if (form_page := FORM_PAGES.get(route.handler)) is not None:
+            with contextlib.suppress(ApiError):  # what the page is about may be gone by now
+                page = await form_page(visit)
+                if visit.is_shown:
+                    return page
         raise visit.refused
 
     async def _open(self, route: Route[Answering], visit: Visit) -> Page:
@@ -191,7 +207,7 @@ class ConsoleVisit(msgspec.Struct):
         try:
             shown = await pages.shown(self.request, self.address, self.id)
         except ApiError as error:
-            refuse_browser(error, reply, self.id)
+            refuse_browser(error, reply, self.id, in_doubt=self.request.method == "POST" and hides_change(error))
             return
         if not events:
             send(reply, shown.page, shown.policy)
@@ -213,11 +229,16 @@ class ConsoleVisit(msgspec.Struct):
         return page.body if page.status == 200 else None
 
 
-def refuse_browser(error: ApiError, reply: Reply, request_id: str) -> None:
-    """Answer with an error for people, as a page that needs no file: none is sent to whoever was not let in."""
+def refuse_browser(error: ApiError, reply: Reply, request_id: str, *, in_doubt: bool = False) -> None:
+    """Answer with an error for people, as a page that needs no file: none is sent to whoever was not let in.
+
+    It is `in_doubt` what became of a form that somebody else was to take.
+    """
+    heading = "It is not known whether that was done" if in_doubt else "That was not done"
+    error = doubted(error) if in_doubt else error
     headers: HeaderList = [("content-type", HTML), ("x-request-id", request_id)]
     headers += [] if error.retry_after is None else [("retry-after", str(error.retry_after))]
-    body = REFUSED.format(status=error.status, code=error.code, message=escape(error.message))
+    body = REFUSED.format(heading=heading, status=error.status, code=error.code, message=escape(error.message))
     send(reply, Page(body.encode(), error.status, headers), POLICY.format(api=""))
 
 
@@ -260,99 +281,3 @@ def back_of(request: Request) -> str:
     """Return the page that a form came from, for whoever is told that it was refused."""
     came = "/" + request.headers.get("referer", "").partition("://")[2].partition("/")[2].partition("?")[0]
     return came if came.startswith(PREFIX) else PREFIX
-
-
-async def login(visit: Visit) -> Page:
-    """Sign in: `Console` does it, who has the sessions."""
-    return visit.page("login.html", problem="")
-
-
-async def enter(_visit: Visit) -> Page:
-    """Sign in with a one-time link, as `login`."""
-    return redirected(LOGIN)
-
-
-async def logout(_visit: Visit) -> Page:
-    """Sign out, as `login`."""
-    return redirected(LOGIN)
-
-
-async def asset(_visit: Visit) -> Page:
-    """Send a file, as `login`."""
-    return Page(status=404)
-
-
-NO_PAGE = "The console has no page at {}."
-NO_KEY = "The field is empty: fill in an admin key. It begins with sk-aisa-admin-."
-ONE_KEY = "There is a comma in the field: fill in one admin key alone."
-NO_FILE = ApiError("resource_not_found", "There is no such file.")
-#: What anybody may ask.
-OPEN = (login, enter, asset)
-
-
-def look(path: str, handler: Answering, summary: str = "") -> Route[Answering]:
-    """Return the route of a page."""
-    return Route("GET", PREFIX + path, handler, summary)
-
-
-def change(path: str, handler: Answering) -> Route[Answering]:
-    """Return the route of a form."""
-    return Route("POST", PREFIX + path, handler)
-
-
-ROUTES: tuple[Route[Answering], ...] = (
-    look("", usage_pages.overview, "Overview"),
-    look("/sums", usage_pages.sums),
-    look("/live", call_pages.live, "Live calls"),
-    look("/live/events", call_pages.live),
-    look("/calls", call_pages.calls, "Calls"),
-    change("/calls/{name}/end", call_pages.end_call),
-    look("/calls/{name}", call_pages.receipt),
-    look("/usage", usage_pages.usage, "Usage"),
-    look("/usage/plots", usage_pages.plots),
-    look("/keys", key_pages.keys, "Keys"),
-    change("/keys", key_pages.create),
-    change("/keys/{name}/update", key_pages.update),
-    change("/keys/{name}/rotate", key_pages.rotate),
-    *(change(f"/keys/{{name}}/{action}", key_pages.set_state) for action in ("disable", "enable", "revoke")),
-    look("/keys/{name}", key_pages.key),
-    look("/teams", team_pages.teams, "Teams"),
-    change("/teams", team_pages.create),
-    change("/teams/{name}/update", team_pages.update),
-    change("/teams/{name}/keys", team_pages.create_key),
-    look("/teams/{name}", team_pages.team),
-    look("/accounts", account_pages.accounts, "Accounts"),
-    change("/accounts", account_pages.create),
-    change("/accounts/{name}/top-up", account_pages.top_up),
-    change("/accounts/{name}/adjust", account_pages.adjust),
-    change("/accounts/{name}/tier", account_pages.set_tier),
-    *(change(f"/accounts/{{name}}/{action}", account_pages.set_state) for action in ("disable", "enable", "unlimit")),
-    look("/accounts/{name}/statement", account_pages.statement),
-    look("/accounts/{name}", account_pages.account),
-    look("/vendors", server_pages.vendors, "Vendors"),
-    look("/vendors/sums", server_pages.vendor_sums),
-    look("/models", server_pages.models, "Models"),
-    look("/models/rows", server_pages.model_rows),
-    look("/changes", server_pages.changes, "Changes"),
-    look("/playground", server_pages.playground, "Playground"),
-    change("/playground/key", key_pages.for_playground),
-    look("/setup", server_pages.setup, "Setup"),
-    look("/login", login),
-    change("/login", login),
-    look("/enter", enter),
-    change("/logout", logout),
-    look("/assets/{name}", asset),
-)
-#: The page of each form with fields: when the form is refused it is shown again, with what was typed.
-FORM_PAGES: Mapping[Answering, Answering] = {
-    key_pages.create: key_pages.keys,
-    key_pages.update: key_pages.key,
-    key_pages.rotate: key_pages.key,
-    team_pages.create: team_pages.teams,
-    team_pages.update: team_pages.team,
-    team_pages.create_key: team_pages.team,
-    account_pages.create: account_pages.accounts,
-    account_pages.top_up: account_pages.account,
-    account_pages.adjust: account_pages.account,
-    account_pages.set_tier: account_pages.account,
-}

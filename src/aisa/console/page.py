@@ -19,10 +19,10 @@ REFUSED = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Not done · aisa</title>
+<title>{heading} · aisa</title>
 <link rel="icon" href="data:,">
 </head>
-<body><h1>That was not done</h1><p>{message}</p><p>{status} <code>{code}</code></p></body>
+<body><h1>{heading}</h1><p>{message}</p><p>{status} <code>{code}</code></p></body>
 </html>
 """
 POLICY = (

@@ -15,6 +15,7 @@ from aisa.keys.rules import ALPHABET, WRITE, AdminKey
 
 SESSION_SECONDS = 8 * 3_600  # a working day
 SESSIONS_MAX = 1_000  # of all administrators; the oldest goes
+FORMS_MAX = 1_000  # that a session remembers to have taken, the last: more than anybody sends before he looks at what they did
 LINK_SECONDS = 600  # from the terminal to the browser: ten minutes
 TOKEN_CHARACTERS = 43  # 256 bits
 
@@ -31,7 +32,8 @@ class Notice(msgspec.Struct, frozen=True):
 class Session(msgspec.Struct):
     """One who is signed in until a UNIX second. `key` is the admin key that he came with, None for a link of this machine's operator.
 
-    `token` stands in every form of his that changes something.
+    `token` stands in every form of his that changes something, and so does `form`, the number of the page that shows it: by that and its
+    address each is taken once.
     """
 
     actor: Actor
@@ -40,6 +42,30 @@ class Session(msgspec.Struct):
     token: str
     key: AdminKey | None = None
     notice: Notice | None = None
+    form: str = "0"
+    pages: int = 0
+    taken: dict[tuple[str, str], bool] = msgspec.field(default_factory=dict)
+
+    def number(self, form: str | None = None) -> None:
+        """Number the forms of a page: anew, or as one that was sent already and is shown again."""
+        self.pages += 1
+        self.form = form or str(self.pages)
+
+    def take(self, path: str, form: str) -> bool | None:
+        """Take a form with this number that was sent to a path. Return None, or of one taken before whether it is known to be done."""
+        known = self.taken.get((path, form))
+        if known is None and form:
+            self.taken[path, form] = False
+            if len(self.taken) > FORMS_MAX:
+                del self.taken[next(iter(self.taken))]
+        return known
+
+    def settle(self, path: str, form: str, *, done: bool) -> None:
+        """Say what became of a form that was taken: it is done, or it was refused and may be sent again."""
+        if not done:
+            self.taken.pop((path, form), None)
+        elif form:
+            self.taken[path, form] = True
 
     @property
     def may_write(self) -> bool:

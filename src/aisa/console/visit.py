@@ -50,7 +50,8 @@ class Fields(dict[str, str]):
 class Visit(msgspec.Struct):
     """A request. `name` is what stands in its path for the part that varies; the session is None on the pages for everybody.
 
-    `refused` is why a form was refused whose page is shown again, and `is_shown` whether that page has the form.
+    `refused` is why a form was refused whose page is shown again, and `is_shown` whether that page has the form. `in_doubt` says that
+    nobody knows whether what was sent is done.
     """
 
     with_: Ask
@@ -61,6 +62,7 @@ class Visit(msgspec.Struct):
     address: str
     refused: ApiError | None = None
     is_shown: bool = False
+    in_doubt: bool = False
 
     @property
     def query(self) -> dict[str, str]:
@@ -77,6 +79,11 @@ class Visit(msgspec.Struct):
         """All fields of a form."""
         fields = parse_qsl(self.request.body.decode("utf-8", "replace"), keep_blank_values=True)
         return {name: value.strip() for name, value in fields}
+
+    @property
+    def number(self) -> str:
+        """The number of a form that was sent, as its page has given it; empty if it came from no page."""
+        return self.sent.get("form", "")
 
     @property
     def wants_part(self) -> bool:
@@ -126,6 +133,8 @@ class Visit(msgspec.Struct):
     def page(self, template: str, *, status: int = 200, **values: object) -> Page:
         """Fill a template. A page that is shown again for a form that was refused has the status of that."""
         status = status if self.refused is None else self.refused.status
+        if self.session is not None:
+            self.session.number(self.number if self.in_doubt else None)
         notice = None if self.session is None or self.wants_part else self.session.take_notice()
         common = {
             "session": self.session,
@@ -139,6 +148,7 @@ class Visit(msgspec.Struct):
             "query": Fields(self.query),
             "form_of": self.form_of,
             "refused": self.refused,
+            "in_doubt": self.in_doubt,
         }
         return Page(self.with_.render(template, {**common, **values}).encode(), status)
 

@@ -34,6 +34,9 @@ from aisa.wire.reply import error_json
 Answer = tuple[int, bytes]
 
 
+DONE = "It is done"  # how an error begins that hides a change
+
+
 class Actor(NamedTuple):
     """Who asks: `operator` at this machine's command line, or an admin key's label and id; and from where, None on this machine."""
 
@@ -170,7 +173,7 @@ class Admin:
         try:
             self._trail.keep(actor.name, actor.address, action, changes=changes)
         except ApiError as error:
-            said = f"It is done, but its answer is lost, as no record of it could be kept: {error.message}"
+            said = f"{DONE}, but its answer is lost, as no record of it could be kept: {error.message}"
             raise ApiError(error.code, said) from error
 
     def tell(self) -> None:

@@ -20,12 +20,11 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from aisa.console.app import FORM_BYTES_MAX
 from aisa.console.assets import FETCHED, Assets
 from aisa.console.clients import CLIENTS
 from aisa.console.figures import changed_value, cost, dollars, duration, near, plotted, price, share, short_count
 from aisa.console.key_pages import terms
-from aisa.console.page import cookie_of
+from aisa.console.page import FORM_BYTES_MAX, cookie_of
 from aisa.console.sessions import LINK_SECONDS, SESSION_SECONDS, SESSIONS_MAX, Sessions
 from aisa.console.usage_pages import BY, DRAWN_MAX, OTHERS, drawn_of, drawn_plots
 from aisa.edge.admin import OPERATOR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import random
 import re
 from collections.abc import Iterator
@@ -162,3 +163,50 @@ def test_a_session_remembers_so_many_forms_that_nobody_sends_an_older_one(desk: 
         desk.session.settle("/p", str(number), done=True)
     assert len(desk.session.taken) == FORMS_MAX
     assert (desk.session.take("/p", "5"), desk.session.take("/q", "5"), desk.session.take("/p", "")) == (True, None, None)
+
+
+def test_a_form_that_was_sent_after_the_session_ended_comes_back_behind_the_sign_in(desk: Desk) -> None:
+    """[fault S6] It was lost. A wrong key keeps it too, and nothing is done before it is sent again."""
+    form = desk.form(desk.ask("/accounts/acme"), amount="20", note='a "note"')
+    desk.sessions.close(desk.cookie)
+    out = desk.ask("/accounts/acme/top-up", form)
+    assert (out.status, "so that was not done" in out.body.decode()) == (401, True)
+    _, secret = desk.admin_keys.create("me", WRITE)
+    wrong = desk.ask("/login", {**kept_in(out), "key": "sk-aisa-admin-wrong"})
+    assert wrong.status == 401
+    shown = desk.ask("/login", {**kept_in(wrong), "key": secret})
+    assert shown.status == 200
+    told = shown.body.decode()
+    assert "Your session had ended when you sent this, so it was not done." in told
+    assert all(each in told for each in ('value="20"', 'value="a &#34;note&#34;"'))
+    assert desk.top_ups() == 0
+    desk.cookie = dict(shown.headers)["set-cookie"].partition(";")[0].partition("=")[2]
+    assert desk.ask("/accounts/acme/top-up", desk.form(shown, amount="20", note="n")).status == 303
+    assert desk.top_ups() == 1
+
+
+def test_what_came_from_no_form_with_fields_is_not_kept(desk: Desk) -> None:
+    """Whoever signs in gets the first page, also where what was kept is not ours, or is there no more."""
+    desk.sessions.close(desk.cookie)
+    assert desk.ask("/accounts/acme/unlimit", {"token": "x"}).status == 303
+    _, secret = desk.admin_keys.create("me", WRITE)
+    for path in ("/console/accounts/nobody/top-up", "/console/calls", "/elsewhere", ""):
+        page = desk.ask("/login", {"kept.": path, "kept.amount": "1", "key": secret})
+        assert (page.status, dict(page.headers)["location"]) == (303, "/console")
+
+
+def test_a_form_of_another_session_is_shown_again_in_this_one(desk: Desk) -> None:
+    """Its page was open while the server was started anew, and somebody signed in beside it: what was typed is there."""
+    form = desk.form(desk.ask("/accounts/acme"), amount="20", note="n")
+    desk.sign_in()
+    shown = desk.ask("/accounts/acme/top-up", form)
+    assert shown.status == 403
+    assert "This form is not from this session" in shown.body.decode()
+    assert desk.top_ups() == 0
+    assert desk.ask("/accounts/acme/top-up", desk.form(shown, amount="20", note="n")).status == 303
+    assert desk.top_ups() == 1
+
+
+def kept_in(page: Page) -> dict[str, str]:
+    """Return what a page to sign in has kept."""
+    return {name: html.unescape(value) for name, value in re.findall(r'name="(kept\.[^"]*)" value="([^"]*)"', page.body.decode())}

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from aisa.console.assets import Assets
+from aisa.console.page import FORM_BYTES_MAX
 from console_rig import CHROMIUM, CONFIGURATION, Consoled, chromium, consoled, sign_in
 from pictures import forever
 from server import PROCESS_SECONDS_MAX
@@ -403,3 +404,15 @@ def test_the_code_that_is_copied_makes_the_same_call(
         assert done.returncode == 0, (name, done.stderr)
         assert "vendor" in done.stdout, name
         assert vendor.asked("hello")[-1].body == expected, name
+
+
+def test_a_form_that_is_too_large_is_not_sent(at: Consoled, page: Page) -> None:
+    """[fault S6] The server refuses it unread, and what was typed was lost: it is told beside what was typed, which can be made shorter."""
+    page.goto(f"{at.server.url}/console/teams/bots")
+    field = page.locator("#c-name")
+    field.evaluate(f"element => element.value = 'x'.repeat({FORM_BYTES_MAX})")
+    field.press("Enter")
+    expect(page.get_by_text(f"{FORM_BYTES_MAX:,} are taken at most. It was not sent.")).to_be_visible()
+    field.fill("bots")
+    field.press("Enter")
+    expect(page.get_by_text("The team was changed", exact=False)).to_be_visible()

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from aisa.console.doubt import doubted, hides_change, sent_again
-from aisa.console.page import GUARDS, HTML, NEVER_KEPT, POLICY, PREFIX, REFUSED, Page, cookie_of, redirected, set_cookie
+from aisa.console.kept import SIGNED_OUT, again, kept_of
+from aisa.console.page import FORM_BYTES_MAX, GUARDS, HTML, NEVER_KEPT, POLICY, PREFIX, REFUSED, Page, cookie_of, redirected, set_cookie
 from aisa.console.routes import FORM_PAGES, LOGIN, OPEN, ROUTES, Answering, asset, enter, logout, page_of
 from aisa.console.sessions import SESSION_SECONDS, Session, Sessions
 from aisa.console.visit import Ask, Visit
@@ -32,10 +33,10 @@ from aisa.wire.port import HeaderList
 EVENTS = f"{PREFIX}/live/events"
 EVENT_SECONDS = 1.0  # between two looks at the calls that run
 WATCHERS_MAX = 20  # who look at the same time: each look is a question to the administration
-FORM_BYTES_MAX = 65_536  # a form with an allow-list of a thousand models
 RETRY_MS = 2_000  # after which a browser asks for events again
 
 NO_PAGE = "The console has no page at {}."
+RETURNED = "Your session had ended when you sent this, so it was not done. Look at it, and send it again."
 NO_KEY = "The field is empty: fill in an admin key. It begins with sk-aisa-admin-."
 ONE_KEY = "There is a comma in the field: fill in one admin key alone."
 NO_FILE = ApiError("resource_not_found", "There is no such file.")
@@ -93,6 +94,8 @@ class Console:
         if route.handler in OPEN:
             return await self._open(route, visit)
         if visit.session is None:
+            if route.handler in FORM_PAGES:
+                return visit.page("login.html", status=401, problem="", kept=kept_of(visit), told=SIGNED_OUT)
             return redirected(LOGIN) if not visit.wants_part else Page(status=401, headers=[("hx-redirect", LOGIN)])
         if request.method == "POST":
             return await self._changed(route, visit, visit.session)
@@ -101,7 +104,10 @@ class Console:
     async def _changed(self, route: Route[Answering], visit: Visit, session: Session) -> Page:
         """Do what a form says, once. Raises ApiError."""
         request = visit.request
-        session.check_token(visit.form.get("token", ""))
+        try:
+            session.check_token(visit.form.get("token", ""))
+        except ApiError as error:
+            return await self._shown_again(route, visit, error)
         if route.handler is logout:
             self._sessions.close(cookie_of(request.headers.get("cookie", "")))
             return redirected(LOGIN, set_cookie("", 0, secure=visit.secure))
@@ -117,16 +123,19 @@ class Console:
             visit.in_doubt = hides_change(error)
             if not visit.in_doubt:
                 session.settle(path, number, done=False)
-            visit.refused = doubted(error) if visit.in_doubt else error
-        else:
-            session.settle(path, number, done=True)
-            return page
+            return await self._shown_again(route, visit, doubted(error) if visit.in_doubt else error)
+        session.settle(path, number, done=True)
+        return page
+
+    async def _shown_again(self, route: Route[Answering], visit: Visit, error: ApiError) -> Page:
+        """Return the page of a form that was refused, with what was typed. Raises the error again where there is none."""
+        visit.refused = error
         if (form_page := FORM_PAGES.get(route.handler)) is not None:
             with contextlib.suppress(ApiError):  # what the page is about may be gone by now
                 page = await form_page(visit)
                 if visit.is_shown:
                     return page
-        raise visit.refused
+        raise error
 
     async def _open(self, route: Route[Answering], visit: Visit) -> Page:
         """Answer what anybody may ask: files, the page to sign in, and signing in itself."""
@@ -136,15 +145,29 @@ class Console:
         if route.handler is enter:
             return self._enter(visit)
         if request.method != "POST":
-            return visit.page("login.html", problem="")
+            return visit.page("login.html", problem="", kept={}, told="")
         given = visit.form.get("key")
         try:
             key = self._gate.key_of(given, request.headers.get("host", ""), visit.address)
         except ApiError as error:
             problem = NO_KEY if not given else ONE_KEY if "," in given and error.code == "invalid_api_key" else error.message
-            return visit.page("login.html", status=error.status, problem=problem)
-        _, secret = self._sessions.open(Actor(f"{key.label} ({key.id})", visit.address or None), key.scope, key)
-        return redirected(PREFIX, set_cookie(secret, SESSION_SECONDS, secure=visit.secure))
+            return visit.page("login.html", status=error.status, problem=problem, kept=kept_of(visit), told="")
+        session, secret = self._sessions.open(Actor(f"{key.label} ({key.id})", visit.address or None), key.scope, key)
+        cookie = set_cookie(secret, SESSION_SECONDS, secure=visit.secure)
+        page = await self._returned(visit, session)
+        return redirected(PREFIX, cookie) if page is None else msgspec.structs.replace(page, status=200, headers=[*page.headers, cookie])
+
+    async def _returned(self, visit: Visit, session: Session) -> Page | None:
+        """Return the page of a form that was sent after its session had ended, to whoever has signed in again; None if there is none."""
+        sent = again(visit, session)
+        if sent is None:
+            return None
+        try:
+            route, name = self._routes.find("POST", sent.request.path)
+            sent.name = unquote(name)
+            return await self._shown_again(route, sent, ApiError("invalid_request", RETURNED))
+        except ApiError:
+            return None
 
     def _enter(self, visit: Visit) -> Page:
         """Sign in with a one-time link. A HEAD, which some programs send ahead, does not use it up."""
@@ -155,7 +178,7 @@ class Console:
         if not self._sessions.use_link(given):
             self._gate.note_guess(visit.address)
             problem = "This link was used, or is older than ten minutes. Sign in with an admin key."
-            return visit.page("login.html", status=401, problem=problem)
+            return visit.page("login.html", status=401, problem=problem, kept={}, told="")
         _, secret = self._sessions.open(Actor("operator (console)", visit.address or None), WRITE)
         return redirected(PREFIX, set_cookie(secret, SESSION_SECONDS, secure=visit.secure))
 

@@ -11,6 +11,7 @@ from aisa.wire.port import HeaderList
 HTML = "text/html; charset=utf-8"
 COOKIE = "aisa_console"
 PREFIX = "/console"
+FORM_BYTES_MAX = 65_536  # a form with an allow-list of a thousand models
 #: For who is not let in: it loads nothing, as nothing else is sent there.
 REFUSED = """\
 <!doctype html>

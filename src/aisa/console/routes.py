@@ -17,7 +17,7 @@ Answering = Callable[[Visit], Awaitable[Page]]
 
 async def login(visit: Visit) -> Page:
     """Sign in: `Console` does it, who has the sessions."""
-    return visit.page("login.html", problem="")
+    return visit.page("login.html", problem="", kept={}, told="")
 
 
 async def enter(_visit: Visit) -> Page:

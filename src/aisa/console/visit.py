@@ -10,7 +10,7 @@ import msgspec
 
 from aisa.console.assets import Assets
 from aisa.console.form import NOT_SENT, Form
-from aisa.console.page import PREFIX, Page, redirected
+from aisa.console.page import FORM_BYTES_MAX, PREFIX, Page, redirected
 from aisa.console.sessions import Notice, Session
 from aisa.edge.admin import Actor, Answer
 from aisa.errors import ApiError
@@ -149,6 +149,7 @@ class Visit(msgspec.Struct):
             "form_of": self.form_of,
             "refused": self.refused,
             "in_doubt": self.in_doubt,
+            "form_bytes_max": FORM_BYTES_MAX,
         }
         return Page(self.with_.render(template, {**common, **values}).encode(), status)
 

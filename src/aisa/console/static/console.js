@@ -160,7 +160,21 @@ document.addEventListener("click", async (event) => {
     drawAll(document);
   }
 });
+// What the server would refuse unread is told here, where nothing that was typed is lost.
+function tooLarge(form) {
+  const bytes = new URLSearchParams(new FormData(form)).toString().length;
+  const most = Number(document.body.dataset.formBytesMax);
+  form.querySelector(".too-large")?.remove();
+  if (!most || bytes <= most) return false;
+  const told = Object.assign(document.createElement("p"), { className: "wrong whole too-large" });
+  told.setAttribute("role", "alert");
+  told.textContent = `This form has ${bytes.toLocaleString("en")} bytes, and ${most.toLocaleString("en")} are taken at most. It was not sent. A longer list of models is taken by aisa keys update and by the admin API.`;
+  form.prepend(told);
+  return true;
+}
+
 document.addEventListener("submit", (event) => {
+  if (event.target.method === "post" && tooLarge(event.target)) return event.preventDefault();
   const question = event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
 });

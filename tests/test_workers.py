@@ -226,6 +226,17 @@ def test_receipts_board_and_usage_see_the_calls_of_all_workers(crew: Front) -> N
         looker.close()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_key_is_used_now_while_a_call_runs_with_it(tmp_path: Path, workers: int) -> None:
+    """[fault S6] It was "never" used until the first call had ended, which a stream may do an hour later."""
+    with ScriptedVendor() as vendor, serving(tmp_path, CONFIGURATION.format(vendor=vendor.url, window=60), workers=workers) as server:
+        assert re.search(r"last used +never\n +from +not known", server.aisa("keys", "show", "t"))
+        client, response = streaming(server, server.key, "endless")
+        assert re.search(r"last used +just now\n +from +127\.0\.0\.0/24", server.aisa("keys", "show", "t"))
+        response.close()
+        client.close()
+
+
 def is_final(client: http.client.HTTPConnection, server: Server, call_id: str) -> bool:
     """Say whether a call's bill will not change any more."""
     return bool(ask(client, server.key, path=f"/v1/usage/calls/{call_id}")[2]["final"])

@@ -166,7 +166,7 @@ def administer(
             reload_route(reload),
             status_route(standing),
         ),
-        records=Records(KeyUsings(ways.statement, calls, wall_clock), changes, admin_keys),
+        records=Records(KeyUsings(ways.statement, calls, wall_clock, board=ways.board), changes, admin_keys),
     )
     keys.admin_changed = admin_keys.remember
     standing.admin = admin

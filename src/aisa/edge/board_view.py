@@ -80,6 +80,10 @@ class Board(Protocol):
         """Return the ids of the calls that run, and of ended ones that may not be in the database yet."""
         ...
 
+    def using(self) -> dict[str, str | None]:
+        """Return the keys that calls run with, by id, and what is kept of where one of these came from."""
+        ...
+
     def end(self, call_id: str) -> bool:
         """End a call: its client is told, and what has arrived is billed. False if it does not run, or is complete already."""
         ...
@@ -117,6 +121,10 @@ class BoardView:
     def ids(self) -> tuple[str, ...]:
         """Return the ids of the calls in the ledger, in one step, because the event loop may change it meanwhile."""
         return tuple(self._ledger.calls)
+
+    def using(self) -> dict[str, str | None]:
+        """Return the keys that calls run with; in one step, as `ids`."""
+        return {charge.opening.key_id: charge.opening.address for charge in tuple(self._ledger.calls.values()) if charge.row is None}
 
     def end(self, call_id: str) -> bool:
         """End a call that runs. Raises ApiError overloaded when the event loop is stuck."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aisa.clock import WallClock
 from aisa.edge.admin_calls import lines_waiting
+from aisa.edge.board_view import Board
 from aisa.edge.statement import Statement
 from aisa.ledger.port_calls import CallIndex, LastUse
 from aisa.ledger.port_usage import DAY, KEY, TEAM, Span
@@ -15,8 +16,10 @@ from aisa.money import Nanos
 class KeyUsings:
     """Implements `admin_keys.Usings` and `admin_teams.TeamUsings`."""
 
-    def __init__(self, statement: Statement, index: CallIndex, wall_clock: WallClock) -> None:
+    def __init__(self, statement: Statement, index: CallIndex, wall_clock: WallClock, *, board: Board | None = None) -> None:
+        """`board` has the calls that run, None where no server does."""
         self._statement = statement
+        self._board = board
         self._index = index
         self._wall_clock = wall_clock
 
@@ -35,11 +38,18 @@ class KeyUsings:
         return {team_id: used.cost for team_id, used in self._statement.used(TEAM, span).items()}
 
     def last_uses(self, key_ids: Sequence[str]) -> dict[str, LastUse]:
-        """Return when each key's last call ended or was refused, and from where, unless its row is removed; nothing where there is none."""
+        """Return when each key's last call ended or was refused, and from where, unless its row is removed; nothing where there is none.
+
+        A key is used now with which a call runs.
+        """
         found = self._index.last_uses(key_ids)
         for line in lines_waiting(self._statement):
             if line.key_id in found and line.ended_ms >= found[line.key_id].at_ms:
                 found[line.key_id] = LastUse(line.ended_ms, line.address)
+        now_ms = int(self._wall_clock() * 1000)
+        for key_id, address in ({} if self._board is None else self._board.using()).items():
+            if key_id in found:
+                found[key_id] = LastUse(now_ms, address)
         return {key_id: use for key_id, use in found.items() if use.at_ms}
 
     def _since(self, began: int) -> Span:

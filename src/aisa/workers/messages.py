@@ -20,6 +20,7 @@ from aisa.providers.measure import Answer
 #: What is asked. A worker asks the office for the last four, of which the office asks the other workers for CALL.
 BOARD, IDS, CONFIGURE, VENDORS, CALL, CLAIM, CAP, ADMIN = "board", "ids", "configure", "vendors", "call", "claim", "cap", "admin"
 END = "end"  # asked of the workers: to end a call
+USING = "using"  # asked of the workers: which keys calls run with, and from where
 CONSOLE = "console"  # asked by a worker: a page of the console
 METRICS = "metrics"  # asked by a worker: the metrics of all, for an administrator
 STATES = "states"  # asked of the workers: what is now, for metrics (a list of `observe.metrics.Gauge`)

@@ -55,6 +55,7 @@ from aisa.workers.messages import (
     MORE,
     RETRIED,
     STATES,
+    USING,
     VENDORS,
     AnswerKept,
     AnswersLearned,
@@ -337,6 +338,11 @@ class CrewBoard:
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all calls in journals."""
         return (*tuple(self._office.calls), *(id_ for answer in self._asked(IDS) for id_ in msgspec.msgpack.decode(answer, type=list[str])))
+
+    def using(self) -> dict[str, str | None]:
+        """Return the keys that calls run with in any worker."""
+        answers = [msgspec.msgpack.decode(answer, type=dict[str, str | None]) for answer in self._asked(USING)]
+        return {key_id: address for answer in answers for key_id, address in answer.items()}
 
     def end(self, call_id: str) -> bool:
         """End a call, whichever worker it runs in."""

@@ -79,6 +79,7 @@ from aisa.workers.messages import (
     END,
     IDS,
     STATES,
+    USING,
     VENDORS,
     AccountKnown,
     AnswersLearned,
@@ -265,6 +266,8 @@ class Worker:
             return msgspec.msgpack.encode(self.board.end_now(body.decode()))
         if what == IDS:
             return msgspec.msgpack.encode(list(self.books.calls))
+        if what == USING:
+            return msgspec.msgpack.encode(self.board.using())
         if what == CALL:
             found: CallFound | None = self.statement.booked(body.decode())
             return msgspec.msgpack.encode(found)

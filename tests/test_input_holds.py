@@ -41,7 +41,7 @@ def rated(prices: Prices, dialect: str, fields: dict[str, Any], door: Door = CHA
     """Return what a million tokens of a request's input are held for, in dollars."""
     [term] = configured(prices, "prices")
     offer = Offer(Target("v", "m", dialect), "v/m")
-    [held] = with_writes([(offer, Price(term.price.prices, "prices"))], door.read(json.dumps({"model": "m", **fields}).encode()))
+    [held] = with_writes([(offer, Price(term.price.prices, "prices"))], door.read(json.dumps({"model": "m", **fields}).encode()), 0.0)
     return held.input / 1e9
 
 
@@ -81,7 +81,7 @@ def test_a_tier_by_length_is_held_for_in_the_same_way() -> None:
     """[fault M17] The tier that the input is in decides, and its own price of a write."""
     prices = Prices(input=5, output=30, cache_write=6.25, tiers=(PriceTier(over_input_tokens=10, input=10, output=45, cache_write=12.5),))
     [term] = configured(prices, "prices")
-    [held] = with_writes([(Offer(Target("v", "m", "openai"), "v/m"), Price(term.price.prices, "prices"))], CHAT_DOOR.read(body()))
+    [held] = with_writes([(Offer(Target("v", "m", "openai"), "v/m"), Price(term.price.prices, "prices"))], CHAT_DOOR.read(body()), 0.0)
     assert (held.for_input(10).input, held.for_input(11).input) == (6_250_000_000, 12_500_000_000)
 
 

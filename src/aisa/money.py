@@ -25,7 +25,7 @@ def nanos_per_million(dollars: str | float | Decimal) -> Nanos:
     return int(amount)
 
 
-def scaled(price: Nanos, factor: float) -> Nanos:
+def scaled(price: Nanos, factor: float | Decimal) -> Nanos:
     """Return a price that a factor is on, halves up: 1.1 is taken for what it is written as."""
     return price if factor == 1 else int((price * Decimal(str(factor))).to_integral_value(ROUND_HALF_UP))
 

@@ -75,8 +75,7 @@ KINDS: Mapping[str, str] = {
 
 AUDIO = ("input_audio", "output_audio")
 #: The rarer kinds, and the side that they are on. One without a price of its own costs the dearest that the model has there, as audio does.
-#: For images in the input that is the plain price, which catalogues mean for them too, and for half an hour in a cache, OpenAI's usual
-#: lifetime, that of a write.
+#: For images in the input that is the plain price, as catalogues mean it, and for half an hour in a cache, OpenAI's usual, that of a write.
 RARER: Mapping[str, str] = {
     "cached_input_audio": "input",
     "cache_write_30m": "input",
@@ -197,12 +196,11 @@ def kinds_without_price(usage: Usage, prices: UnitPrices) -> tuple[str, ...]:
 
 def part_of(kind: str, count: int, rates: UnitPrices) -> Part:
     """Return a part of a bill: at the kind's own price, else at that which stands in."""
-    price: Nanos | None = getattr(rates, kind)
+    half_an_hour = kind == "cache_write_30m" and rates.cache_write_30m is None
+    price: Nanos | None = rates.cache_write if half_an_hour else getattr(rates, kind)
     own = price is not None
     if price is None:
-        own = kind == "cache_write_30m"
-        usual = rates.cache_write if own else rates.input if kind == "input_image" else None
-        price = 0 if kind in FEES else dearest(rates, SIDE[kind]) if usual is None else usual
+        price = 0 if kind in FEES else rates.input if kind == "input_image" else dearest(rates, SIDE[kind])
     return Part(kind, count, price, count * price * (TOKENS_PER_PRICE if kind in FEES else 1), own)
 
 

@@ -1,10 +1,11 @@
-"""At which price the input of a call is held for: that of what it may write to its vendor's cache, where this is dearer. Holds nothing."""
+"""At which prices a call is held for that costs more than its tokens: for what it writes to a cache, for where it is made. Holds none."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -12,28 +13,36 @@ from aisa.offer import Offer
 from aisa.prices.rules import Price
 from aisa.pricing import Tier, UnitPrices, dearest
 from aisa.wire.door import Request
+from aisa.wire.geographies import ASKED, place_in, placed
 from aisa.wire.kinds_asked import OPTIONS, WRITES, half_a_day_asked
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.request_content import cache_lifetime
 
 BY_MARKS = frozenset({"anthropic", "bedrock"})  # dialects in which nothing is written that is not marked; elsewhere vendors write unasked
+PLACING = "anthropic"  # the dialect in which a request may ask where it is answered
 MARKABLE = ("messages", "tools", "system")
 MARK = re.compile(rb'"(?:cache_control|prompt_cache_breakpoint)"\s*:\s*[{t]')
 LONG = re.compile(rb'"ttl"\s*:\s*"(?:30m|1h|12h)"')  # what becomes an hour in those dialects
 HOUR = WRITES["1h"]
 
 
-def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request) -> list[UnitPrices]:
-    """Return the prices of these offers, but for those that have none, with the dearest `input` that a token of this request's may cost."""
+def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, now: float) -> list[UnitPrices]:
+    """Return the prices of these offers, but for those that have none, with the dearest `input` that a token of this request's may cost.
+
+    Where the request asks for a place that its vendor charges more for, that price at a UNIX second is among them.
+    """
     chat, rates = request.chat, []
+    own = request.fields if isinstance(request, MessagesRequest) else None
+    place = place_in(msgspec.json.decode(own[ASKED])) if own is not None and ASKED in own else ""
     for offer, price in found:
         if price is None:
             continue
         kinds: list[str] = []
         if chat is not None:  # what is no conversation is not kept
-            fields = request.fields if isinstance(request, MessagesRequest) else chat.fields
+            fields = chat.fields if own is None else own
             kinds = marked(fields) if offer.target.dialect in BY_MARKS else unmarked(fields)
-        rates.append(at_dearest(price.prices, kinds) if kinds else price.prices)
+        there = offer.price_at(now, placed(offer.tier, place)) if place and offer.target.dialect == PLACING else None
+        rates += [at_dearest(each.prices, kinds) if kinds else each.prices for each in (price, there) if each is not None]
     return rates
 
 

@@ -261,7 +261,7 @@ def rates_of(plan: Plan, now: float, first: Price | None, *, request: Request) -
         found += [(other, other.price_at(now, "")) for other in plan.offers]
     rates = [each.prices for _, each in found if each is not None]
     cheap_to_keep = all(each.cache_write == each.input and each.cache_write_1h is None for each in rates)
-    return rates if cheap_to_keep else with_writes(found, request)
+    return rates if cheap_to_keep else with_writes(found, request, now)
 
 
 async def hold_with_more(short: Short, charge: Charge, hold: Hold, *, request: Request) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, cast
 
+from msgspec import convert
+
 from aisa.config.schema import PriceHours, Prices, PriceTier, VendorTier
 from aisa.money import NANOS_PER_DOLLAR, TOKENS_PER_PRICE
 from aisa.prices.rules import WEEKDAYS
@@ -36,6 +38,9 @@ KINDS: Mapping[str, str] = {
     "input_cost_per_request": "per_request",
 }
 SEARCHES = "search_context_cost_per_query"  # by how much is searched for, which no answer tells: a price only where all are alike
+FACTORS = "provider_specific_entry"  # on all prices of tokens, by what an answer says of itself: Anthropic's place and speed
+PLACE, SPEED = "us", "fast"
+FACTOR_MAX = 100
 STEPS, CHEAPER_HOURS = "tiered_pricing", "off_peak_pricing"
 #: Prices that are another price under a second name -> that one. They are read over where both are the same.
 TWICE: Mapping[str, str] = {
@@ -81,7 +86,7 @@ def prices_of(entry: Mapping[str, object]) -> Prices:
         if kind not in usual:
             raise NotCharged(f"without a price for its {kind}, or with 0, which stands there for free and for unknown alike")
     tell_thinking(given)
-    tiers = {tier: tier_prices(given, tier) for tier, _ in given if tier}
+    tiers = {tier: tier_prices(given, tier) for tier, _ in given if tier} | factors_of(entry.get(FACTORS))
     steps = price_tiers(given, "")
     hours = tuple(hours_of(entry[CHEAPER_HOURS])) if entry.get(CHEAPER_HOURS) else ()
     if hours and steps:
@@ -91,6 +96,20 @@ def prices_of(entry: Mapping[str, object]) -> Prices:
     if widest > TIERS_MAX or len(rarer) * (1 + widest) > RARER_PRICES_MAX:
         raise NotCharged("with more steps by context length, or rarer kinds, than are kept here")
     return Prices(**cast("Any", usual), tiers=steps, service_tiers=tiers, hours=hours)
+
+
+def factors_of(value: object) -> dict[str, VendorTier]:
+    """Return what a place and a speed cost, and both at once, as service tiers of these names."""
+    members = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    said = {
+        name: factor for name in (PLACE, SPEED) if isinstance(factor := members.get(name), int | float) and not isinstance(factor, bool)
+    }
+    found = {name: Decimal(str(factor)) for name, factor in said.items() if factor > 0}
+    if len(found) == len((PLACE, SPEED)):
+        found[f"{SPEED}+{PLACE}"] = found[SPEED] * found[PLACE]
+    if any(factor > FACTOR_MAX for factor in found.values()):
+        raise NotCharged(f"with a factor that is too high to be meant: {FACTORS}")
+    return {name: convert({"factor": str(factor)}, VendorTier, strict=False) for name, factor in found.items()}
 
 
 def take(given: Given, name: str, value: object, *, entry: Mapping[str, object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -144,7 +145,7 @@ def configured(setting: Prices | tuple[Prices, ...] | None, source: str) -> tupl
     return tuple(sorted(terms, key=lambda term: term.start, reverse=True))
 
 
-def times(price_list: PriceList, factor: float) -> PriceList:
+def times(price_list: PriceList, factor: float | Decimal) -> PriceList:
     """Return a price list whose tokens cost so many times as much; fees stay. Its sources say so."""
     if factor == 1:
         return price_list
@@ -162,7 +163,7 @@ def times(price_list: PriceList, factor: float) -> PriceList:
     return msgspec.structs.replace(price_list, terms=tuple(terms))
 
 
-def scaled_prices(prices: UnitPrices, factor: float) -> UnitPrices:
+def scaled_prices(prices: UnitPrices, factor: float | Decimal) -> UnitPrices:
     """Return prices with a factor on each kind of token."""
     own = {kind: price for kind in PRICED if kind not in FEES and (price := getattr(prices, kind)) is not None}
     return msgspec.structs.replace(prices, **{kind: scaled(price, factor) for kind, price in own.items()})

@@ -73,7 +73,7 @@ class Counts(msgspec.Struct, forbid_unknown_fields=True):
     server_tool_use: None = None
     service_tier: Word | None = None
     speed: Literal["standard"] | None = None
-    inference_geo: Word | None = None
+    inference_geo: Literal["global", "not_available"] | None = None
 
     def usage(self) -> Usage | None:
         """Return the tokens, None where a side is missing or a part is larger than its whole."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from aisa.wire.geographies import ASKED, placed
 from aisa.wire.trees import is_tree
 
 #: What vendors call the tier that a call has whose request names none.
@@ -43,4 +44,4 @@ def tier_in(fields: object) -> str | None:
     if not is_tree(fields):
         return None
     named = [tier for name in IN_USAGE if (tier := tier_named(fields.get(name))) is not None]
-    return next((tier for tier in named if tier), named[0] if named else None)
+    return placed(next((tier for tier in named if tier), named[0] if named else None), fields.get(ASKED))

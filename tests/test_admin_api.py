@@ -235,6 +235,23 @@ def test_a_guesser_is_kept_out_even_with_the_right_key(tmp_path: Path) -> None:
         assert 1 <= int(refused.headers["retry-after"]) <= 60
 
 
+@pytest.mark.parametrize(("workers", "own"), [(1, False), (2, False), (1, True)], ids=["one", "workers", "listen"])
+def test_the_log_tells_each_guess_with_what_it_may_have_of_the_address(workers: int, own: bool, tmp_path: Path) -> None:
+    """[issue 13] Of the admin API, the metrics and the console, in whichever process they are: `log.client_address` holds there, too."""
+    settings = "server: {trusted_proxies: [127.0.0.1/32]}\n" + ("admin: {listen: '127.0.0.1:0'}\n" if own else "")
+    with serving(tmp_path, settings, workers=workers) as server:
+        server.aisa("admin-keys", "create", "a", "--scope", "read", "--quiet")
+        until(lambda: not own or "admin is at 127.0.0.1:" in server.log)
+        where = server.log.partition("admin is at ")[2].partition('"')[0] if own else urlsplit(server.url).netloc
+        paths = ("/admin/v1/keys", "/metrics", "/console/enter?link=none")
+        # A worker knows half a second late that there is a key, and tells the first hundred refusals of a minute one by one.
+        until(lambda: server.aisa("admin-keys", "list") and asked_at(where, paths[0]).status == 401)
+        refused = [asked_at(where, path, key="sk-aisa-admin-x", **{"x-forwarded-for": "192.0.2.77"}).status for path in paths]
+        assert refused == [401, 401, 401]
+        until(lambda: server.log.count('"address":"192.0.2.0/24"') >= len(paths))
+        assert "192.0.2.77" not in server.log
+
+
 def test_an_address_of_its_own_has_it_alone(tmp_path: Path) -> None:
     """`admin.listen`: it is not at the API's address then, and the API is not there."""
     with serving(tmp_path, "admin: {listen: '127.0.0.1:0'}") as server:

@@ -23,7 +23,7 @@ from aisa.edge.operator_app import MetricsSite, MetricsText, OperatorApp
 from aisa.edge.refusals import Refusals
 from aisa.facts import Fact, ServerNotice
 from aisa.http.address import is_loopback
-from aisa.http.server import HttpServer, Request
+from aisa.http.server import HttpServer
 from aisa.ids import CallIds
 from aisa.reload import KEPT_OF_SERVER
 from aisa.timers import Timers
@@ -53,24 +53,24 @@ class Operators:
         ids, refusals = CallIds(wall_clock, quick_chance()), Refusals(report) if edge is None else edge.refusals
         self.metrics = MetricsSite(metrics, doors.gate)
 
-        def address(request: Request) -> str:
-            return (self._addresses if edge is None else edge.addresses).of(request)
+        def addresses() -> Addresses:
+            return self._addresses if edge is None else edge.addresses
 
         moved = config.admin.listen is not None
         gate, site = (None, None) if moved else (doors.gate, self.metrics)
-        self.app = OperatorApp(edge, gate, site, address=address, ids=ids, refusals=refusals)
+        self.app = OperatorApp(edge, gate, site, addresses=addresses, ids=ids, refusals=refusals)
         self.console = open_console(config, doors) if config.console else None
         if not moved:
             self.app.console = self.console
         self._control = HttpServer(doors.control, settings, timers=timers)
         self._servers: dict[str, tuple[str, HttpServer]] = {}
         if config.admin.listen is not None:
-            own = OperatorApp(None, doors.gate, self.metrics, address=address, ids=ids, refusals=refusals)
+            own = OperatorApp(None, doors.gate, self.metrics, addresses=addresses, ids=ids, refusals=refusals)
             own.console = self.console
             self._servers["admin.listen"] = (config.admin.listen, HttpServer(own, settings, timers=timers))
 
         if config.metrics.listen is not None:
-            free = OperatorApp(None, None, MetricsSite(metrics, None), address=address, ids=ids, refusals=refusals)
+            free = OperatorApp(None, None, MetricsSite(metrics, None), addresses=addresses, ids=ids, refusals=refusals)
             self._servers["metrics.listen"] = (config.metrics.listen, HttpServer(free, settings, timers=timers))
 
     def configure(self, config: Config) -> None:

@@ -24,12 +24,15 @@ from aisa.console.visit import Ask, Visit
 from aisa.edge.admin import Actor
 from aisa.edge.admin_gate import AdminGate
 from aisa.edge.hints import shown
+from aisa.edge.refusals import Note
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.keys.rules import WRITE
 from aisa.wire.port import HeaderList
 
+SIGNING_IN = (LOGIN, f"{PREFIX}/enter")
+GUESSED = {401: "invalid_api_key", 429: "rate_limit_exceeded"}  # what the log calls pages of who signs in with a wrong key or link
 EVENTS = f"{PREFIX}/live/events"
 EVENT_SECONDS = 1.0  # between two looks at the calls that run
 WATCHERS_MAX = 20  # who look at the same time: each look is a question to the administration
@@ -58,10 +61,10 @@ class Console:
         """Return an address that signs the operator at this machine in, once and within ten minutes."""
         return f"{origin}{PREFIX}/enter?link={self._sessions.new_link()}"
 
-    def judge(self, request: Request, address: str, request_id: str) -> ConsoleVisit:
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note) -> ConsoleVisit:
         """Judge a request by its head. Raises ApiError insufficient_permissions for a foreign host name."""
         self._gate.hosts.check(request.headers.get("host", ""), "The console")
-        return ConsoleVisit(self, request, address, request_id)
+        return ConsoleVisit(self, request, address, request_id, note)
 
     def refuse(self, error: ApiError, reply: Reply, request_id: str) -> None:
         """Answer a request that was not let in."""
@@ -217,6 +220,7 @@ class ConsoleVisit(msgspec.Struct):
     request: Request
     address: str
     id: str
+    note: Note
     body_bytes_max: int | None = FORM_BYTES_MAX
 
     def answer(self, reply: Reply) -> Awaitable[None]:
@@ -230,8 +234,11 @@ class ConsoleVisit(msgspec.Struct):
         try:
             shown = await pages.shown(self.request, self.address, self.id)
         except ApiError as error:
+            self.note(error, self.request, self.id)
             refuse_browser(error, reply, self.id, in_doubt=self.request.method == "POST" and hides_change(error))
             return
+        if self.request.path in SIGNING_IN and (code := GUESSED.get(shown.page.status)) is not None:
+            self.note(ApiError(code, ""), self.request, self.id)
         if not events:
             send(reply, shown.page, shown.policy)
         elif shown.page.status != 200 or pages.watchers >= WATCHERS_MAX:

@@ -19,6 +19,7 @@ from aisa.edge.admin_route import QUESTION, Answering
 from aisa.edge.control import Control, respond
 from aisa.edge.heads import coding_of
 from aisa.edge.presented_key import bearer
+from aisa.edge.refusals import Note
 from aisa.edge.routes import RouteTable
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
@@ -152,7 +153,7 @@ class AdminGate:
         """Say whether an admin key that was let in is good still."""
         return self.keys.is_good(key)
 
-    def judge(self, request: Request, address: str, request_id: str) -> AdminVisit:
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note | None = None) -> AdminVisit:
         """Judge a request by its head. Raises ApiError; `unknown_endpoint` where no admin key was ever made."""
         path = request.path.removeprefix(PREFIX)
         if path == OPENAPI:

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import msgspec
 
+from aisa.edge.addresses import Addresses
 from aisa.edge.admin_gate import PREFIX, refuse_admin
 from aisa.edge.heads import refused
-from aisa.edge.refusals import Refusals
+from aisa.edge.refusals import Note, Refusals
 from aisa.errors import ApiError
 from aisa.http.server import App, Reply, Request, Verdict
 from aisa.ids import CallIds
@@ -29,8 +30,8 @@ MetricsText = Callable[[], Awaitable[bytes]]
 class OperatorApp:
     """Answers operators, and lets `api` answer everybody else; without that, nobody else.
 
-    `gate` is None where the admin API is elsewhere, `metrics` where metrics are; without a gate they need no key. `address` returns where a
-    request came from.
+    `gate` is None where the admin API is elsewhere, `metrics` where metrics are; without a gate they need no key. `addresses` returns what
+    says where requests came from, by the configuration of now.
     """
 
     def __init__(
@@ -39,14 +40,14 @@ class OperatorApp:
         gate: AdminAccess | None,
         metrics: Site | None,
         *,
-        address: Callable[[Request], str],
+        addresses: Callable[[], Addresses],
         ids: CallIds,
         refusals: Refusals,
     ) -> None:
         self._api = api
         self._gate = gate
         self._metrics = metrics
-        self._address = address
+        self._addresses = addresses
         self._ids = ids
         self._refusals = refusals
         #: The console, None where it is off or elsewhere.
@@ -71,7 +72,12 @@ class OperatorApp:
             self.console.refuse(error, reply, request_id)
         else:
             refuse_admin(error, reply, request_id)
-        address = None if request is None else self._address(request)
+        self._note(error, request, request_id)
+
+    def _note(self, error: ApiError, request: Request | None, request_id: str) -> None:
+        """Have the log know of a refusal."""
+        addresses = self._addresses()
+        address = None if request is None else addresses.shown(addresses.of(request))
         self._refusals.note(refused(error, request_id, request, key=None, address=address))
 
     def _is_own(self, path: str) -> bool:
@@ -84,14 +90,14 @@ class OperatorApp:
     def _judge(self, request: Request) -> Verdict:
         if request.path.startswith(CONSOLE):
             assert self.console is not None, "the path was looked at"
-            return self.console.judge(request, self._address(request), self._ids())
+            return self.console.judge(request, self._addresses().of(request), self._ids(), note=self._note)
         if request.path != METRICS:
             assert self._gate is not None, "the path was looked at"
-            return self._gate.judge(request, self._address(request), self._ids())
+            return self._gate.judge(request, self._addresses().of(request), self._ids(), note=self._note)
         if request.method not in ("GET", "HEAD"):
             raise ApiError("method_not_allowed", "Metrics are only read: GET.", allow="GET, HEAD")
         assert self._metrics is not None, "the path was looked at"
-        return self._metrics.judge(request, self._address(request), self._ids())
+        return self._metrics.judge(request, self._addresses().of(request), self._ids(), note=self._note)
 
 
 OWN = (PREFIX, METRICS, CONSOLE)
@@ -105,8 +111,8 @@ def is_console(path: str) -> bool:
 class Site(Protocol):
     """The console, or the metrics: here or in another process."""
 
-    def judge(self, request: Request, address: str, request_id: str) -> Verdict:
-        """Judge a request by its head. Raises ApiError."""
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note) -> Verdict:
+        """Judge a request by its head. Raises ApiError, of which `note` is not told."""
         ...
 
 
@@ -126,8 +132,8 @@ class AdminAccess(Protocol):
         """Whether there is a key that could be let in."""
         ...
 
-    def judge(self, request: Request, address: str, request_id: str) -> Verdict:
-        """Judge a request by its head. Raises ApiError."""
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note) -> Verdict:
+        """Judge a request by its head. Raises ApiError, of which `note` is not told."""
         ...
 
     def let_in(self, request: Request, address: str, *, scope: str) -> object:
@@ -142,18 +148,20 @@ class MetricsSite:
         self.text = text
         self._gate = gate
 
-    def judge(self, request: Request, address: str, request_id: str) -> Verdict:
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note) -> Verdict:
         """Judge a request by its head. Raises ApiError."""
         if self._gate is not None:
             self._gate.let_in(request, address, scope=READ)
-        return MetricsVisit(self.text, request_id)
+        return MetricsVisit(self.text, request, request_id, note)
 
 
 class MetricsVisit(msgspec.Struct):
     """A request for metrics; see `http.shared.Verdict`."""
 
     text: MetricsText
+    request: Request
     id: str
+    note: Note
     body_bytes_max: int | None = 0
 
     def answer(self, reply: Reply) -> Awaitable[None]:
@@ -164,6 +172,7 @@ class MetricsVisit(msgspec.Struct):
         try:
             body = await self.text()
         except ApiError as error:
+            self.note(error, self.request, self.id)
             refuse_admin(error, reply, self.id)
             return
         headers: HeaderList = [("content-type", METRICS_TYPE), ("x-request-id", self.id), ("cache-control", "no-store")]

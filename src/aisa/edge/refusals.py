@@ -6,10 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from aisa.errors import ApiError
 from aisa.facts import Fact, Refused, ServerNotice
+from aisa.http.request import Request
 
 REFUSALS_TOLD_MAX = 100  # of a minute, in lines of at most 500 bytes: 72 MB a day for the worst flood
 MINUTE_SECONDS = 60.0
+#: Has the log know that a request with an id was refused.
+Note = Callable[[ApiError, Request | None, str], None]
 
 
 class Refusals:

@@ -12,6 +12,7 @@ from aisa.edge.admin_gate import AdminGate, refuse_admin
 from aisa.edge.admin_route import ADMIN_BODY_BYTES_MAX
 from aisa.edge.control import respond
 from aisa.edge.operator_app import MetricsSite, MetricsVisit
+from aisa.edge.refusals import Note
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.storage.shared_memory import SharedMemory
@@ -55,9 +56,9 @@ class OfficeGate:
         """Whether there is a key that could be let in."""
         return bool(self._memory.words[ADMIN_KEYS])
 
-    def judge(self, request: Request, address: str, request_id: str) -> HandedOn:
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note) -> HandedOn:
         """Take a request, which the office judges."""
-        return HandedOn(self._link, request, address, request_id)
+        return HandedOn(self._link, request, address, request_id, note)
 
     def let_in(self, request: Request, address: str, *, scope: str) -> object:
         """Nobody is let in here."""
@@ -71,6 +72,7 @@ class HandedOn(msgspec.Struct):
     request: Request
     address: str
     id: str
+    note: Note
     body_bytes_max: int | None = ADMIN_BODY_BYTES_MAX
 
     def answer(self, reply: Reply) -> Awaitable[None]:
@@ -84,6 +86,7 @@ class HandedOn(msgspec.Struct):
         try:
             answer = await self.link.ask(ADMIN, msgspec.msgpack.encode(asked), ANSWER_SECONDS_MAX)
         except ApiError as error:
+            self.note(error, request, self.id)
             refuse_admin(error, reply, self.id)
             return
         answered = msgspec.msgpack.decode(answer, type=AdminAnswered)
@@ -96,10 +99,10 @@ class OfficeMetrics:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    def judge(self, request: Request, address: str, request_id: str) -> MetricsVisit:
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note) -> MetricsVisit:
         """Take a request, which the office judges."""
         asked = AdminAsked(request.method, request.path, request.query, told(request, TOLD), b"", address, request_id)
-        return MetricsVisit(lambda: self._link.ask(METRICS, msgspec.msgpack.encode(asked)), request_id)
+        return MetricsVisit(lambda: self._link.ask(METRICS, msgspec.msgpack.encode(asked)), request, request_id, note)
 
 
 class OfficeConsole:
@@ -109,9 +112,9 @@ class OfficeConsole:
         self.watchers = 0
         self._link = link
 
-    def judge(self, request: Request, address: str, request_id: str) -> ConsoleVisit:
+    def judge(self, request: Request, address: str, request_id: str, *, note: Note) -> ConsoleVisit:
         """Take a request, which the office judges."""
-        return ConsoleVisit(self, request, address, request_id)
+        return ConsoleVisit(self, request, address, request_id, note)
 
     def refuse(self, error: ApiError, reply: Reply, request_id: str) -> None:
         """Answer a request that was not let in."""
@@ -130,10 +133,14 @@ def told(request: Request, names: Iterable[str]) -> dict[str, str]:
     return {name: value for name in names if (value := request.headers.get(name)) is not None}
 
 
+def untold(_error: ApiError, _request: Request | None, _id: str) -> None:
+    """Tell nobody of a refusal: the worker tells what it has refused."""
+
+
 async def metrics_by(site: MetricsSite, body: bytes) -> bytes:
     """Answer what a worker was asked for the metrics, in the office. Raises ApiError."""
     asked = msgspec.msgpack.decode(body, type=AdminAsked)
-    site.judge(cast("Request", asked), asked.address, asked.id)
+    site.judge(cast("Request", asked), asked.address, asked.id, note=untold)
     return await site.text()
 
 
@@ -143,7 +150,7 @@ async def page_by(console: Console | None, body: bytes) -> bytes:
     if console is None:
         raise ApiError("unknown_endpoint", "There is no such route at this address.")
     request = Request(asked.method, asked.path, asked.query, asked.headers, asked.body, "1.1", address=asked.address)
-    console.judge(request, asked.address, asked.id)  # the name that it was asked by
+    console.judge(request, asked.address, asked.id, note=untold)  # the name that it was asked by
     return msgspec.msgpack.encode(await console.shown(request, asked.address, asked.id))
 
 

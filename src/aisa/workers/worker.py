@@ -36,15 +36,15 @@ from aisa.composition import (
 from aisa.config.load import Loaded
 from aisa.config.schema import Config
 from aisa.edge.account import Accounts
+from aisa.edge.addresses import Addresses
 from aisa.edge.board_view import BoardView
 from aisa.edge.operator_app import OperatorApp
-from aisa.edge.refusals import Refusals
 from aisa.edge.statement import CallFound
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerWarning
 from aisa.folder_watch import NO_FOLDER, NOT_READY
 from aisa.http.names import Names
-from aisa.http.server import HttpServer, Request, tls_context
+from aisa.http.server import HttpServer, tls_context
 from aisa.ids import CallIds
 from aisa.keys.store import KeyStore
 from aisa.ledger.journal import Journal
@@ -185,15 +185,15 @@ class Worker:
         accounts = Accounts(self.books, statement, wall_clock)
         edge = open_edge(config, dependencies, chance, not_ready=self.why_not_ready, idempotency=UsesByLink(self.link), accounts=accounts)
         gate = OfficeGate(self.link, self.memory) if config.admin.listen is None else None
-        ids, refusals = CallIds(wall_clock, chance), Refusals(report)
+        ids = CallIds(wall_clock, chance)
 
-        def address(request: Request) -> str:
-            return edge.addresses.of(request)
+        def addresses() -> Addresses:
+            return edge.addresses
 
         edge.refusals.note_untold = self.metrics.note_untold
         edge.retries = RetriesByLink(self.link, on=edge.retries.on)
         metrics = None if gate is None else OfficeMetrics(self.link)
-        app = OperatorApp(edge, gate, metrics, address=address, ids=ids, refusals=refusals)
+        app = OperatorApp(edge, gate, metrics, addresses=addresses, ids=ids, refusals=edge.refusals)
         if config.console and gate is not None:
             app.console = OfficeConsole(self.link)
         self.server = HttpServer(app, fitting(share_of(config), report), timers=timers)

@@ -15,7 +15,10 @@ from aisa.config.schema import Prices
 from aisa.ledger.audit import differences_of
 from aisa.ledger.row import CallRow
 from aisa.testing.clock import run_virtual
+from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.chunks import SEARCHES_MAX
+from aisa.wire.door import Door
+from aisa.wire.responses_door import RESPONSES_DOOR
 from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, Stall, body, chunk, document, event, text, usage
 
 TOKENS = 12_000  # nano-dollars: 9 in and 3 out at a dollar a million
@@ -161,3 +164,48 @@ def test_who_makes_a_vendor_search_pays_for_one_whatever_its_answer_shows(asked:
     assert row_of([answer(ran("search", "search"))], stream=False, **asked).cost == TOKENS + 2 * SEARCH
     counts = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "plugins": {"search": {"count": 3}}}
     assert row_of([answer({}, usage=counts)], stream=False, **asked).cost == TOKENS + 3 * SEARCH
+
+
+def looked(kind: str | None, number: int = 0) -> Message:
+    """A call of OpenAI's own tool in an answer of its Responses API, which did this."""
+    action = {} if kind is None else {"action": {"type": kind, "query": "news", "url": "http://a"}}
+    return {"type": "web_search_call", "id": f"ws_{number}", "status": "completed", **action}
+
+
+#: What a response of the Responses API shows, what stands beside it, what its usage has besides tokens -> the searches.
+RESPONSES: list[tuple[list[Message], Message, Message, int]] = [
+    ([looked("search")], {}, {}, 1),
+    ([looked("search"), looked("open_page", 1), looked("find_in_page", 2), looked("search", 3)], {}, {}, 2),
+    ([looked(None)], {}, {}, 1),  # as older answers have it
+    ([looked("open_page")], {}, {}, 0),
+    ([looked("search"), looked("search", 1)], {"tool_usage": {"web_search": {"num_requests": 5}}}, {}, 5),
+    ([looked("search")], {"tool_usage": {"web_search": {"num_requests": 0}}}, {}, 0),  # it was not billed
+    ([looked("search")], {"tool_usage": {"image_gen": {"input_tokens": 0, "output_tokens": 0}}}, {}, 1),
+    ([looked("search"), looked("search", 1)], {}, {"server_side_tool_usage_details": {"web_search_calls": 1}}, 1),
+    ([{"type": "file_search_call", "id": "fs_1", "status": "completed"}], {}, {}, 0),
+]
+
+
+@pytest.mark.parametrize(("calls", "beside", "more", "searches"), RESPONSES)
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("door", [CHAT_DOOR, RESPONSES_DOOR], ids=["chat", "responses"])
+def test_a_call_of_a_responses_api_s_own_tool_is_a_search_where_nothing_counts_them(
+    door: Door, calls: list[Message], beside: Message, more: Message, searches: int, *, stream: bool
+) -> None:
+    """[fault M12] OpenAI counts them beside usage now; whoever else speaks its protocol, and it itself before, shows calls alone."""
+    says = {"type": "message", "id": "m_1", "role": "assistant", "status": "completed"}
+    says["content"] = [{"type": "output_text", "text": "a b c", "annotations": []}]
+    used = {"input_tokens": 9, "output_tokens": 3, "total_tokens": 12, "input_tokens_details": {"cached_tokens": 0}, **more}
+    used["output_tokens_details"] = {"reasoning_tokens": 0}
+    head = {"id": "resp_1", "object": "response", "created_at": 1, "model": "some-model", "error": None}
+    whole = {**head, "status": "completed", "output": [*calls, says], "usage": used, **beside}
+    events: list[Message] = [{"type": "response.created", "response": {**head, "status": "in_progress", "output": [], "usage": None}}]
+    for place, item in enumerate(whole["output"]):
+        events += [{"type": f"response.output_item.{kind}", "output_index": place, "item": item} for kind in ("added", "done")]
+    events.append({"type": "response.completed", "response": whole})
+    steps = [event({**each, "sequence_number": at}) for at, each in enumerate(events)] if stream else [json.dumps(whole).encode()]
+    rig = Rig(ScriptedUpstream(Script(steps)), each=[PRICES], look_up=lambda *_: None, vendor={"dialect": "responses"})
+    asked = {"model": "fast", "stream": stream, "input" if door is RESPONSES_DOOR else "messages": [{"role": "user", "content": "Hi."}]}
+    run_virtual(rig.call(MemoryClient(), json.dumps(asked).encode(), door=door))
+    [row] = rig.rows
+    assert (row.outcome, row.cost) == ("completed", TOKENS + searches * SEARCH)

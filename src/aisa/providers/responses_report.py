@@ -5,12 +5,15 @@ from __future__ import annotations
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.responses_plain import plain_usage
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
-from aisa.wire.usage_report import count_of
+from aisa.wire.usage_report import SEARCHES, USED, count_of
 from aisa.wire.vendor_tier import tier_named
 
 SIDES = ("input_tokens", "output_tokens")
 CHANGE = ("type", "action", "reason")  # what a change of the input is told by
 CHANGES_MAX = 8  # kinds of them that are told: there are five
+SEARCHED = "num_search_queries"
+COUNTING = frozenset({*SEARCHES, *USED})  # members in which a report of usage counts searches itself
+CALL, SEARCH = "web_search_call", "search"  # an item of the output, and what was done: pages that are opened or searched cost nothing
 WORD_MAX = 40  # characters of a vendor's word in it
 
 
@@ -18,7 +21,11 @@ def tell_report(response: Tree, builder: AnswerBuilder, *, complete: bool | None
     """Tell what a response reports: the one that ends the answer, which is `complete` if nothing cut it, or one before (None)."""
     used, tier = response.get("usage"), tier_named(response.get("service_tier"))
     if is_tree(used) and (complete is not None or any(map(count_of, used.values()))):
-        told = {**with_pictures(used, response), **searches_in(response)} if response.get("tool_usage") else used
+        told = (
+            {**with_pictures(used, response), **searches_in(response, used)}
+            if response.get("tool_usage")
+            else {**used, **shown_in(response, used)}
+        )
         plain = plain_usage(told) if complete else None
         if plain is not None or (complete is not None and all(count_of(used.get(name)) for name in SIDES)):
             builder.report.replace(None)  # what was told before was an estimate
@@ -35,10 +42,19 @@ def changes_in(changes: object) -> str:
     return ", ".join(kinds[:CHANGES_MAX])
 
 
-def searches_in(response: Tree) -> Tree:
-    """Return the searches that are billed beside tokens, under a name that reports of usage have for them."""
+def searches_in(response: Tree, used: Tree) -> Tree:
+    """Return the searches that are billed beside tokens, under a name that reports of usage have for them; else those that it shows."""
     number = as_tree(as_tree(response.get("tool_usage")).get("web_search")).get("num_requests")
-    return {"num_search_queries": number} if number else {}
+    return {SEARCHED: number} if number else {} if number == 0 else shown_in(response, used)
+
+
+def shown_in(response: Tree, used: Tree) -> Tree:
+    """Return the searches that a response shows whose report counts none: calls of the vendor's tool, but for pages that were opened."""
+    if not COUNTING.isdisjoint(used):
+        return {}
+    calls = [as_tree(item.get("action")) for item in trees_in(response.get("output")) if item.get("type") == CALL]
+    number = len([action for action in calls if action.get("type", SEARCH) == SEARCH])
+    return {SEARCHED: number} if number else {}
 
 
 def with_pictures(used: Tree, response: Tree) -> Tree:

@@ -64,6 +64,8 @@ SHOWS: list[tuple[dict[str, Any], str, str]] = [
     ({"tools": [{"type": "openrouter:web_search", "parameters": {"max_results": 3}}]}, "per_search", "tools"),
     ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, "per_search", "tools"),
     ({"tools": [{"type": "browser_search"}]}, "per_search", "tools"),
+    ({"tools": [{"type": "google_search"}]}, "per_search", "tools"),
+    ({"tools": [{"type": "google_maps"}]}, "per_search", "tools"),
     ({"plugins": [{"id": "file-parser"}, {"id": "web", "max_results": 1}]}, "per_search", "plugins"),
     ({"enable_search": True}, "per_search", "enable_search"),
     (asking({"type": "audio_url", "audio_url": {"url": "http://a/b.mp3"}}), "input_audio", "messages"),

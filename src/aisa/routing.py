@@ -31,8 +31,9 @@ from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
 from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
-from aisa.wire.kinds_asked import MARKED, OPENAIS, OPTIONS, kinds_asked, marks_asked
+from aisa.wire.kinds_asked import Native, kinds_asked
 from aisa.wire.model_name import shown_name
+from aisa.wire.own_kinds import MARKED, own_kinds
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -162,7 +163,7 @@ class Routes:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
         chat = request.chat if entry.lacking else None
-        kinds = [] if chat is None else [*kinds_asked(chat, entry.lacking), *marks_asked(request, entry.lacking)]
+        kinds = [] if chat is None else [*kinds_asked(chat, entry.lacking), *own_kinds(request, entry.lacking)]
         if fixed is not None and not tier and not kinds:
             return fixed
         offers = priced(entry, kinds, (tier, member)) if entry.unpriced or kinds or tier else list(entry.offers)
@@ -355,8 +356,8 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
 
 
 def asks(offer: Offer, member: str) -> bool:
-    """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, OpenAI's in its own."""
-    return offer.target.dialect in OPENAIS if member == OPTIONS else member != MARKED or keeps_an_hour(offer.target)
+    """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, others in their own."""
+    return offer.target.dialect in member.dialects if isinstance(member, Native) else member != MARKED or keeps_an_hour(offer.target)
 
 
 def visible(routes: Routes, key: Key) -> list[Entry]:

@@ -81,7 +81,7 @@ def unpriced_kind(name: str, vendor: str, *, kind: str, member: str) -> ApiError
     """Return the error for a request that asks for what nobody knows the cost of; `member` is where it does."""
     what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for {IN_WORDS[kind]}, which `{member}` asks for."
     remedy = f"The operator can give it one: `{kind}` in its `prices`, under `models` or `vendors.{vendor}.prices`."
-    return ApiError("unknown_model", f"{what} {remedy}", param=member)
+    return ApiError("unknown_model", f"{what} {remedy}", param=str(member))
 
 
 def unpriced_tier(name: str, lists: Iterable[PriceList | None], *, tier: str, member: str) -> ApiError:

@@ -251,9 +251,9 @@ class GeminiReader:
         found: list[Tree] = []
         if is_tree(grounding):
             found += self._grounds(grounding, choice)
-            queries = as_list(grounding.get("webSearchQueries"))
-            if queries:
-                searches = len(queries) if generation(self._model) >= FIRST_WITH_LEVELS else 1  # older models bill by the prompt
+            searches = searches_in(grounding)
+            if searches:
+                searches = searches if generation(self._model) >= FIRST_WITH_LEVELS else 1  # older models bill by the prompt
                 self._builder.reported({"num_search_queries": searches})
         if is_tree(cited):
             found += [
@@ -307,6 +307,12 @@ def says(candidates: list[Tree]) -> bool:
 def characters(text: bytes, offset: object) -> int:
     """Return an offset in UTF-8 as one in characters."""
     return len(text[:offset].decode("utf-8", "ignore")) if type(offset) is int and offset > 0 else 0
+
+
+def searches_in(grounding: Tree) -> int:
+    """Return how many searches an answer rests on: for pages and for pictures; of maps one, whose queries are not told."""
+    queries = [query for name in ("webSearchQueries", "imageSearchQueries") for query in as_list(grounding.get(name))]
+    return len(queries) or int(any(is_tree(chunk.get("maps")) for chunk in trees_in(grounding.get("groundingChunks"))))
 
 
 def source_of(chunk: Tree) -> Tree | None:

@@ -73,7 +73,7 @@ class GeminiRequest(Translated):
 
     def __init__(self, tree: Tree, body: bytes, model: str, *, stream: bool) -> None:
         """Raises ApiError for what no model can take."""
-        self._tree = tree
+        self.tree = tree
         self.body = body
         self.body_bytes = len(body)
         self.model = model[: MODEL_NAME_CHARACTERS_MAX + 1]
@@ -98,7 +98,7 @@ class GeminiRequest(Translated):
 
     @cached_property
     def _config(self) -> Tree:
-        return tree_in(self._tree, "generationConfig")
+        return tree_in(self.tree, "generationConfig")
 
     def wishes(self) -> Iterator[Wish]:
         """Yield what is asked of the model that its entry may limit."""
@@ -107,7 +107,7 @@ class GeminiRequest(Translated):
         yield Wish("generationConfig.candidateCount", "max_n", known.n)
         yield Wish("generationConfig.stopSequences", "max_stop_sequences", len(list_at(self._config, "stopSequences")), listed=True)
         yield Wish(
-            "tools", "max_tools", sum([len(trees_at(tool, "functionDeclarations")) for tool in trees_at(self._tree, "tools")]), listed=True
+            "tools", "max_tools", sum([len(trees_at(tool, "functionDeclarations")) for tool in trees_at(self.tree, "tools")]), listed=True
         )
         yield Wish("generationConfig.temperature", "max_temperature", known.temperature)
         yield Wish("generationConfig.frequencyPenalty", "max_penalty", known.frequency_penalty)
@@ -116,7 +116,7 @@ class GeminiRequest(Translated):
 
     def tier(self) -> tuple[str, str]:
         """Return the service tier that is asked for, nothing for the usual one, and the member that asks."""
-        tier = tier_named(member(self._tree, "serviceTier")) or ""
+        tier = tier_named(member(self.tree, "serviceTier")) or ""
         return (tier, "serviceTier") if tier not in ("", "unspecified") else ("", "")
 
     def as_chat(self) -> ChatRequest:
@@ -127,7 +127,7 @@ class GeminiRequest(Translated):
     def traced(self) -> tuple[Tree, Traced]:
         """Return the members of the chat completion, and where they came from."""
         traced = Traced()
-        return chat_tree(self._tree, self.model, traced, stream=self.stream), traced
+        return chat_tree(self.tree, self.model, traced, stream=self.stream), traced
 
 
 def parse_gemini(body: bytes, model: str, *, stream: bool) -> GeminiRequest:

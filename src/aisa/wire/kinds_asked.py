@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from typing import Self
 
 import msgspec
 from msgspec import Raw
 
 from aisa.wire.chat import ChatRequest
-from aisa.wire.door import Request
-from aisa.wire.messages import MessagesRequest
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.searches import OWN, types_offered
 from aisa.wire.trees import is_tree, trees_in
@@ -21,16 +20,33 @@ MADE = {"audio": "output_audio", "image": "output_image"}
 #: How long a cache is asked to last -> the kind that writing to it is.
 WRITES = {"1h": "cache_write_1h", "12h": "cache_write_12h"}
 LONG_WRITES = frozenset(WRITES.values())
-OPTIONS = "prompt_cache_options"  # OpenAI's, which may also stand at a mark
-OPENAIS = frozenset({"openai", "responses"})  # the dialects that have them; others have lifetimes of their own
-MARKED = "cache_control.ttl"  # the member that asks in a request of the Messages API, whose marks only some targets get
-CACHEABLE = ("messages", "tools", "cache_control", OPTIONS)  # members in which a request may ask for a cache
 OPENAIS_TTL = re.compile(rb'"prompt_cache_(?:options|breakpoint)"\s*:\s*\{[^{}]*"ttl"\s*:\s*"12h"')
 SOUND, SOUNDS = "input_audio", ("input_audio", "audio_url")  # the kind, and the types of such a part of a message
+
+
+class Native(str):
+    """A member that only targets of these `dialects` are sent as it stands: what it asks for is no matter of others."""
+
+    __slots__ = ("dialects",)
+    dialects: tuple[str, ...]
+
+    def __new__(cls, name: str, *dialects: str) -> Self:
+        """Make one of a member's name."""
+        found = super().__new__(cls, name)
+        found.dialects = dialects
+        return found
+
+
+OPTIONS = Native(
+    "prompt_cache_options", "openai", "responses"
+)  # which may also stand at a mark; other dialects have lifetimes of their own
+CACHEABLE = ("messages", "tools", "cache_control", OPTIONS)  # members in which a request may ask for a cache
 #: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
 #: OpenRouter puts its name before its tools, and Groq has a browser look.
 TOOLS = {
-    "per_search": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?(?:web|x|browser)_search[a-z0-9_]{0,40}"'),
+    "per_search": re.compile(
+        rb'"type"\s*:\s*"(?:(?:openrouter:)?(?:web|x|browser|google|enterprise_web)_search[a-z0-9_]{0,40}|google_maps)"'
+    ),
     "output_image": re.compile(rb'"type"\s*:\s*"image_generation[a-z0-9_]{0,40}"'),
 }
 
@@ -65,14 +81,6 @@ def half_a_day_asked(fields: Mapping[str, Raw]) -> bool:
         OPENAIS_TTL.search(b'"prompt_cache_options":' + b"".join([bytes(fields.get(name, b"")) for name in (OPTIONS, "messages")]))
         is not None
     )
-
-
-def marks_asked(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str]]:
-    """Return the wanted kind that marks for the cache in a request of the Messages API ask for, of whoever gets these; none of others."""
-    if not (wanted & LONG_WRITES and isinstance(request, MessagesRequest)):
-        return []
-    lifetime = cache_lifetime(request.fields, WRITES)
-    return [(WRITES[lifetime], MARKED)] if lifetime and WRITES[lifetime] in wanted else []
 
 
 def offers(tool: re.Pattern[bytes], tools: bytes) -> bool:

@@ -1,0 +1,55 @@
+"""Which rarer kinds of cost a request shows in members of its own protocol, that only vendors who speak it are sent. Knows no price.
+
+A tool of the Responses API is none of them: agents offer the search with every request, used or not. What is used, the answer shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+from aisa.wire.door import Request
+from aisa.wire.gemini import GeminiRequest
+from aisa.wire.gemini_names import member
+from aisa.wire.kinds_asked import LONG_WRITES, MADE, TOOLS, WRITES, Native, offers
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.request_content import cache_lifetime
+from aisa.wire.trees import as_tree, is_list, trees_in
+
+MARKED = "cache_control.ttl"  # the member that asks in a request of the Messages API, whose marks only some targets get
+SEARCHING = ("googleSearch", "googleSearchRetrieval", "enterpriseWebSearch", "googleMaps")  # tools that Gemini runs; maps are searched, too
+MODALITIES = "generationConfig.responseModalities"
+
+
+def own_kinds(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Return those of the wanted kinds that such members ask for, each with the member that does; none of a chat, which has no others."""
+    if isinstance(request, MessagesRequest):
+        lifetime = cache_lifetime(request.fields, WRITES) if wanted & LONG_WRITES else ""
+        found = [(WRITES[lifetime], MARKED)] if lifetime else []
+        found += tools_asked(request.tree.get("tools"), request.protocol)
+    elif isinstance(request, GeminiRequest):
+        found = list(asked_of_gemini(request))
+    else:
+        return []
+    return [(kind, asks) for kind, asks in found if kind in wanted]
+
+
+def tools_asked(tools: object, dialect: str) -> Iterator[tuple[str, str]]:
+    """Yield the kinds of cost that tools make which the vendor runs."""
+    written = msgspec.json.encode(tools) if tools else b""
+    for kind, tool in TOOLS.items():
+        if offers(tool, written):
+            yield kind, Native("tools", dialect)
+
+
+def asked_of_gemini(request: GeminiRequest) -> Iterator[tuple[str, str]]:
+    """Yield the kinds of cost that a request of Gemini's own API asks for."""
+    tools = trees_in(request.tree.get("tools"))
+    if any(member(tool, name) is not None for tool in tools for name in SEARCHING):
+        yield "per_search", Native("tools", request.protocol)
+    asked = member(as_tree(member(request.tree, "generationConfig")), "responseModalities")
+    for word in asked if is_list(asked) else ():
+        if isinstance(word, str) and word.lower() in MADE:
+            yield MADE[word.lower()], Native(MODALITIES, request.protocol)

@@ -7,7 +7,10 @@ import asyncio
 import pytest
 
 from aisa.config.schema import Prices
+from aisa.edge.bill_view import ending
+from aisa.errors import CODES
 from aisa.ledger.audit import differences_of
+from aisa.ledger.rules import CUT
 from aisa.ledger.wallets import Wallet
 from aisa.testing.clock import run_virtual
 from aisa.usage import COUNTED, ESTIMATED, REPORTED
@@ -30,6 +33,7 @@ from rig import (
     usage,
     whole_stream,
 )
+from rows import priced
 
 
 def test_a_complete_stream_costs_what_the_vendor_reported() -> None:
@@ -245,3 +249,18 @@ def test_a_slow_client_is_noted_where_it_is() -> None:
 
     _, rig = made([*text("aa", "bb", "cc"), chunk({}, "stop"), usage(9, 3), DONE], MemoryClient(stalls_after=2), during=look)
     assert (noted, row_of(rig).billed.output_tokens) == ([1], 3)
+
+
+@pytest.mark.parametrize("code", [*CODES, None])
+def test_why_an_answer_broke_off_is_said_where_its_error_says_it(code: str | None) -> None:
+    """[fault S6] "By the vendor's fault or at a limit" stood there also where it was known which of the two, or that it was neither."""
+    told = ending(priced(1, outcome=CUT, error_code=code))
+    assert "{" not in told
+    assert "or at a limit" not in told
+    assert ("vendor's fault" in told) == (code in ("upstream_unavailable", "upstream_timeout", "gateway_error"))
+    assert told.startswith("The answer broke off")
+    assert ("spend cap" in told, "wallet" in told, "operator" in told) == (
+        code == "quota_exceeded",
+        code == "insufficient_wallet_balance",
+        code == "insufficient_permissions",
+    )

@@ -135,8 +135,8 @@ def test_the_board_shows_what_a_call_is_doing() -> None:
         assert result.exit_code == 0
         title, _, heads, row = result.stdout.splitlines()
         assert title.startswith("aisa board  1 running, ")
-        assert heads.split() == ["KEY", "MODEL", "STATE", "AGE", "IN", "OUT", "BACKLOG", "US", "DOLLARS"]
-        assert re.fullmatch(r"mine  fast   answering +\d\.\d s +\d+    2 +[\d,]+ (B|KiB)    0\.0000\d\d", row)
+        assert heads.split() == ["KEY", "MODEL", "STATE", "AGE", "IN", "OUT", "BACKLOG", "US", "DOLLARS", "ID"]
+        assert re.fullmatch(r"mine  fast   answering +\d\.\d s +\d+    2 +[\d,]+ (B|KiB)    0\.0000\d\d  req_\w{26}", row)
         caller.reset()
         await until(lambda: len(made.posted) == 1)
         result = await command("board")
@@ -265,6 +265,13 @@ def test_the_table_fits_the_terminal(columns: int) -> None:
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= columns
     assert any(widest.id in line for line in lines) == (columns == 120)
     assert "and 12,343 more" in lines[-1]
+
+
+def test_the_board_in_a_pipe_is_whole() -> None:
+    """[issue 8] Names were cut, and ids left out, as if somebody read them on a narrow terminal."""
+    widest = live(1, key="k" * 100, model="m" * 256)
+    lines = lines_of(BoardShown([live(0), widest], 2, 2, 0), None)
+    assert all(each in lines[-1] for each in (widest.key, widest.model, widest.id))
 
 
 def test_no_more_calls_are_listed_than_there_are_lines() -> None:

@@ -106,6 +106,26 @@ def test_tables_fit_the_terminal_and_say_what_they_leave_out(at: Consoled, words
         assert not less or "Narrow terminal: " in text, (columns, text)
 
 
+def test_a_terminal_without_our_characters_has_texts_cut_with_others(at: Consoled) -> None:
+    """In ASCII a label that is cut ends with a tilde."""
+    text = ESCAPES.sub("", shown(at, ("usage",), 80, PYTHONIOENCODING="ascii"))
+    assert text.isascii()
+    assert re.search(r"^a key with a long[\w ,]*~ ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [("explain", "latest"), ("calls", "--refused")], ids=" ".join)
+@pytest.mark.parametrize("columns", [80, 50])
+def test_prose_wraps_to_the_terminal(at: Consoled, words: tuple[str, ...], columns: int) -> None:
+    """[issue 8] Sentences of `explain` ran over the edge, and what a refused caller was told was cut in its middle."""
+    text = ESCAPES.sub("", shown(at, words, columns))
+    prose = [line for line in text.splitlines() if not GAP.search(line.lstrip("└ "))]
+    assert [line for line in prose if len(line) > columns and sys.executable not in line] == []
+    if words[0] == "calls":
+        assert "Wait 12 seconds." in " ".join(text.split())
+        ids = re.findall(r"\w{13}…\w{4}$", text, re.MULTILINE)
+        assert len({*ids}) == len(ids) == 3, "and ids are shortened so that they differ"
+
+
 @pytest.mark.parametrize("columns", [1, 4, 6])
 def test_facts_are_told_on_the_narrowest_terminal(at: Consoled, columns: int) -> None:
     """One of six columns, as a window that is being made smaller has for a moment, ended `aisa status` in an exception."""

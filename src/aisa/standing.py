@@ -77,6 +77,7 @@ class Standing:
             limits_away=board.limits_away,
             keys=self._keys_count(),
             models=len(routes.names()),
+            models_listed=len(routes.offered),
             free_models=free_models(routes),
             vendors=tuple(self._vendors()),
             certificate_ends=None if config.tls is None else certificate_end(config.tls.cert),

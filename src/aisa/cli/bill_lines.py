@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import aligned, shows
-from aisa.cli.fitting import facts, fitted
+from aisa.cli.fitting import TEXT_CHARACTERS_MIN, facts, fitted
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import WIDTH_MAX, paint, say
 from aisa.edge.bill_view import (
@@ -53,14 +53,15 @@ def explain(call_id: str, config: str | None, data_dir: str | None, *, as_json: 
 
 def title(row: CallRow | RefusedCalls, label: str) -> str:
     """Say which call it is, and whose."""
-    key = f"{paint(label, bold=True)} ({row.key_id})" if label else row.key_id
-    return f"Call {paint(row.id, bold=True)}\nmade with the key {key} of the account {row.account}"
+    key = f"{label} ({row.key_id})" if label else row.key_id
+    whose = wrapped(f"made with the key {key} of the account {row.account}")
+    return f"Call {paint(row.id, bold=True)}\n{whose.replace(label, paint(label, bold=True), 1) if label else whose}"
 
 
 def how_it_ended(row: CallRow, *, final: bool) -> str:
     """Say how a call ended, with which error, and whether its bill can still change."""
     told = wrapped(ending(row))
-    return told if final else f"{told}\n{paint(AWAITED, 'yellow')}"
+    return told if final else f"{told}\n{paint(wrapped(AWAITED), 'yellow')}"
 
 
 def counts_table(row: CallRow) -> str:
@@ -71,23 +72,23 @@ def counts_table(row: CallRow) -> str:
     ]
     counts = fitted(("TOKENS", "GENERATED", delivered_head(row).upper(), "BILLED", "SOURCE"), rows, right=(1, 2, 3), prose=True)
     way = which_way(row)
-    return f"{counts}\n{paint(way, dim=True)}" if way else counts
+    return f"{counts}\n{paint(wrapped(way), dim=True)}" if way else counts
 
 
 def bill(row: CallRow) -> str:
     """Return the bill as a table and sentences: each kind of token times its price, the sum, the rounding."""
     shown = bill_shown(row)
     if shown is None:
-        return "The model has no price, so the call is free of charge."
+        return wrapped("The model has no price, so the call is free of charge.")
     times = "×" if shows("×") else "x"
     rows = [[line.kind, line.quantity, times, line.price, "=", line.amount] for line in shown.lines]
     rows.append(["sum", "", "", "", "=", shown.total])
     rows.append([paint("cost", bold=True), "", "", "", "=", paint(shown.cost, bold=True)])
     heads = ("BILL", "TOKENS", "", "USD PER MILLION", "", "USD")
     rule = "The cost is the sum, rounded once, half up, to a billionth of a dollar."
-    judged = verdict(row, agrees=shown.agrees)
+    judged = wrapped(verdict(row, agrees=shown.agrees))
     judged = judged if shown.agrees else paint(judged, "red", bold=True)
-    return "\n".join((aligned(heads, rows, right=(1, 3, 5)), "", rule, judged, wrapped(f"Prices: {price_origin(row)}.")))
+    return "\n".join((aligned(heads, rows, right=(1, 3, 5)), "", wrapped(rule), judged, wrapped(f"Prices: {price_origin(row)}.")))
 
 
 def facts_table(row: CallRow) -> str:
@@ -100,7 +101,8 @@ def running(opening: Opening | None, tokens: int) -> str:
     assert opening is not None, "a call that has not ended has its opening"
     title = f"Call {paint(opening.id, bold=True)} to {opening.model} is still running."
     so_far = f"It has some {opening.input_tokens:,} input tokens, by its size, and {tokens:,} output tokens were sent."
-    return f"{title}\n{so_far}\nIts bill is made when it ends. Watch it: aisa board"
+    what_next = f"Its bill is made when it ends. Watch it: aisa board. End it: aisa calls end {opening.id}"
+    return f"{title}\n{wrapped(so_far)}\n{wrapped(what_next)}"
 
 
 def refusal(record: RefusedCalls, label: str, row: CallRow | None) -> str:
@@ -108,9 +110,10 @@ def refusal(record: RefusedCalls, label: str, row: CallRow | None) -> str:
     heading, *more = refusal_heading(record, row)
     known = facts([[paint(name, dim=True), value] for name, value in refusal_facts(record)]) if row is None else facts_table(row)
     told = f"What the caller was told:\n{textwrap.indent(wrapped(record.message), '  ')}"
-    return "\n\n".join((title(record, label), "\n".join((paint(heading, "yellow"), *more)), told, known))
+    return "\n\n".join((title(record, label), "\n".join((paint(wrapped(heading), "yellow"), *map(wrapped, more))), told, known))
 
 
 def wrapped(sentence: str) -> str:
     """Return a sentence in lines that fit the terminal."""
-    return textwrap.fill(sentence, min(shutil.get_terminal_size().columns, WIDTH_MAX), break_on_hyphens=False)
+    columns = max(min(shutil.get_terminal_size().columns, WIDTH_MAX), TEXT_CHARACTERS_MIN)
+    return textwrap.fill(sentence, columns, break_on_hyphens=False, break_long_words=False)

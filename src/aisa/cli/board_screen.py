@@ -45,7 +45,7 @@ def show(config: str | None, data_dir: str | None, interval_ms: int, *, once: bo
     if as_json:
         say_json(first)
     elif once or not sys.stdout.isatty() or is_dumb():
-        say("\n".join(lines_of(first, shutil.get_terminal_size().columns)))
+        say("\n".join(lines_of(first, room())))
     else:
         with screen():
             while True:
@@ -55,8 +55,8 @@ def show(config: str | None, data_dir: str | None, interval_ms: int, *, once: bo
                 first = look()
 
 
-def lines_of(board: BoardShown, columns: int, rows_max: int | None = None) -> list[str]:
-    """Return what is shown: a title, and a table of at most so many calls."""
+def lines_of(board: BoardShown, columns: int | None, rows_max: int | None = None) -> list[str]:
+    """Return what is shown: a title, and a table of at most so many calls and columns; None cuts nothing."""
     calls = board.calls[:rows_max]
     facts = [
         f"{board.calls_count:,} running",
@@ -66,15 +66,18 @@ def lines_of(board: BoardShown, columns: int, rows_max: int | None = None) -> li
     lines = [f"{paint('aisa board', bold=True)}  {', '.join(facts)}", ""]
     if not calls:
         return [*lines, "No call is running."]
-    with_ids = columns >= ID_COLUMNS_MIN
+    with_ids = columns is None or columns >= ID_COLUMNS_MIN
     heads = (*HEADS, "ID") if with_ids else HEADS
     rows = [[*cells(call), call.id] if with_ids else cells(call) for call in calls]
-    kept = kept_columns(heads, rows, least=LEAST, columns=room(), beside=2 * (NAME_CHARACTERS_MIN + GAP))
+    kept = kept_columns(heads, rows, least=LEAST, columns=columns, beside=2 * (NAME_CHARACTERS_MIN + GAP))
     right = [place for place, at in enumerate(kept) if at in range(1, len(HEADS))]
     figures = aligned([heads[at] for at in kept], [[row[at] for at in kept] for row in rows], right=right).splitlines()
-    beside = (columns - max(len(click.unstyle(line)) for line in figures)) // 2 - GAP
-    widest = min(max(beside, NAME_CHARACTERS_MIN), NAME_CHARACTERS_MAX)
-    names = table(("KEY", "MODEL"), [[short(call.key, widest), short(call.model, widest)] for call in calls]).splitlines()
+    named = [[call.key, call.model] for call in calls]
+    if columns is not None:
+        beside = (columns - max(len(click.unstyle(line)) for line in figures)) // 2 - GAP
+        widest = min(max(beside, NAME_CHARACTERS_MIN), NAME_CHARACTERS_MAX)
+        named = [[short(key, widest), short(model, widest)] for key, model in named]
+    names = table(("KEY", "MODEL"), named).splitlines()
     wide = max(len(click.unstyle(line)) for line in names) + GAP
     lines += [name + " " * (wide - len(click.unstyle(name))) + line for name, line in zip(names, figures, strict=True)]
     hidden = board.calls_count - len(calls)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
+import textwrap
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,12 +13,13 @@ import msgspec
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import count, dollars, short, shows
-from aisa.cli.fitting import fitted_lines, room
+from aisa.cli.fitting import GAP, fitted_lines, room, widths_of
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import heard, paint, say
 from aisa.edge.admin_calls import CallEnded, CallsShown
 from aisa.edge.bill_view import iso
+from aisa.ids import short_id
 from aisa.keys.rules import DAY_SECONDS
 from aisa.ledger.damaged import DAMAGED
 from aisa.ledger.port_calls import FAILURES, LINES_MAX, CallLine, ending_of
@@ -32,7 +32,8 @@ FOLLOW_SECONDS = 1.0  # between two looks
 OVERLAP_MS = 10_000  # that a look goes back over: an ended call is seen a moment after its end
 SEEN_MAX = 2 * LINES_MAX  # ids that are remembered, so that the overlap is not shown twice
 KEY_CHARACTERS_MAX, MODEL_CHARACTERS_MAX = 20, 28  # on a terminal
-WIDTH_MIN = 60  # of the message behind a refused call's line; a narrower terminal breaks it
+INDENT = " " * 10  # of that message: behind the time
+WIDTH_MIN = 30  # of the message below a refused call's line; a narrower terminal breaks it
 HEADS = ("TIME UTC", "KEY", "MODEL", "HOW IT ENDED", "IN", "OUT", "US DOLLARS", "TOOK", "ID")
 #: Columns that a narrow terminal does without, the first first.
 LEAST = ("TOOK", "IN", "OUT", "KEY", "US DOLLARS", "MODEL")
@@ -75,7 +76,7 @@ def show(asked: Asked, config: str | None, data_dir: str | None, *, now: Callabl
     else:
         say(f"No such call since {iso(beginning(asked.since, began) // 1000)}. A longer time: --since 30d")
     if asked.refused and not asked.as_json:
-        say(paint(IN_LOG_ALONE, dim=True))
+        say(paint(textwrap.fill(IN_LOG_ALONE, room() or len(IN_LOG_ALONE)), dim=True))
 
 
 def end(name: str, config: str | None, data_dir: str | None) -> None:
@@ -122,19 +123,27 @@ def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> st
     """
     made = [cells(line, day=fixed or not all(same_day(line.ended_ms / 1000, now) for line in lines)) for line in lines]
     made += [WIDEST] if fixed else []
+    if (columns := room()) is not None and sum(widths_of(HEADS, made)) + GAP * (len(HEADS) - 1) > columns:
+        made = [[*row[:-1], short_id(row[-1])] for row in made]  # which explain takes, too, and which tells its neighbours apart
     kept = [column for column in range(len(HEADS)) if not made or any(row[column] for row in made)]
     heads = [HEADS[column] for column in kept]
     right = [at for at, head in enumerate(heads) if head in NUMBERS]
     (head, *rows), note = fitted_lines(heads, [[row[column] for column in kept] for row in made], right=right, least=LEAST)
-    width = max(shutil.get_terminal_size().columns, WIDTH_MIN) if sys.stdout.isatty() else None
+    width = None if columns is None else max(columns, WIDTH_MIN)
     shown = [head]
     for line, row in zip(lines, rows, strict=False):
         shown.append(row)
         if line.message is not None:
-            told = f"          {'└ ' if shows('└') else '- '}{line.message}"
-            shown.append(paint(told if width is None else short(told, width), dim=True))
+            shown += [paint(each, dim=True) for each in told(line.message, width)]
     shown += [note] if note and not fixed else []
     return "\n".join(shown)
+
+
+def told(message: str, width: int | None) -> list[str]:
+    """Return what a caller was told in lines below its call, no longer than so many characters."""
+    mark = f"{INDENT}{'└ ' if shows('└') else '- '}"
+    lines = [message] if width is None else textwrap.wrap(message, width - len(mark), break_on_hyphens=False) or [""]
+    return [(" " * len(mark) if place else mark) + line for place, line in enumerate(lines)]
 
 
 #: A row that is as wide as rows usually are.

@@ -87,7 +87,8 @@ def server_rows(status: StatusShown) -> list[list[str]]:
     since = "" if status.started is None else f", started {ago(wall_clock() - status.started)}"
     crew = f", {status.workers} workers" if status.workers > 1 else ""
     rows = [["server", f"{state} at {status.url} (process {status.process}{crew}{since})"], ["version", versions(status)]]
-    rows.append(["calls", f"{status.calls_in_flight:,} in flight; {several(status.models, 'model')}, {several(status.keys, 'key')}"])
+    rows.append(["calls", f"{status.calls_in_flight:,} in flight; {several(status.keys, 'key')}"])
+    rows.append(["models", models_in_words(status)])
     if status.free_models:
         which = "it" if len(status.free_models) == 1 else "them"
         rows.append(["free", f"{listed(status.free_models)}: no price, so no spend cap and no wallet counts {which}"])
@@ -95,6 +96,13 @@ def server_rows(status: StatusShown) -> list[list[str]]:
     if status.certificate_ends is not None:
         rows.append(["certificate", f"ends {ago(wall_clock() - status.certificate_ends)}"])
     return rows
+
+
+def models_in_words(status: StatusShown) -> str:
+    """Say how many names callers can use, and where these are from."""
+    named = f"{several(status.models, 'name')} set here"
+    listed_there = f", and {status.models_listed:,} more that vendors list" if status.models_listed else ""
+    return f"{named}{listed_there}"
 
 
 def versions(status: StatusShown) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -25,6 +24,7 @@ from aisa.money import dollars_text
 
 ANSWER_SECONDS_MAX = 600.0  # the database adds up a million calls a second or so
 ROWS_MAX = 50  # of the table, the dearest; `--json` and `--csv` have all of them
+WIDTH_PIPED = 80  # where there is no terminal, if the names leave room for bars then
 WIDTH_MAX = 120  # longer lines are hard to follow from the name to the bar
 NAME_CHARACTERS_MIN, NAME_CHARACTERS_MAX = 12, 32
 BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 24
@@ -71,7 +71,7 @@ def show(asked: Asked, form: str | None, *, now: float, config: str | None, data
         say(f"No call has ended since {iso(start_ms // 1000)}. A longer time: aisa usage --since 90d")
     else:
         say(f"Calls that ended since {paint(iso(start_ms // 1000), bold=True)}, by {by}:\n")
-        say(usage_table(lines, by, min(shutil.get_terminal_size().columns, WIDTH_MAX)))
+        say(usage_table(lines, by, columns=room()))
         if shown.caps or shown.team_caps:
             say(f"\n{caps_table(shown)}")
 
@@ -85,28 +85,30 @@ def lines_of(shown: UsageShown, by: str, *, start_ms: int, end_ms: int) -> list[
     return sorted(lines, key=lambda line: (-line.used.cost, -line.used.requests, line.name))
 
 
-def usage_table(lines: list[UsageLine], by: str, width: int) -> str:
-    """Return a table of so many characters if they suffice, with a bar for each line and a total."""
+def usage_table(lines: list[UsageLine], by: str, *, columns: int | None) -> str:
+    """Return a table with a bar for each line and a total, of so many characters if they suffice; None cuts nothing."""
     total = Used()
     for line in lines:
         total.merge(line.used)
     head = lines[-ROWS_MAX:] if by == DAY else lines[:ROWS_MAX]
     figures = [cells(each) for each in (*(line.used for line in head), total)]
-    kept = kept_columns(COLUMNS, figures, least=LEAST, columns=room(), right=range(len(COLUMNS)), beside=NAME_CHARACTERS_MIN + GAP)
+    kept = kept_columns(COLUMNS, figures, least=LEAST, columns=columns, right=range(len(COLUMNS)), beside=NAME_CHARACTERS_MIN + GAP)
     numbers = aligned([COLUMNS[at] for at in kept], [[each[at] for at in kept] for each in figures], range(len(kept))).splitlines()
-    beside = width - GAP - len(click.unstyle(numbers[0]))
+    beside = min(columns or WIDTH_PIPED, WIDTH_MAX) - GAP - len(click.unstyle(numbers[0]))
     longest = min(max(NAME_CHARACTERS_MIN, beside - GAP - BAR_CELLS_MIN), NAME_CHARACTERS_MAX)
     called = told_apart({line.group: line.name for line in lines})
-    names = [short(called[line.group], longest) for line in head]
+    names = [called[line.group] if columns is None else short(called[line.group], longest) for line in head]
     widest = max(map(len, (*names, "total")))
     rows = [name.ljust(widest + GAP) + row for name, row in zip(names, numbers[1:], strict=False)]
-    if beside - widest - GAP >= BAR_CELLS_MIN:
-        rows = with_bars(rows, head, min(beside - widest - GAP, BAR_CELLS_MAX))
+    left = beside - widest - GAP if columns is not None else max(beside - widest - GAP, BAR_CELLS_MIN)
+    if left >= BAR_CELLS_MIN:
+        rows = with_bars(rows, head, min(left, BAR_CELLS_MAX))
     top, bottom = paint(by.upper().ljust(widest + GAP), dim=True) + numbers[0], "total".ljust(widest + GAP) + numbers[-1]
     hidden = len(lines) - len(head)
     more = f"\n\n{hidden:,} more {by}s are in the total; `--json` and `--csv` list them." if hidden else ""
     more += f"\n\n{otherwise_in_words(lines)}" if total.otherwise else ""
-    if left_out := note([name for name in LEAST if name not in [COLUMNS[at] for at in kept]], ()):
+    cut = [by.upper()] if any(name != called[line.group] for name, line in zip(names, head, strict=True)) else []
+    if left_out := note([name for name in LEAST if name not in [COLUMNS[at] for at in kept]], cut):
         more = f"\n{left_out}{more}"
     return "\n".join((top, *rows, paint(bottom, bold=True))) + more
 

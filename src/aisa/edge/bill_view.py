@@ -5,7 +5,9 @@ What `aisa explain` prints and what the console shows are made of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -24,13 +26,26 @@ ENDINGS = {
     COMPLETED: "The answer was completed.",
     FAILED: "It failed before anything of an answer had come, so it costs nothing.",
     REFUSED: "It was refused by its caller's own fault before anything of an answer had come, so it costs nothing.",
-    CUT: "The answer broke off, by the vendor's fault or at a limit. What had arrived of it is charged, and the input if anything had.",
+    CUT: "The answer broke off{why}. What had arrived of it is charged, and the input if anything had.",
     CLIENT_GONE: "The client left before it had the whole answer. What had arrived of it is charged, and the input if anything had.",
     CLIENT_STALLED: "The client did not read any more and was cut off. What had arrived is charged, and the input if anything had.",
     SHUT_DOWN: "The server was stopped before the answer was complete. What had arrived is charged, and the input if anything had.",
     CRASHED: "The server died during the call. What had left it by then is charged, and the input if anything had: how much more its "
     "vendor had made, and how much of it the client got, nobody saw.",
 }
+#: Why an answer broke off, by its error where that says it.
+BROKE_OFF: Mapping[str, str] = MappingProxyType(
+    {
+        "insufficient_wallet_balance": ", as the wallet could not pay for more",
+        "quota_exceeded": " at the spend cap of its key or team",
+        "insufficient_permissions": ", as an operator of this server ended the call",
+        "content_policy_violation": ", as the vendor's policy refused it",
+        "overloaded": ": its vendor, or this server, was overloaded",
+        "internal_error": " by a bug of this server",
+        "upstream_rate_limit": " at a limit of its vendor's",
+        **dict.fromkeys(("upstream_unavailable", "upstream_timeout", "gateway_error"), " by the vendor's fault"),
+    }
+)
 LOST = "The client left before it had the whole document, which costs nothing then."
 AWAITED = "Not final: its delivery, its vendor's report or the database is still awaited."
 SOURCES = {
@@ -151,6 +166,7 @@ def which_way(row: CallRow) -> str:
 def ending(row: CallRow) -> str:
     """Say how a call ended, and with which error."""
     ending = LOST if row.outcome == CLIENT_GONE and not row.stream else ENDINGS.get(row.outcome, f"It ended as {row.outcome}.")
+    ending = ending.replace("{why}", BROKE_OFF.get(row.error_code or "", ""))
     return ending + (f" The error was {row.error_code}." if row.error_code else "")
 
 

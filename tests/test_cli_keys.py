@@ -208,10 +208,10 @@ def test_an_imported_key_is_read_from_standard_input_and_not_shown(run: Run) -> 
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("keys", "create", ""), 1, "label has 1 to 100"),
+        (("keys", "create", ""), 2, "label has 1 to 100"),
         (("keys", "create", "taken"), 1, "'taken' is taken by key_"),
-        (("keys", "create", "x", "--expires", "soon"), 1, "write 20s, 30m"),
-        (("keys", "create", "x", "--models", ""), 1, "model's name"),
+        (("keys", "create", "x", "--expires", "soon"), 2, "write 20s, 30m"),
+        (("keys", "create", "x", "--models", ""), 2, "model's name"),
         (("keys", "create", "x", "--import"), 1, "16 to 512 characters"),
         (("keys", "revoke", "nobody"), 1, "`aisa keys list` shows them"),
         (("keys", "create"), 2, "Missing argument 'LABEL'"),

@@ -62,7 +62,7 @@ def test_teams_from_the_command_line(run: Run, runs: bool) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("create", "bots", "--spend-cap", "5"), 1, "no spend cap"),
+        (("create", "bots", "--spend-cap", "5"), 2, "no spend cap"),
         (("create", "bots"), 1, "has a team 'bots' already"),
         (("update", "bots"), 2, "Name one or both: --name, --spend-cap."),
         (("update", "bots", "--name", "x"), 1, "Several accounts have a team 'bots': 'acme', 'default'"),

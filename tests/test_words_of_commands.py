@@ -137,21 +137,14 @@ def failed(server: Server, *words: str) -> str:
 #: What the rules of keys, accounts and money refuse, be it unknown, taken or unfit; and what is wrong before anything is asked.
 REFUSED = (
     ("keys", "create", "t"),
-    ("keys", "create", "z", "--spend-cap", "many"),
-    ("keys", "create", "z", "--expires", "yesterday"),
     ("keys", "create", "z", "--team", "nobody"),
-    ("keys", "create", "z", "--rpm", "0"),
     *(("keys", action, "nobody") for action in ("show", "rotate", "disable", "enable", "revoke")),
-    ("keys", "update", "t", "--spend-cap", "5"),
-    ("keys", "rotate", "t", "--grace", "soon"),
-    ("teams", "create", "team_x"),
     ("teams", "update", "nobody", "--name", "x"),
     ("accounts", "create", "default"),
     ("accounts", "set-tier", "default", "gold"),
     ("admin-keys", "revoke", "nobody"),
     ("wallet", "show", "nobody"),
     ("wallet", "statement", "nobody"),
-    ("wallet", "top-up", "default", "five"),
     ("wallet", "adjust", "default", "-5", "--note", "x"),
     ("usage", "--key", "nobody"),
     ("calls", "--account", "nobody"),
@@ -160,6 +153,19 @@ REFUSED = (
     ("ledger", "export", "--key", "nobody"),
 )
 MISUSED = (
+    ("keys", "create", "z", "--spend-cap", "many"),
+    ("keys", "create", "z", "--expires", "yesterday"),
+    ("keys", "create", "z", "--rpm", "0"),
+    ("keys", "update", "t", "--spend-cap", "5"),
+    ("keys", "rotate", "t", "--grace", "soon"),
+    ("teams", "create", "team_x"),
+    ("wallet", "top-up", "default", "five"),
+    ("keys", "create", "key_x"),
+    ("keys", "create", "z", "--models", "a,,b"),
+    ("accounts", "create", "\x01"),
+    ("wallet", "top-up", "default", "0"),
+    ("wallet", "adjust", "default", "0", "--note", "x"),
+    ("wallet", "adjust", "default", "5", "--note", " "),
     ("keys", "create", "z", "--rpm", "many"),
     ("keys", "update", "t"),
     ("teams", "update", "nobody"),
@@ -173,7 +179,10 @@ MISUSED = (
 
 
 def test_a_refusal_is_the_same_with_and_without_a_server(run: Run, tmp_path: Path) -> None:
-    """[issue 8] In words and status, which the help names: 1 for what was asked and refused, 2 for what could not be asked."""
+    """[issue 8] In words and status, which the help names: 1 for what was asked and refused, 2 for what can be right nowhere.
+
+    Of wrong amounts, caps and times some were 1 and some 2: it hung on whether the command or the server had looked.
+    """
     given = ("--data-dir", str(tmp_path / "data"))
 
     def ends() -> list[tuple[tuple[str, ...], int, str]]:

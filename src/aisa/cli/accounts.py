@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from aisa.cli.command_group import CommandGroup
-from aisa.cli.keys import located, text
+from aisa.cli.keys import located
+from aisa.cli.written import judge_account, text, written
 
 EXAMPLES = """\b
 Examples:
@@ -24,7 +25,7 @@ def accounts() -> None:
 
 
 @accounts.command()
-@click.argument("name", callback=text)
+@click.argument("name", callback=written(judge_account))
 @click.option("--tier", callback=text, help="The limits of its keys.  [limits.default_tier]")
 @located
 def create(name: str, tier: str | None, config: str | None, *, data_dir: str | None) -> None:

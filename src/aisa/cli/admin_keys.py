@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from aisa.cli.command_group import CommandGroup
-from aisa.cli.keys import located, text
+from aisa.cli.keys import located
+from aisa.cli.written import text
 
 EXAMPLES = """\b
 Examples:

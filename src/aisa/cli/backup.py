@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from aisa.cli.keys import located, text
+from aisa.cli.keys import located
 from aisa.cli.terminal import is_dumb
+from aisa.cli.written import text
 
 PROGRESS_SECONDS = 1.0  # between two looks at how much is copied; a small copy shows none
 

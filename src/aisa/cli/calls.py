@@ -6,7 +6,8 @@ import click
 from click.core import ParameterSource
 
 from aisa.cli.command_group import CommandGroup
-from aisa.cli.keys import MOMENTS, located, text
+from aisa.cli.keys import MOMENTS, located
+from aisa.cli.written import text
 
 EXAMPLES = """\b
 Examples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.keys import text
+from aisa.cli.written import text
 
 EXAMPLES = """\b
 Examples:

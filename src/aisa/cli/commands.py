@@ -43,7 +43,7 @@ Start here:
   aisa check URL             prove a deployment, behind any proxy
 
 Exit status: 0 done; 1 failed, or refused by the server or its data (not there, taken, not
-allowed); 2 called or configured wrongly, so that nothing was asked.
+allowed); 2 called or configured wrongly, as with an amount that is none, so that nothing was asked.
 """
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.keys import located, text
+from aisa.cli.keys import located
+from aisa.cli.written import text
 
 EXAMPLES = """\b
 Examples:

@@ -22,6 +22,7 @@ from aisa.cli.shown_secret import say_secret
 from aisa.cli.team_lines import cap_in_words
 from aisa.cli.terminal import ago, paint, say
 from aisa.cli.treasury import dollars
+from aisa.cli.written import NO_TERM
 from aisa.clock import wall_clock
 from aisa.config.schema import Config
 from aisa.edge.admin_teams import TeamStanding
@@ -190,9 +191,6 @@ def update(name: str, terms: Mapping[str, str | None], *, config: str | None, da
         say(free_in_words(key))
 
 
-NO_TERM = {"expires": {"never", "none"}, "spend_cap": {"none"}, "models": {"all", "none"}}  # what takes a term away
-
-
 def change(name: str, how: str, asked: object = None, *, config: str | None, data_dir: str | None) -> KeyShown:
     """Change a key, found by id, label or `-`, and return it. Raises Stop."""
     known = settings(config, data_dir)
@@ -297,7 +295,7 @@ def limit_in(value: str, name: str) -> int | None:
     if value.strip().lower() == "none":
         return None
     digits = value.strip().replace(",", "").replace("_", "")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > LIMIT_DIGITS_MAX:
+    if not digits.isascii() or not digits.isdigit() or len(digits) > LIMIT_DIGITS_MAX or not 1 <= int(digits) <= RATE_MAX:
         what = f"{value[:40]!r} is no whole number from 1 to {RATE_MAX:,}."
         raise Misuse(f"--{name} is not understood", [(f"--{name}", what, "Write a number such as 60, or none.")])
     return int(digits)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from aisa.cli.command_group import CommandGroup
+from aisa.cli.written import NO_TERM, judge_cap, judge_expiry, judge_grace, judge_label, judge_models, text, written
 
 Command = Callable[..., None]
 
@@ -24,20 +25,6 @@ Examples:
   export AISA_API_KEY=$(aisa keys create notebook --quiet)
   aisa keys create old-client --import < key.txt
 """
-
-
-def text(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return an argument that can be sent; the system hands over any bytes, which need not be UTF-8. Raises click.BadParameter.
-
-    A name that is empty is nobody's: a variable of the shell was not set. Of a new label the server says what it must be like.
-    """
-    if isinstance(parameter, click.Argument) and parameter.name != "label" and value is not None and not value.strip():
-        raise click.BadParameter("it is empty.")
-    try:
-        (value or "").encode()
-    except UnicodeEncodeError:
-        raise click.BadParameter("it is not UTF-8 text.") from None
-    return value
 
 
 def located(command: Command) -> Command:
@@ -64,12 +51,17 @@ def limited(command: Command) -> Command:
 
 
 @keys.command(epilog=EXAMPLES)
-@click.argument("label", callback=text)
-@click.option("--models", callback=text, metavar="A,B", help="The only models it may use.  [all]")
-@click.option("--expires", callback=text, metavar="WHEN", help="20s, 12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]")
+@click.argument("label", callback=written(judge_label))
+@click.option("--models", callback=written(judge_models), metavar="A,B", help="The only models it may use.  [all]")
+@click.option(
+    "--expires",
+    callback=written(judge_expiry),
+    metavar="WHEN",
+    help="20s, 12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]",
+)
 @click.option(
     "--spend-cap",
-    callback=text,
+    callback=written(judge_cap),
     metavar="CAP",
     help="US dollars a day, week or month (UTC): 5/day, 99.50/month. What a running call may come to at most is held of it.  [none]",
 )
@@ -141,10 +133,20 @@ def show(key: str, config: str | None, data_dir: str | None, *, as_json: bool) -
 
 @keys.command(epilog=EACH)
 @KEY
-@click.option("--label", callback=text, metavar="LABEL", help="Another label.")
-@click.option("--models", callback=text, metavar="A,B", help="The only models it may use, or all.")
-@click.option("--expires", callback=text, metavar="WHEN", help="20s, 12h, 30d, 2w, a date (to its end, UTC), a date and time, or never.")
-@click.option("--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC), such as 5/day, or none.")
+@click.option("--label", callback=written(judge_label), metavar="LABEL", help="Another label.")
+@click.option("--models", callback=written(judge_models, *NO_TERM["models"]), metavar="A,B", help="The only models it may use, or all.")
+@click.option(
+    "--expires",
+    callback=written(judge_expiry, *NO_TERM["expires"]),
+    metavar="WHEN",
+    help="20s, 12h, 30d, 2w, a date (to its end, UTC), a date and time, or never.",
+)
+@click.option(
+    "--spend-cap",
+    callback=written(judge_cap, *NO_TERM["spend_cap"]),
+    metavar="CAP",
+    help="US dollars a day, week or month (UTC), such as 5/day, or none.",
+)
 @limited
 @located
 def update(key: str, config: str | None, data_dir: str | None, **terms: str | None) -> None:
@@ -156,7 +158,9 @@ def update(key: str, config: str | None, data_dir: str | None, **terms: str | No
 
 @keys.command(epilog=EACH)
 @KEY
-@click.option("--grace", callback=text, metavar="TIME", help="How long the former secret stays good: 0, 20s, 30m, 12h, 7d.  [24h]")
+@click.option(
+    "--grace", callback=written(judge_grace), metavar="TIME", help="How long the former secret stays good: 0, 20s, 30m, 12h, 7d.  [24h]"
+)
 @click.option("--quiet", is_flag=True, help="Print the new secret and nothing else.")
 @located
 def rotate(key: str, config: str | None, data_dir: str | None, *, grace: str | None, quiet: bool) -> None:

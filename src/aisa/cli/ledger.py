@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from aisa.cli.command_group import CommandGroup
-from aisa.cli.keys import MOMENTS, located, text
+from aisa.cli.keys import MOMENTS, located
+from aisa.cli.written import text
 
 RECONCILE_USE = """\b
 Examples:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from aisa.cli.keys import text
+from aisa.cli.written import text
 
 EXAMPLES = """\b
 Examples:

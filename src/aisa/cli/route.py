@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aisa.cli.command_group import CommandGroup
-from aisa.cli.keys import text
+from aisa.cli.written import text
 
 if TYPE_CHECKING:
     from io import BufferedReader

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from aisa.cli.command_group import CommandGroup
-from aisa.cli.keys import located, text
+from aisa.cli.keys import located
+from aisa.cli.written import judge_cap, judge_team, text, written
 
 EXAMPLES = """\b
 Examples:
@@ -26,10 +27,13 @@ def teams() -> None:
 
 
 @teams.command()
-@click.argument("name", callback=text)
+@click.argument("name", callback=written(judge_team))
 @click.option("--account", callback=text, metavar="NAME", help="Whose keys they are; made, without a limit, if it is not there.  [default]")
 @click.option(
-    "--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC) for all of its keys together.  [none]"
+    "--spend-cap",
+    callback=written(judge_cap),
+    metavar="CAP",
+    help="US dollars a day, week or month (UTC) for all of its keys together.  [none]",
 )
 @located
 def create(name: str, account: str | None, spend_cap: str | None, *, config: str | None, data_dir: str | None) -> None:
@@ -56,8 +60,13 @@ def list_(account: str | None, config: str | None, data_dir: str | None, *, as_j
 @teams.command()
 @click.argument("team", callback=text, metavar="ID|NAME")
 @click.option("--account", callback=text, metavar="NAME", help="Whose team is meant, where several accounts have one of this name.")
-@click.option("--name", callback=text, metavar="NAME", help="Another name.")
-@click.option("--spend-cap", callback=text, metavar="CAP", help="US dollars a day, week or month (UTC), such as 50/month, or none.")
+@click.option("--name", callback=written(judge_team), metavar="NAME", help="Another name.")
+@click.option(
+    "--spend-cap",
+    callback=written(judge_cap, "none"),
+    metavar="CAP",
+    help="US dollars a day, week or month (UTC), such as 50/month, or none.",
+)
 @located
 def update(team: str, account: str | None, *, name: str | None, spend_cap: str | None, config: str | None, data_dir: str | None) -> None:
     """Change a team's name or cap, for all of its keys from their next requests on; what is not named stays."""

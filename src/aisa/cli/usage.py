@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.keys import MOMENTS, located, text
+from aisa.cli.keys import MOMENTS, located
+from aisa.cli.written import text
 
 EXAMPLES = """\b
 Examples:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from aisa.cli.command_group import CommandGroup
-from aisa.cli.keys import MOMENTS, located, text
+from aisa.cli.keys import MOMENTS, located
+from aisa.cli.written import judge_correction, judge_reason, judge_top_up, text, written
 
 EXAMPLES = """\b
 Examples:
@@ -65,7 +66,7 @@ def statement(account: str, config: str | None, data_dir: str | None, *, form: s
 # A negative amount begins like an option.
 @wallet.command("top-up", context_settings={"ignore_unknown_options": True})
 @click.argument("account", callback=text)
-@click.argument("amount", callback=text)
+@click.argument("amount", callback=written(judge_top_up))
 @click.option("--note", callback=text, default="", help="What it is for.")
 @click.option("--reference", callback=text, help="Your own name for the payment, such as an invoice's number: it is booked once.")
 @located
@@ -76,16 +77,14 @@ def top_up(account: str, amount: str, note: str, *, reference: str | None, confi
     """
     from aisa.cli import treasury
 
-    if amount.startswith("-"):
-        raise click.BadParameter(f"{amount} is not above zero. To take money out: aisa wallet adjust {account} {amount} --note WHY")
     treasury.top_up(account, {"amount": amount, "note": note, "reference": reference}, config=config, data_dir=data_dir)
 
 
 # A negative amount begins like an option.
 @wallet.command(context_settings={"ignore_unknown_options": True})
 @click.argument("account", callback=text)
-@click.argument("amount", callback=text)
-@click.option("--note", callback=text, required=True, help="Why.")
+@click.argument("amount", callback=written(judge_correction))
+@click.option("--note", callback=written(judge_reason), required=True, help="Why.")
 @located
 def adjust(account: str, amount: str, note: str, *, config: str | None, data_dir: str | None) -> None:
     """Add AMOUNT dollars, which may be negative, to ACCOUNT's wallet."""

@@ -85,6 +85,17 @@ def test_what_a_dead_process_held_is_free_once_its_journal_is_settled() -> None:
         assert (alive.balance, alive.held) == (100, 30)
 
 
+def test_a_cap_whose_place_is_not_made_yet_sends_nobody_to_the_log() -> None:
+    """[fault S6] It was told as one for which there is no room, which the log has; of this one it has none, and it comes."""
+    with processes(2) as (office, worker):
+        with pytest.raises(ApiError, match=r"^This server cannot look up what is left to spend at the moment. Try again soon.$") as refusal:
+            SharedCap(worker, CAPPED).take(1, NOW)
+        assert (refusal.value.code, refusal.value.retry_after) == ("overloaded", 1)
+        treasury = Treasury(office, [], {}, now=NOW)
+        treasury.know(CAPPED, NOW)
+        SharedCap(worker, CAPPED).take(1, NOW)
+
+
 def test_a_cap_counts_what_all_processes_spend_in_its_window() -> None:
     """[contract 4] What was written, what was not yet, what is held; a new window begins with nothing written."""
     with processes(3) as (office, *workers):

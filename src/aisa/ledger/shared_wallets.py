@@ -153,7 +153,7 @@ class SharedCap(Purse):
     def take(self, amount: Nanos, now: float) -> None:
         """Hold an amount if the cap leaves it. Raises ApiError quota_exceeded; overloaded if that cannot be looked up."""
         if self.place is None:
-            raise no_place()
+            raise no_place() if self.lacks_place else cannot_look()  # which the log tells, or which is being made
         try:
             with self._memory.lock:
                 check_cap(self.cap, self.window, amount, spent=self.spent_at(now) or 0, held=self.held, whose=spender(self.of))

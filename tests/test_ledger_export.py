@@ -107,17 +107,24 @@ def test_a_formula_that_begins_with_a_digit_is_none_either(formula: str) -> None
     assert next(csv.reader(io.StringIO(export.csv_line([formula, "-0.000000001"])))) == [f"'{formula}", "-0.000000001"]
 
 
-def test_a_row_that_somebody_changed_is_named(run: Run) -> None:
-    """[fault M6] In a sentence, after the lines before it, rather than in a traceback."""
-    made = kept(3)
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_rows_that_somebody_changed_are_named_and_all_others_exported(run: Run, form: str) -> None:
+    """[fault M6] It ended at the first, so that one changed row hid every later call from whoever checks the books."""
+    made = kept(5)
     database = open_database("data", migrate)
     with database.transaction() as connection:
         connection.execute(update(calls).where(calls.c.id == made[1].id).values(generated="{"))
+        connection.execute(update(calls).where(calls.c.id == made[3].id).values(began_ms=10**17))
     database.close()
-    result = run("ledger", "export")
-    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
-    assert f"The call {made[1].id} is not as it was written" in result.stderr
-    assert "aisa ledger audit" in result.stderr
+    result = run("ledger", "export", form)
+    assert result.exit_code == 1
+    assert [each.id in result.stdout for each in made] == [True, False, True, False, True]
+    told = " ".join(result.stderr.split())
+    assert "aisa: the export is not whole calls 2 calls are not in it" in told
+    assert "Find out with `aisa ledger audit` what was changed." in told
+    assert result.stderr.endswith(f"\n\n{made[1].id}\n{made[3].id}\n")
+    run("ledger", "export", form, "--output", "calls")
+    assert Path("calls").read_bytes() == result.stdout_bytes, "a file is the same"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")

@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
 
 
 def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
-    """Write the rows. Raises Misuse, Stop."""
+    """Write the rows that can be read. Raises Misuse; Stop also for what is not in it: ids of rows that somebody changed."""
     now = wall_clock()
     found = settings(config, data_dir)
     folder = found.server.data_dir
@@ -46,6 +46,7 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
     if end_ms <= start_ms:
         raise Misuse("no time lies between", [("--until", "The end is not after the beginning.", "Write a later one, or none.")])
     key_id = None if wanted.key is None else ask(folder, "GET", f"/keys/{quote(wanted.key, safe='')}", expect=KeyShown).id
+    damaged: list[str] = []
     try:
         database = opened(folder, found.stores.database)
         try:
@@ -54,7 +55,7 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
                     remedy = "Start a server of this version on it."
                     raise StorageFailed(folder, f"Its schema is not {HEAD}, which this version reads.", remedy)
                 removed_ms = known_of(connection).removed_ms
-                each = lines(connection, Asked(start_ms, end_ms, wanted.account, key_id), wanted.form)
+                each = lines(connection, Asked(start_ms, end_ms, wanted.account, key_id), wanted.form, damaged=damaged.append)
                 count = write_out(each, wanted.output) - (wanted.form == "csv")
         finally:
             database.close()
@@ -65,6 +66,16 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
         say(f"{what} Those that were exported first are in ledger.export_dir.", err=True)
     if wanted.output != "-":
         say(f"{count:,} calls are in {wanted.output}.")
+    if damaged:
+        raise not_whole(damaged)
+
+
+def not_whole(damaged: list[str]) -> Stop:
+    """Return what is told of rows that are not in an export: all that can be read are, and an auditor has to hear of each of the others."""
+    number = "1 call is" if len(damaged) == 1 else f"{len(damaged):,} calls are"
+    what = f"{number} not in it, as what the ledger has of {'it' if len(damaged) == 1 else 'them'} was changed and cannot be read."
+    remedy = "Find out with `aisa ledger audit` what was changed. All others are in it."
+    return Stop("the export is not whole", [("calls", what, remedy)], "\n".join(damaged))
 
 
 def opened(folder: str, url: str | None) -> Database:

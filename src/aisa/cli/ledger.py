@@ -55,7 +55,8 @@ def export(config: str | None, data_dir: str | None, *, form: str, **asked: str 
     """Write every call with all that the ledger has of it, the oldest first.
 
     Reads one state of the database beside a server that goes on. Calls of the last moment, which the journal has and the database does
-    not yet, are not in it. No prompt is: none is kept.
+    not yet, are not in it. No prompt is: none is kept. Exits with 1 if some calls cannot be read, as their rows were changed: their ids
+    go to standard error, and all others are written.
     """
     from aisa.cli.exporting import Wanted
     from aisa.cli.exporting import export as write

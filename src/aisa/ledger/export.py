@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
 
-from aisa.ledger.record import NAMES, row_of
+from aisa.errors import ApiError
+from aisa.ledger.damaged import whole_row
+from aisa.ledger.record import NAMES
 from aisa.ledger.row import CallRow
 from aisa.money import Nanos, dollars_text
-from aisa.storage.failure import StorageFailed
 from aisa.storage.tables import calls
 from aisa.usage import Usage
 
@@ -35,11 +36,11 @@ class Asked(NamedTuple):
     key_id: str | None = None
 
 
-def lines(connection: Connection, asked: Asked, form: str) -> Iterator[str]:
-    """Yield each row as a line of one of the two forms, in the order of ids; of CSV the head first. Raises StorageFailed as `rows`."""
+def lines(connection: Connection, asked: Asked, form: str, *, damaged: Callable[[str], None]) -> Iterator[str]:
+    """Yield each row as a line of one of the two forms, in the order of ids; of CSV the head first. `damaged` as for `rows`."""
     if form == CSV:
         yield csv_line(HEADS)
-    for row in rows(connection, asked):
+    for row in rows(connection, asked, damaged=damaged):
         document = shown(row)
         if form == CSV:
             yield csv_line([cell(document[name]) for name in HEADS])
@@ -47,8 +48,8 @@ def lines(connection: Connection, asked: Asked, form: str) -> Iterator[str]:
             yield msgspec.json.encode(document).decode() + "\n"
 
 
-def rows(connection: Connection, asked: Asked) -> Iterator[CallRow]:
-    """Yield the rows, of which at most ROWS_AT_ONCE are held. Raises StorageFailed at one that somebody changed."""
+def rows(connection: Connection, asked: Asked, *, damaged: Callable[[str], None]) -> Iterator[CallRow]:
+    """Yield the rows, of which at most ROWS_AT_ONCE are held. `damaged` is told the ids of those that somebody changed."""
     wanted = select(*(calls.c[name] for name in NAMES)).where(calls.c.ended_ms >= asked.start_ms, calls.c.ended_ms < asked.end_ms)
     if asked.account is not None:
         wanted = wanted.where(calls.c.account == asked.account)
@@ -59,10 +60,10 @@ def rows(connection: Connection, asked: Asked) -> Iterator[CallRow]:
         batch = connection.execute(wanted.where(last < BY_ID).order_by(BY_ID).limit(ROWS_AT_ONCE)).all()
         for record in batch:
             try:
-                row = row_of(record)
-            except msgspec.MsgspecError as error:
-                what = f"The call {record[0]} is not as it was written: {error}. What came before it is whole."
-                raise StorageFailed("calls", what, "Find out with `aisa ledger audit` what was changed.") from error
+                row = whole_row(record)
+            except ApiError:
+                damaged(str(record[0]))
+                continue
             yield row
         if len(batch) < ROWS_AT_ONCE:
             return

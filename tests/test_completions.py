@@ -16,6 +16,7 @@ from aisa.providers import completions_openai
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
+from aisa.usage import REPORTED
 from aisa.vendor_targets import vendor_target
 from aisa.wire.chat import parse_chat
 from aisa.wire.completions import ANSWERS_MAX, CompletionsRequest
@@ -177,6 +178,17 @@ def test_every_prompt_has_its_answers_and_what_best_of_leaves_out_is_paid_for() 
     assert row.billed.output_tokens == 16
     _, client, _ = called(asked(["a", "b"], n=2), script(whole("1", "2", "3")))
     assert client.headers["x-aisa-missing-choices"] == "1"
+
+
+@pytest.mark.parametrize(("prompts", "n", "best_of", "made"), [(1, 2, 3, 3), (3, 2, 5, 15), (2, 3, 4, 8), (2, 4, None, 8), (1, None, 7, 7)])
+def test_of_several_that_are_chosen_from_more_all_are_made(prompts: int, n: int | None, best_of: int | None, made: int) -> None:
+    """[fault M5] Whatever the one divided by the other leaves: a report of all was taken for one that cannot be, and counted."""
+    fields = {name: value for name, value in (("n", n), ("best_of", best_of)) if value is not None}
+    body = asked(["a"] * prompts, max_tokens=10, **fields)
+    assert CompletionsRequest(body).choices == made
+    report = {"prompt_tokens": 3, "completion_tokens": 10 * made, "total_tokens": 3 + 10 * made}
+    _, _, row = called(body, script(whole(*["words"] * prompts * (n or 1), usage=report)))
+    assert (row.billed.output_tokens, row.billed.source) == (10 * made, REPORTED)
 
 
 def test_a_repeated_prompt_is_no_output() -> None:

@@ -98,7 +98,8 @@ class CompletionsRequest(Translated):
     @property
     def choices(self) -> int:
         """How many answers are made, those included that `best_of` leaves out."""
-        return self.answers * max(1, (self.known.best_of or 1) // (self.known.n or 1))
+        wanted = self.known.n or 1
+        return self.answers * max(wanted, self.known.best_of or 1) // wanted
 
     @property
     def answers(self) -> int:

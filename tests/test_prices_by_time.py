@@ -17,7 +17,7 @@ from aisa.cli.price_tables import since
 from aisa.config.load import ConfigErrors, load
 from aisa.config.schema import Config, Model, PriceHours, Prices, PriceTier, Vendor, VendorTier
 from aisa.prices.catalogue import catalogue_price
-from aisa.prices.corrections import ALIASES, CORRECTIONS, DEEPSEEK_PAGE, Alias, Correction
+from aisa.prices.corrections import ALIASES, CORRECTIONS, DEEPSEEK_PAGE, FEES, Alias, Correction, Fee
 from aisa.prices.matching import Rule, find
 from aisa.prices.rules import PriceList, configured, times
 from aisa.prices.spelling import clue
@@ -300,6 +300,34 @@ def test_a_correction_is_still_needed_and_has_its_page(correction: Correction) -
     assert {field.name for field in dataclasses.fields(TimeOfDateConstraint)} == {"start_time", "end_time"}, "it may know days of the week"
     assert correction.page.startswith("https://")
     assert correction.read <= datetime.now(UTC).date()
+
+
+@pytest.mark.parametrize(("fee", "model"), [(fee, model) for fee in FEES for model in sorted(fee.models)])
+def test_a_fee_is_still_lacking_and_every_tier_of_the_model_has_it(fee: Fee, model: str) -> None:
+    """[fault M12] Codex offers a search with every request: without its price it was refused, or what was searched cost nothing."""
+    provider = next(provider for provider in providers if provider.id == fee.vendor)
+    entry = next(each for each in provider.models if each.id == model)
+    kinds = [each.prices for each in entry.prices] if isinstance(entry.prices, list) else [entry.prices]
+    assert not any(each.web_searches_kcount for each in kinds), "the catalogue has caught up"
+    assert fee.page.startswith("https://")
+    assert fee.read <= datetime.now(UTC).date()
+    listed = catalogue_price(fee.vendor, "https://api.openai.com/v1", model)
+    assert listed is not None
+    assert fee.page in listed.found
+    for term in listed.terms:
+        for price in (term.price, *term.tiers.values()):
+            sizes = [tier.prices for tier in price.prices.tiers]
+            assert {each.per_search for each in (price.prices, *sizes)} == {10_000_000}
+
+
+def test_a_fee_takes_no_other_price_and_goes_to_no_model_that_is_not_named() -> None:
+    """A model that always searches has a price of its own for that, which this is not."""
+    search = catalogue_price("openai", "https://api.openai.com/v1", "gpt-4o-search-preview")
+    assert search is not None
+    assert search.terms[0].price.prices.per_search is None
+    codex = catalogue_price("openai", "https://api.openai.com/v1", "gpt-5.3-codex")
+    assert codex is not None
+    assert codex.terms[0].price.prices.input == 1_750_000_000
 
 
 @pytest.mark.parametrize("alias", ALIASES, ids=[alias.name for alias in ALIASES])

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from aisa.prices.rules import PriceList
+from aisa.money import Nanos
+from aisa.prices.rules import Price, PriceList
+from aisa.pricing import Tier, UnitPrices
 
 WORKING_DAYS = (0, 1, 2, 3, 4)  # Monday to Friday
 
@@ -73,11 +75,55 @@ CORRECTIONS = tuple(
 )
 
 
+class Fee(NamedTuple):
+    """What some entries lack: the price of a search, in nano-dollars, which their vendor has for every model of its own."""
+
+    vendor: str
+    models: frozenset[str]
+    per_search: Nanos
+    page: str
+    read: date
+
+
+#: OpenAI's `web_search` costs the same for all models, and Codex offers it with every request. Models that cannot search are not named.
+FEES = (
+    Fee(
+        "openai",
+        frozenset({"codex-mini", "gpt-5.1-codex-mini", "gpt-5.3", "gpt-5.3-codex", "o3-pro"}),
+        per_search=10_000_000,  # 10 dollars a thousand
+        page="https://developers.openai.com/api/docs/pricing",
+        read=date(2026, 11, 30),
+    ),
+)
+
+
 def corrected(vendor: str, model: str, listed: PriceList) -> PriceList:
     """Return what the catalogue lists for a model of its own, by its own id there, without what is known to be wrong with it."""
+    for fee in FEES:
+        if vendor == fee.vendor and model in fee.models:
+            listed = with_fee(listed, fee)
     for correction in CORRECTIONS:
         if (correction.vendor, correction.model) == (vendor, model):
             terms = [term if term.window is None else msgspec.structs.replace(term, days=correction.days) for term in listed.terms]
             page = f"{listed.found}, without its peak hours at weekends, as {correction.page} has it (read {correction.read})"
             return msgspec.structs.replace(listed, terms=tuple(terms), found=page)
     return listed
+
+
+def with_fee(listed: PriceList, fee: Fee) -> PriceList:
+    """Return a price list in which a search has this price where it has none."""
+
+    def charged(prices: UnitPrices) -> UnitPrices:
+        tiers = tuple([Tier(tier.over_input_tokens, charged(tier.prices)) for tier in prices.tiers])
+        per_search = fee.per_search if prices.per_search is None else prices.per_search
+        return msgspec.structs.replace(prices, per_search=per_search, tiers=tiers)
+
+    def priced(price: Price) -> Price:
+        return msgspec.structs.replace(price, prices=charged(price.prices))
+
+    terms = [
+        msgspec.structs.replace(term, price=priced(term.price), tiers={tier: priced(price) for tier, price in term.tiers.items()})
+        for term in listed.terms
+    ]
+    page = f"{listed.found}, with the price of a search that {fee.page} has (read {fee.read})"
+    return msgspec.structs.replace(listed, terms=tuple(terms), found=page)

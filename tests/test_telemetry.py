@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,11 @@ from typing import Any
 import httpx2
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aisa.clock import monotonic_micros
@@ -248,8 +252,48 @@ def test_a_dead_collector_holds_neither_calls_nor_the_end() -> None:
         assert (monotonic_micros() - began) / 1e6 < 20  # a processor of the SDK's would hold it for thirty seconds
 
 
-def test_the_operator_hears_that_a_collector_takes_nothing_once_a_minute() -> None:
-    """With how much was lost; the library's own complaints are not heard."""
+@contextmanager
+def answering(status: int, body: bytes) -> Generator[str]:
+    """A collector that answers all the same, whatever it is sent, and its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(status)
+            self.send_header("location", "http://127.0.0.1:9/")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass  # in no test's output
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+SOME = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="quota")).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (None, b"", "did not take them: it cannot be reached;"),
+        (401, b"no", "did not take them: it answered 401;"),
+        (302, b"", "did not take them: it sends elsewhere;"),
+        (200, SOME, ": 1 spans or readings were lost,"),
+        (200, SOME, "did not take them: quota;"),
+    ],
+)
+def test_the_operator_hears_once_a_minute_what_a_collector_does_not_take_and_why(status: int | None, body: bytes, said: str) -> None:
+    """With how much was lost, of a sending that was taken in part too; the library's own complaints are not heard."""
     heard: list[Fact] = []
     again = threading.Event()
 
@@ -258,14 +302,13 @@ def test_the_operator_hears_that_a_collector_takes_nothing_once_a_minute() -> No
         again.set()
 
     minutes = iter(range(10**6))
-    telemetry = Telemetry(
-        "http://127.0.0.1:9", SERVERS, clocks=(lambda: 0.0, lambda: next(minutes) * 3_000_000), report=hear, instance="here:1"
-    )
-    telemetry.note(ended(traceparent=traced({})))
-    assert again.wait(30)
-    telemetry.close()
+    with nullcontext("http://127.0.0.1:9") if status is None else answering(status, body) as url:
+        telemetry = Telemetry(url, SERVERS, clocks=(lambda: 0.0, lambda: next(minutes) * 3_000_000), report=hear, instance="here:1")
+        telemetry.note(ended(traceparent=traced({})))
+        assert again.wait(30)
+        telemetry.close()
     assert isinstance(heard[0], ServerWarning)
-    assert "http://127.0.0.1:9 did not take" in heard[0].message
+    assert said in heard[0].message
 
 
 def test_a_line_of_the_log_says_where_its_call_stands_in_a_trace() -> None:

@@ -35,6 +35,7 @@ from aisa import __version__
 from aisa.clock import Micros, WallClock
 from aisa.errors import CALLER
 from aisa.facts import CallEnded, Fact, ServerWarning, VendorFailed
+from aisa.observe.collector import Way
 from aisa.observe.gen_ai import (
     CHAT,
     INSTRUMENTS,
@@ -72,15 +73,16 @@ class Telemetry:
     ) -> None:
         base = endpoint.rstrip("/")
         self._endpoint = endpoint
-        self._spans_out = OTLPSpanExporter(f"{base}/v1/traces", timeout=SEND_SECONDS_MAX)
-        self._metrics_out = OTLPMetricExporter(f"{base}/v1/metrics", timeout=SEND_SECONDS_MAX)
+        self._spans_way, self._metrics_way = Way(), Way()
+        self._spans_out = OTLPSpanExporter(f"{base}/v1/traces", timeout=SEND_SECONDS_MAX, session=self._spans_way)
+        self._metrics_out = OTLPMetricExporter(f"{base}/v1/metrics", timeout=SEND_SECONDS_MAX, session=self._metrics_way)
         self._made = Spans(servers, instance)
         self._wall_clock, self._micros = clocks
         self._report = report
         self._facts: queue.SimpleQueue[CallEnded | VendorFailed | None] = queue.SimpleQueue()
         self._dropped = self._lost = 0
         self._closing = self._dead = False
-        self._told_at = float("-inf")
+        self._told_at, self._said = float("-inf"), ""
         silence = logging.getLogger("opentelemetry")
         silence.addHandler(logging.NullHandler())  # what it has to say of a dead collector, the operator hears from us
         silence.propagate = False
@@ -130,22 +132,26 @@ class Telemetry:
     def _send_spans(self, spans: list[ReadableSpan]) -> None:
         if spans and not (self._closing and self._dead):
             self._dead = self._spans_out.export(spans) is not SpanExportResult.SUCCESS
-            self._lost += len(spans) if self._dead else 0
+            self._note_lost(len(spans) if self._dead else self._spans_way.rejected, self._spans_way)
 
     def _send_metrics(self, metrics: MetricsData | None) -> None:
         if metrics is not None and not (self._closing and self._dead):
             sent = self._metrics_out.export(metrics)  # pyright: ignore[reportUnknownMemberType] - its further options have no types
             self._dead = sent is not MetricExportResult.SUCCESS
-            self._lost += self._dead
+            self._note_lost(1 if self._dead else self._metrics_way.rejected, self._metrics_way)
+
+    def _note_lost(self, count: int, way: Way) -> None:
+        self._lost += count
+        self._said = way.said if count else self._said
 
     def _complain(self, now: float) -> None:
         """Tell the operator of what did not arrive, now and then."""
         if (self._lost or self._dropped) and now >= self._told_at + QUIET_SECONDS:
             lost, self._lost = self._lost + self._dropped, 0
             self._dropped, self._told_at = 0, now
-            self._report(
-                ServerWarning(f"telemetry: {lost} spans or readings were lost, as {self._endpoint} did not take them; calls go on")
-            )
+            said = self._said or "it is too slow"
+            what = f"telemetry: {lost} spans or readings were lost, as {self._endpoint} did not take them: {said}; calls go on"
+            self._report(ServerWarning(what))
 
 
 class Spans:

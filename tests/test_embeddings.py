@@ -295,6 +295,7 @@ def test_a_name_of_our_own_is_what_the_answer_calls_the_model() -> None:
         ({}, 2, ESTIMATED),
         ({"prompt_tokens": 0, "total_tokens": 0}, 2, ESTIMATED),
         ({"prompt_tokens": 10**8}, 2, IMPLAUSIBLE),
+        ({"prompt_tokens": 7, "total_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5_000}}, 7, REPORTED),
     ],
     ids=str,
 )

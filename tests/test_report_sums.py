@@ -26,6 +26,23 @@ def test_a_part_that_is_larger_than_its_side_stands_beside_it_if_so_many_can_be(
 
 
 @pytest.mark.parametrize(
+    ("total", "side"),
+    [
+        (0, 300),  # nothing is said of it
+        (99, 300),  # that is none
+        (100, 100),  # all of it is inside
+        (299, 100),
+        (300, 300),
+        (310, 300),  # the rest is the other side
+        (5_000, 300),
+    ],
+)
+def test_of_one_side_and_a_total_the_total_decides_what_stands_beside(total: int, side: int) -> None:
+    """[fault M5] A cache of any size was added to the input of vectors, of which the total said that it was all."""
+    assert with_part(100, 200, 1_000, total=total) == side
+
+
+@pytest.mark.parametrize(
     ("told", "beside", "thought", "found"),
     [
         ((100, 10, 110), (50, 0), 5, (100, 10, 5)),  # all inside

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 
-def with_part(whole: int, part: int, most: int) -> int:
-    """Return a side of which no total says whether a part is in it: one that is larger stands beside it, if as many tokens can be."""
+def with_part(whole: int, part: int, most: int, *, total: int = 0) -> int:
+    """Return a side with a part that is larger, which stands beside it if so many tokens can be: by what is possible, and by a total."""
+    most = min(most, total) if total >= max(whole, 1) else most
     return whole + part if whole < part <= most - whole else whole
 
 

@@ -274,10 +274,10 @@ def read(fields: Tree, shown: Shown, asked: Asked, *, steps: Steps | None = None
         most = asked.input_tokens_max + cited, asked.output_tokens_max + pondered
         taken, made, thought = fitted((taken, made, total), beside=(cached, written), thought=thought, most=most)
     elif taken is not None:
-        taken = with_part(taken, cached + written, asked.input_tokens_max)
+        taken = with_part(taken, cached + written, asked.input_tokens_max, total=total)
         made = total - taken if total > taken else None
     elif made is not None:
-        made = with_part(made, thought, asked.output_tokens_max)
+        made = with_part(made, thought, asked.output_tokens_max, total=total)
         taken = total - made if total > made else None
     elif total > shown.tokens:
         taken, input_source = total - shown.tokens, shown.way.source  # as good as that count

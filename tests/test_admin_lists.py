@@ -167,6 +167,19 @@ def test_sums_by_day_are_those_of_the_days(opened: Database) -> None:
             assert [bool(each["requests"]) for each in days] == [each == day for each in shown["days"]]
 
 
+def test_a_series_has_no_more_sums_than_an_answer_may(opened: Database) -> None:
+    """[fault S6] That of three thousand keys over a hundred days was 60 MB; it is refused as soon as that is known, with a remedy."""
+    office = Office(opened, 300, calls=2_000)
+    end = MIDNIGHT_MS + DAY_MS
+    shown = office.ask(f"/usage/series?by=key&start_ms={end - 30 * DAY_MS}&end_ms={end}")
+    assert (len(shown["groups"]) > 280, len(shown["days"])) == (True, 30)
+    status, body = office.admin.answer("GET", f"/usage/series?by=key&start_ms={end - 400 * DAY_MS}&end_ms={end}", b"")
+    told = json.loads(body)["error"]
+    assert (status, told["code"]) == (400, "invalid_request")
+    assert "groups or more on each of 400 days are more than 100,000 sums" in told["message"]
+    assert "Ask for fewer days, for one key or account, or /usage" in told["message"]
+
+
 def test_sums_of_a_key_and_an_account_are_those_of_both(opened: Database) -> None:
     """[issue 13] The account was passed over where a key was named too; a person's tokens may name one after the other."""
     office = Office(opened, 3, calls=0)

@@ -33,6 +33,7 @@ from aisa.ledger.port_usage import DAY, DAY_MS, GROUPINGS, KEY, Span, Used, day_
 from aisa.money import Nanos
 
 SPAN_MS_MAX = 400 * DAY_MS  # that is summed up at once: a year, and the days around it
+SERIES_SUMS_MAX = 100_000  # that one answer has, day by day: 20 MB
 STEP_DAYS = 7  # of one question to the database: some ten milliseconds where thousands of keys call
 STEP_KEYS = 250  # of whose caps it is asked at once
 
@@ -107,18 +108,26 @@ def summing(keys: KeyRing, query: Mapping[str, str]) -> Summing:
 
 
 def series(statement: Statement, keys: KeyRing, asked: Asked) -> Steps:
-    """Answer with sums day by day, a day a step, or several where the group is the day. Raises ApiError: see `summing`."""
+    """Answer with sums day by day, a day a step, or several where the group is the day.
+
+    Raises ApiError: see `summing`; invalid_request as soon as there are more than SERIES_SUMS_MAX.
+    """
     wanted = summing(keys, asked.query)
     by_day: dict[str, dict[str, Used]] = {}
+    days, names = 1 + (wanted.end_ms - 1) // DAY_MS - wanted.start_ms // DAY_MS, set[str]()
     for span in wanted.spans(STEP_DAYS if wanted.by == DAY else 1):
         groups = statement.used(wanted.by, span)
         for day_ms in range(span.start_ms - span.start_ms % DAY_MS, span.end_ms, DAY_MS):
             day = day_of(day_ms)
             by_day[day] = groups if wanted.by != DAY else {day: groups[day]} if day in groups else {}
+            names.update(by_day[day])
+        if len(names) * days > SERIES_SUMS_MAX:
+            said = f"{len(names):,} groups or more on each of {days:,} days are more than {SERIES_SUMS_MAX:,} sums, the most of one answer."
+            raise ApiError("invalid_request", f"{said} Ask for fewer days, for one key or account, or /usage, which has one sum a group.")
         yield
-    names = sorted({name for groups in by_day.values() for name in groups})
     labels = {key.id: key.label for key in keys.list() if key.id in names} if wanted.by == KEY else {}
-    return 200, SeriesShown(list(by_day), {name: [groups.get(name) or Used() for groups in by_day.values()] for name in names}, labels)
+    sums = {name: [groups.get(name) or Used() for groups in by_day.values()] for name in sorted(names)}
+    return 200, SeriesShown(list(by_day), sums, labels)
 
 
 def usage(statement: Statement, keys: KeyRing, asked: Asked, *, now: float) -> Steps:

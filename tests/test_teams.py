@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 from aisa.call import Call
 from aisa.errors import ApiError
 from aisa.keys.following import Following
-from aisa.keys.rules import DAY, MONTH, Key, SpendCap, Team
+from aisa.keys.rules import DAY, MONTH, Key, SpendCap, Team, terms_of
 from aisa.keys.store import KeyStore
 from aisa.ledger.allotments import Wanted, allot
 from aisa.ledger.caps import Cap
@@ -271,6 +271,23 @@ def test_names_that_could_not_be_told_apart_are_refused(database: Database, name
             store.teams.update(other.id, name=name, spend=None)
         assert renamed.value.code == "invalid_request"
     assert store.teams.list() == [other, taken]
+
+
+def test_administrators_who_change_one_team_or_key_at_once_undo_nothing_of_each_other(database: Database) -> None:
+    """[issue 13] One names it, the other lowers its cap: what one does not name stays, also what it hears of between two looks."""
+    ours = store_of(database)
+    team = ours.teams.create("acme", "lab", SpendCap(9, DAY))
+    key, _ = ours.create("k", account=team)
+    theirs = store_of(database, 2)
+    known = ours.current("k")
+    theirs.teams.update(team.id, spend=SpendCap(1, DAY))
+    heard = theirs.update(key.id, msgspec.structs.replace(terms_of(known), spend=SpendCap(1, DAY)))
+    ours.remember(heard)
+    changed = ours.teams.update(team.id, name="research")
+    assert (changed.name, changed.spend_cap) == ("research", 1)
+    ours.update(key.id, msgspec.structs.replace(terms_of(known), label="renamed"), known=known)
+    again = ours.current(key.id)
+    assert (again.label, again.spend_cap) == ("renamed", 1)
 
 
 def test_a_key_is_in_a_team_of_its_account(database: Database) -> None:

@@ -261,7 +261,7 @@ class KeyRoutes:
         told = {name: value for name in Rates._fields if (value := getattr(wanted, name)) is not msgspec.UNSET}
         self._lower(Rates(**told), key.account)  # what it has already may be above a tier that is another by now, and is lowered by it
         terms = msgspec.structs.replace(terms, rates=terms.rates._replace(**told))
-        changed = self._keys.update(key.id, terms)
+        changed = self._keys.update(key.id, terms, known=key)
         return 200, extended(self._noted("updated", key, changed), KeyChanged, free_models=self._place(changed).free_models)
 
     def _rotate(self, asked: Asked) -> Result:

@@ -26,7 +26,7 @@ from aisa.edge.admin_route import Answering, Asked, Listed, Note, Result, Steps,
 from aisa.edge.routes import Route
 from aisa.facts import AccountChanged, TeamChanged
 from aisa.keys.port import KeyRing
-from aisa.keys.rules import DAY_SECONDS, DEFAULT_ACCOUNT, MONTH, REVOKED, SpendCap, Team, check_account, window_start
+from aisa.keys.rules import DAY_SECONDS, DEFAULT_ACCOUNT, MONTH, REVOKED, Team, check_account, window_start
 from aisa.keys.terms import parse_spend_cap
 from aisa.money import Nanos
 
@@ -130,9 +130,8 @@ class TeamRoutes:
     def _update(self, asked: Asked) -> Result:
         wanted = read(asked.body, TeamTermsAsked)
         before = self._keys.teams.find(asked.name, wanted.account)
-        name = before.name if wanted.name is msgspec.UNSET else wanted.name
-        spend = cap_of(before) if wanted.spend_cap is msgspec.UNSET else parse_spend_cap(wanted.spend_cap)
-        team = self._keys.teams.update(before.id, name=name, spend=spend)
+        spend = msgspec.UNSET if wanted.spend_cap is msgspec.UNSET else parse_spend_cap(wanted.spend_cap)
+        team = self._keys.teams.update(before.id, name=wanted.name, spend=spend)
         self._note(TeamChanged("updated", team.id, team.name, team.account), before, team)
         return 200, team
 
@@ -146,8 +145,3 @@ def standing(team: Team, keys: int, *, began: int, spent: Nanos) -> TeamStanding
     """Return a team as it stands."""
     left = None if team.spend_cap is None else max(0, team.spend_cap - spent)
     return TeamStanding(**msgspec.structs.asdict(team), keys=keys, spent_since=began, spent=spent, left=left)
-
-
-def cap_of(team: Team) -> SpendCap | None:
-    """Return the cap that a team has, None for none."""
-    return None if team.spend_cap is None or team.spend_window is None else SpendCap(team.spend_cap, team.spend_window)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from aisa.keys.rules import DEFAULT_ACCOUNT, NO_RATES, Account, AdminKey, Key, KeyTerms, Rates, SpendCap, Team, Trace
 
@@ -127,8 +128,11 @@ class KeyRing(Keys, Protocol):
         """Return the same as the database has it now: what changes a key must go by that. Raises ApiError resource_not_found."""
         ...
 
-    def update(self, id_or_label: str, terms: KeyTerms) -> Key:
-        """Give a key these terms instead of those that it has. Raises ApiError resource_not_found; a revoked key does not change."""
+    def update(self, id_or_label: str, terms: KeyTerms, *, known: Key | None = None) -> Key:
+        """Give a key these terms instead of those that it has, or had when it was `known`: what is the same stays as it is now.
+
+        Raises ApiError resource_not_found; a revoked key does not change.
+        """
         ...
 
     def set_state(self, id_or_label: str, state: str) -> Key:
@@ -170,8 +174,8 @@ class TeamRing(Protocol):
         """Make a team; an account that is not there is made, without a limit."""
         ...
 
-    def update(self, team_id: str, *, name: str, spend: SpendCap | None) -> Team:
-        """Give a team this name and cap instead of those that it has."""
+    def update(self, team_id: str, *, name: str | UnsetType = UNSET, spend: SpendCap | UnsetType | None = UNSET) -> Team:
+        """Give a team this name, this cap, or both, instead of those that it has; what is not named stays."""
         ...
 
 

@@ -180,12 +180,13 @@ class KeyStore:
             note_change(connection, key_id=kept.id)
         self.remember(kept)
 
-    def update(self, id_or_label: str, terms: KeyTerms) -> Key:
-        """Give a key these terms instead of those that are known here, from the next request on; those that stay are not touched.
+    def update(self, id_or_label: str, terms: KeyTerms, *, known: Key | None = None) -> Key:
+        """Give a key these terms instead of those that it had when it was `known`, or has here; those that stay are not touched.
 
+        It counts from the next request on. What another server changes of the others meanwhile stays as well.
         Raises ApiError: resource_not_found, invalid_request (revoked, label taken or unfit), internal_error (the database).
         """
-        key = not_revoked(self.find(id_or_label))
+        key = not_revoked(known or self.find(id_or_label))
         values: dict[str, object] = {
             "label": rules.check_label(terms.label),
             "models": rules.check_models(terms.models),

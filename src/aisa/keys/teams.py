@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection, insert, select, update
 
 from aisa.clock import Chance, WallClock
@@ -57,15 +58,18 @@ class TeamStore:
             connection.execute(insert(teams).values(msgspec.structs.asdict(team)))
         return team
 
-    def update(self, team_id: str, *, name: str, spend: SpendCap | None) -> Team:
-        """Give a team this name and cap, for all of its keys from their next requests on.
+    def update(self, team_id: str, *, name: str | UnsetType = UNSET, spend: SpendCap | UnsetType | None = UNSET) -> Team:
+        """Give a team this name, this cap, or both, for all of its keys from their next requests on; what is not named stays.
 
         Raises ApiError: resource_not_found, invalid_request (name taken or unfit), internal_error (the database).
         """
-        cap, window = (None, None) if spend is None else spend
         with writing(self._database) as connection:
-            before = find_team(connection, team_id)
-            team = msgspec.structs.replace(before, name=check_team(name), spend_cap=cap, spend_window=window)
+            team = find_team(connection, team_id)
+            if name is not UNSET:
+                team = msgspec.structs.replace(team, name=check_team(name))
+            if spend is not UNSET:
+                cap, window = (None, None) if spend is None else spend
+                team = msgspec.structs.replace(team, spend_cap=cap, spend_window=window)
             taken = select(teams.c.id).where(teams.c.account == team.account, teams.c.name == team.name, teams.c.id != team.id)
             if connection.execute(taken).first() is not None:
                 raise rules.invalid("name", f"The account {team.account!r} has a team {team.name!r} already.")

@@ -663,6 +663,17 @@ def test_geminis_own_events_pass_but_the_end_waits_for_the_bill() -> None:
     assert json.loads(upstream.requests[0].body) == asked
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_model_named_in_the_body_is_the_one_of_the_address(*, stream: bool) -> None:
+    """[fault S3] What speaks Gemini's protocol before other models may serve the one in the body; key and price are of the address's."""
+    _, _, rig = made(
+        LAST if stream else LAST.removeprefix(b"data: "), dialect=gemini, stream=stream, body={"model": "models/dear", **SPELLED}
+    )
+    upstream = rig.dependencies.upstreams["a"]
+    assert isinstance(upstream, ScriptedUpstream)
+    assert json.loads(upstream.requests[0].body) == {"model": "models/some-model", **SPELLED}
+
+
 def test_the_events_that_geminis_streams_are_made_of_pass_too() -> None:
     """Text, the tokens by now, who answers and nothing else: one decode reads them for clients of other protocols."""
     usual = [

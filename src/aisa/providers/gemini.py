@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Raw
 
 from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
@@ -27,7 +28,7 @@ from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.typed_stream import TypedDocument
-from aisa.wire.chat import ChatRequest
+from aisa.wire.chat import FIELDS_DECODER, ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.gemini import GeminiRequest
 from aisa.wire.responses import of_functions
@@ -43,8 +44,8 @@ DAILY_SECONDS = 3_600.0  # to wait where the quota of a day is used up, whatever
 def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request."""
     headers = (("content-type", "application/json"), ("accept", "text/event-stream" if request.stream else "application/json"))
-    if isinstance(request, GeminiRequest):  # in the client's own bytes: all that Gemini has may be in them
-        return UpstreamRequest(path_of(target.model, stream=request.stream), headers + target.headers, request.body)
+    if isinstance(request, GeminiRequest):
+        return UpstreamRequest(path_of(target.model, stream=request.stream), headers + target.headers, passed_on(request, target))
     chat = of_functions(request)
     concessions = Concessions(target, f"the model '{chat.model}'", translated=not isinstance(request, ChatRequest))
     fetches = Fetches(wanted=target.fetches)
@@ -60,10 +61,22 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     )
 
 
+def passed_on(request: GeminiRequest, target: Target) -> bytes:
+    """Return a body in the client's own bytes, as all that Gemini has may be in them, but for a model's name: who reads that, serves it."""
+    if "model" not in request.tree:
+        return request.body
+    named = Raw(msgspec.json.encode(place_of(target.model)))
+    return msgspec.json.encode({**FIELDS_DECODER.decode(request.body), "model": named})
+
+
 def path_of(model: str, *, stream: bool) -> str:
     """Return where a model answers, below the base URL."""
-    place = model if COLLECTED.fullmatch(model) else f"models/{quote(model, safe='@')}"
-    return f"/{place}:streamGenerateContent?alt=sse" if stream else f"/{place}:generateContent"
+    return f"/{place_of(model)}:streamGenerateContent?alt=sse" if stream else f"/{place_of(model)}:generateContent"
+
+
+def place_of(model: str) -> str:
+    """Return a model's whole name."""
+    return model if COLLECTED.fullmatch(model) else f"models/{quote(model, safe='@')}"
 
 
 def decoder(request: Request, target: Target, *, call_id: str, created: int, protocol: str) -> Decoder:

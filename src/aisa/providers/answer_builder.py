@@ -18,7 +18,7 @@ from aisa.providers.shape import Target
 from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
-from aisa.wire.finish import FAILURE, FUNCTION_CALL, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.finish import CUT, FAILURE, FUNCTION_CALL, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.model_name import shown_name
 from aisa.wire.running_count import RunningCount
 from aisa.wire.shown import Asked, Shown
@@ -292,8 +292,9 @@ class AnswerBuilder:
 
     def close(self) -> list[Part]:
         """Return what is left, and the finishes. Raises VendorError where the answer is nothing but a reason that nobody knows."""
-        for choice, index in list(self._ungiven):  # what takes nothing is given an empty object
-            self.give(choice, index, "{}")
+        for choice, index in list(self._ungiven):  # what takes nothing is given an empty object, but for what was cut before it was given
+            if index < self._calls[choice] - 1 or self._verdicts.get(choice, ("", ""))[0] not in CUT:
+                self.give(choice, index, "{}")
         for choice in sorted(self._verdicts):
             verdict, word = self._verdicts[choice]
             if verdict == UNKNOWN:

@@ -13,7 +13,7 @@ from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, 
 from aisa.providers.anthropic_layout import Layout
 from aisa.providers.heard_texts import heard
 from aisa.providers.shape import Target
-from aisa.wire.finish import FAILURE, FUNCTION_CALL, STOP, TOOL_CALLS, UNKNOWN, spoken, verdict_on
+from aisa.wire.finish import CUT, FAILURE, FUNCTION_CALL, STOP, TOOL_CALLS, UNKNOWN, spoken, verdict_on
 from aisa.wire.model_name import shown_name
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_tree, is_tree, key_in, text_or_none, trees_in
@@ -59,6 +59,7 @@ class Events:
         self._layout = Layout()
         self._calls = self._cited = 0
         self._ids: set[str] = set()  # of the calls
+        self._ungiven: int | None = None  # the last call, while it has been given nothing
         self._text_characters = 0
         self._details: Tree = {}
         self._inside = False  # of a message: its opening, or content without one, has come
@@ -120,7 +121,7 @@ class Events:
         if not isinstance(kind, str):
             raise Unintelligible("a content block without a type")
         self._inside = True
-        ended = self._stop(index) if index in self._open else []  # else what it had said would be lost
+        ended = self._nothing() + (self._stop(index) if index in self._open else [])  # else what it had said would be lost
         block = self._open[index] = Block(start, None)
         self.hidden = self.hidden or kind not in ("text", "tool_use")
         if kind == "text":
@@ -195,10 +196,18 @@ class Events:
             self._layout.call(str(block.start["id"]))
             if said or block.call is None:
                 return []
-            return self._arguments(block.call, arguments_text(block.start.get("input")) or "{}")
+            if not block.start.get("input"):
+                self._ungiven = block.call
+                return []
+            return self._arguments(block.call, arguments_text(block.start.get("input")))
         grown = {"thinking": said} if kind == "thinking" else {"input": input_of(said)} if kind == "server_tool_use" and said else {}
         self._layout.other({**block.start, **grown})
         return []
+
+    def _nothing(self) -> list[Part]:
+        """Give the call before, which was given nothing, an empty object: it was not cut, as the answer went on or ended in order."""
+        call, self._ungiven = self._ungiven, None
+        return [] if call is None else self._arguments(call, "{}")
 
     def _end(self) -> list[Part]:
         """The message has stopped: what is open ends, what the vendor wants back goes along, and the finish."""
@@ -215,6 +224,7 @@ class Events:
             verdict = STOP
         if verdict == FUNCTION_CALL or (self._calls and verdict in (STOP, TOOL_CALLS)):
             verdict = FUNCTION_CALL if self._asker.legacy else TOOL_CALLS
+        parts += [] if verdict in CUT else self._nothing()
         self.begun = self.stopped = True
         told = text_or_none(self._details.get("explanation"))
         return [*parts, *([Refusal(0, told)] if told else []), *self._sealed(), Finish(0, verdict)]

@@ -343,7 +343,7 @@ class ResponsesReader:
         for item in self._items.values():
             if "done" not in item.told and item.added is not None:
                 self._whole(item, item.added)
-            elif not item.told and item.kind == "function_call":
+            elif not item.told and item.kind == "function_call" and status == "completed":
                 self._given(item, "{}")
         why = response.get("incomplete_details")
         tell_report(response, self._builder, complete=status == "completed" and not why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from aisa.wire.choice import details_text, flatten, pictures_in, with_both_names
-from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.finish import CUT, FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import whole
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
@@ -68,7 +68,8 @@ class Document:
         """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
         message = choice.get("message")
         fallback_id = self._fallback[0].removeprefix("chatcmpl-")
-        message = message_of(message if is_tree(message) else {}, f"call_{fallback_id}_{position}")
+        cut = verdict_on(spoken(choice.get("finish_reason"))) in CUT
+        message = message_of(message if is_tree(message) else {}, f"call_{fallback_id}_{position}", cut=cut)
         fixed = {
             "index": position,
             "message": message,
@@ -125,7 +126,7 @@ def calls_in(value: object) -> list[Tree]:
     return [value] if is_tree(value) else trees_in(value)
 
 
-def message_of(message: Tree, call_seed: str) -> Tree:
+def message_of(message: Tree, call_seed: str, *, cut: bool) -> Tree:
     """Return a conformant message: role, content and refusal always there, `tool_calls` only when there are some."""
     text, thinking = flatten(message.get("content"))
     fixed: Tree = {"role": "assistant", "content": whole(text) if message.get("content") is not None else None, "refusal": None}
@@ -143,7 +144,7 @@ def message_of(message: Tree, call_seed: str) -> Tree:
     calls = calls_in(message.get("tool_calls"))
     fixed.pop("tool_calls", None)
     if calls:
-        fixed["tool_calls"] = with_ids([tool_call_of(call) for call in calls], call_seed)
+        fixed["tool_calls"] = with_ids([tool_call_of(call, cut=cut and call is calls[-1]) for call in calls], call_seed)
     legacy = fixed.pop("function_call", None)
     if is_tree(legacy):
         fixed["function_call"] = {
@@ -154,8 +155,11 @@ def message_of(message: Tree, call_seed: str) -> Tree:
     return fixed
 
 
-def tool_call_of(call: Tree) -> Tree:
-    """Return a tool call with its type, and arguments as a string. Raises Unintelligible for one without a name."""
+def tool_call_of(call: Tree, *, cut: bool) -> Tree:
+    """Return a tool call with its type, and arguments as a string: of one that was `cut` before it had any, none.
+
+    Raises Unintelligible for one without a name.
+    """
     custom = call.get("custom")
     given = text_or_none(call.get("id")) or ""
     rest = {name: value for name, value in call.items() if name not in ("id", "type", "function", "custom", "index")}
@@ -166,7 +170,7 @@ def tool_call_of(call: Tree) -> Tree:
         raise Unintelligible("a tool call without a name")
     if is_tree(custom):
         return {"id": given, "type": "custom", "custom": {**custom, "name": name, "input": arguments_text(custom.get("input"))}, **rest}
-    fixed = {"name": name, "arguments": arguments_text(function.get("arguments")) or "{}"}
+    fixed = {"name": name, "arguments": arguments_text(function.get("arguments")) or ("" if cut else "{}")}
     return {"id": given, "type": "function", "function": {**function, **fixed}, **rest}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aisa.wire.chat import ChatRequest
-from aisa.wire.finish import FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.finish import CUT, FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import Seam
 from aisa.wire.stop_sequences import StopSeam
 from aisa.wire.token_meter import TokenMeter
@@ -150,7 +150,7 @@ class Choice:
         """
         rest: Tree = {name: owed for name, seam in self._seams.items() if (owed := seam.end())}
         deltas = [with_both_names(rest)] if rest else []
-        deltas += [] if self._tool_calls is None else self._tool_calls.close()
+        deltas += [] if self._tool_calls is None else self._tool_calls.close(cut=self.verdict in CUT)
         deltas += [] if self._function_call is None else self._function_call.close()
         verdict, word = self.verdict, ""
         if verdict == UNKNOWN:

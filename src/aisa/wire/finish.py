@@ -19,6 +19,8 @@ CONTENT_FILTER = "content_filter"
 FAILURE = "failure"  # the answer was given up: no finish
 UNKNOWN = "unknown"  # in no row
 
+CUT = frozenset({LENGTH, CONTENT_FILTER})  # what ends an answer wherever it was, in the middle of a call of a tool too
+
 NO_REASONS = frozenset({"null", "none"})  # as text, in every chunk before the last: DashScope, servers of their own making
 WORD_CHARACTERS_MAX = 60  # of a vendor's word that are looked at and shown; the longest real one has 31
 

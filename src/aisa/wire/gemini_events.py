@@ -6,6 +6,7 @@ from base64 import b64encode
 
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Report, Text, ToolCall
 from aisa.errors import ApiError
+from aisa.wire.finish import CUT
 from aisa.wire.gemini_logprobs import RESULT, Likelihoods, joined
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.reasoning_details import BETWEEN_SEALS
@@ -73,7 +74,7 @@ class Candidates:
                 given = [] if beside else media_in(name, value)
                 return [*self._called(self.calls.whole(choice)), self.event(choice, given)] if given else []
             case Finish(choice, reason):
-                called, told = self._called(self.calls.rest(choice)), FINISHES.get(reason, "STOP")
+                called, told = self._called(self._uncut(choice, reason)), FINISHES.get(reason, "STOP")
                 self.finishes[choice] = MALFORMED if told == "STOP" and choice in self._broken else told
                 return called
             case _:
@@ -86,6 +87,13 @@ class Candidates:
         elif self.calls.characters > CALL_BYTES_MAX:
             raise ApiError("gateway_error", "The model's call of a tool is too long to be sent whole, as this API wants it.")
         return []
+
+    def _uncut(self, choice: int, reason: str) -> list[HeldCall]:
+        """Return the calls that are held of a choice which ended, but for one that was cut before it was given anything."""
+        calls = self.calls.rest(choice)
+        if calls and reason in CUT and not calls[-1].texts:
+            self.untold += calls.pop().tokens
+        return calls
 
     def _called(self, calls: list[HeldCall]) -> list[Tree]:
         """Return the events of calls; none of one that was cut, or was given what is no object."""

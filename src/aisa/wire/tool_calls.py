@@ -83,8 +83,8 @@ class ToolCallStream:
                 parts += self._accept(fragment, together)
         return in_deltas(parts)
 
-    def close(self) -> list[Tree]:
-        """Return what is owed before the finish chunk: openings that waited, `{}` where no arguments came.
+    def close(self, *, cut: bool = False) -> list[Tree]:
+        """Return what is owed before the finish chunk: openings that waited, `{}` where no arguments came, unless the last call was `cut`.
 
         Raises Unintelligible for a call without a name.
         """
@@ -93,7 +93,7 @@ class ToolCallStream:
         for call in self._calls:
             if not call.opened:
                 raise Unintelligible("a tool call without a name")
-            if (rest := call.seam.end()) or not call.argued:
+            if (rest := call.seam.end()) or not (call.argued or (cut and call is self._calls[-1])):
                 parts.append(call.fragment(rest or ("" if call.custom else "{}")))
         return in_deltas(parts)
 

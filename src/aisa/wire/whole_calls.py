@@ -11,6 +11,7 @@ from aisa.answer import OUTPUT, Arguments, Finish, Part, Piece, Text, ToolCall, 
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chat_door import CHAT_DOOR, PROTOCOL, ChatDoor, DocumentEncoder, StreamEncoder, event_of
 from aisa.wire.door import Door, Encoder, Request
+from aisa.wire.finish import CUT
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.sse import KEEP_ALIVE
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
@@ -42,7 +43,7 @@ class WholeCallsEncoder(StreamEncoder):
                 pieces += self._written_calls(self._calls.begin(part))
             else:
                 if isinstance(part, Finish):
-                    pieces += self._written_calls(self._calls.rest(part.choice))
+                    pieces += self._written_calls(self._calls.rest(part.choice), cut=part.reason in CUT)
                 elif isinstance(part, OUTPUT):
                     pieces += self._written_calls(self._calls.whole(part.choice))
                 pieces += [piece for piece in [super().write([part])] if piece is not None]
@@ -68,14 +69,13 @@ class WholeCallsEncoder(StreamEncoder):
         self._long |= {(held.call.choice, held.call.index) for held in calls if not held.is_whole}
         return self._written_calls(calls)
 
-    def _written_calls(self, calls: list[HeldCall]) -> list[Piece]:
-        """Return the events of calls, each in one piece."""
-        return [piece for held in calls for piece in self._written_call(held)]
+    def _written_calls(self, calls: list[HeldCall], *, cut: bool = False) -> list[Piece]:
+        """Return the events of calls, each in one piece; of the last, where it was `cut`, as much as came."""
+        return [piece for held in calls for piece in self._written_call(held, cut=cut and held is calls[-1])]
 
-    def _written_call(self, held: HeldCall) -> list[Piece]:
+    def _written_call(self, held: HeldCall, *, cut: bool) -> list[Piece]:
         *before, chunk = self._chunks.take(held.call)
-        text = "".join(held.texts)
-        given = text if text or held.call.custom or (held.call.choice, held.call.index) in self._long else "{}"
+        given = "".join(held.texts) or ("" if cut or held.call.custom or (held.call.choice, held.call.index) in self._long else "{}")
         for call in calls_in(chunk):
             kind = "custom" if held.call.custom else "function"
             call[kind] = {**as_tree(call[kind]), "input" if held.call.custom else "arguments": given}

@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from aisa.errors import CODES
+from aisa.ledger.port_calls import FAILURES
+from aisa.ledger.rules import CRASHED
 from server import Server, serving
 from test_admin_api import asked_at
 from test_metrics import ROOT, own_address, read
@@ -111,3 +113,10 @@ def test_what_alerts_ask_of_refusals_are_codes_that_there_are() -> None:
     named = set(expression.partition('code=~"')[2].partition('"')[0].split("|"))
     assert named == OF_LIMITS
     assert named <= set(CODES)
+
+
+def test_the_alert_of_failing_calls_counts_what_usage_calls_failed() -> None:
+    """Also of answers that broke off, and no client broke them off; a call that its server's death ended is in no counter."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    [expression] = [rule["expr"] for rule in rules if rule["alert"] == "AisaCallsFail"]
+    assert set(expression.partition('outcome=~"')[2].partition('"')[0].split("|")) == set(FAILURES) - {CRASHED}

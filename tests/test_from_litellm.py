@@ -112,6 +112,47 @@ def test_a_deployment_of_azures_is_asked_as_it_was(version: str | None, base_url
     assert made(entry("m", "azure/mine", **params))[1] == ["vendors.azure"]
 
 
+R = "https://r.services.ai.azure.com"
+KEY_HEADER = "header:api-key"
+#: A model of `azure_ai/`, the entry's address and version -> the address here, the query, the dialect, and how the key goes.
+FOUNDRY: list[tuple[str, str, str | None, tuple[str, dict[str, str] | None, str | None, str]]] = [
+    ("Llama-3.3-70B-Instruct", R, None, (f"{R}/openai/v1", None, None, KEY_HEADER)),
+    ("grok-4", f"{R}/models/", "2024-05-01-preview", (f"{R}/openai/v1", None, None, KEY_HEADER)),
+    ("x", f"{R}/models/chat/completions?api-version=2024-05-01-preview", None, (f"{R}/openai/v1", None, None, KEY_HEADER)),
+    ("x", f"{R}/openai/v1/", None, (f"{R}/openai/v1", None, None, KEY_HEADER)),
+    ("claude-opus-5-5", R, None, (f"{R}/anthropic/v1", None, "anthropic", KEY_HEADER)),
+    ("claude-opus-5-5", f"{R}/anthropic", None, (f"{R}/anthropic/v1", None, "anthropic", KEY_HEADER)),
+    ("claude-opus-5-5", f"{R}/anthropic/v1/messages", None, (f"{R}/anthropic/v1", None, "anthropic", KEY_HEADER)),
+    ("command-r", "https://c.eastus2.models.ai.azure.com/v1", None, ("https://c.eastus2.models.ai.azure.com/v1", None, None, "bearer")),
+    ("x", "https://c.x.com/chat/completions?api-version=1", None, ("https://c.x.com", {"api-version": "1"}, None, "bearer")),
+    ("x", "https://c.inference.ml.azure.com", None, ("https://c.inference.ml.azure.com", None, None, "bearer")),
+]
+
+
+@pytest.mark.parametrize(("model", "base", "version", "expected"), FOUNDRY)
+def test_a_model_of_azures_foundry_is_asked_where_it_is(
+    model: str, base: str, version: str | None, expected: tuple[str, dict[str, str] | None, str | None, str], tmp_path: Path
+) -> None:
+    """By the versionless API, by Anthropic's, or at a serverless endpoint; what comes of it is a configuration that is served."""
+    params = {"api_base": base, "api_key": "k", "api_version": version}
+    config, left = made(entry("m", f"azure_ai/{model}", {"input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}, **params))
+    [(name, vendor)] = config["vendors"].items()
+    assert (vendor["base_url"], vendor.get("query"), vendor.get("dialect"), vendor["api_key_as"]) == expected
+    assert (config["models"]["m"]["to"], left) == ([f"{name}/{model}"], [])
+    (tmp_path / "aisa.yaml").write_text(json.dumps(config))
+    loaded = load(str(tmp_path / "aisa.yaml"), {}, {}).config
+    assert loaded.vendors[name].dialect == (expected[2] or "openai")
+
+
+def test_a_model_of_azures_foundry_has_no_price_but_its_own_and_may_be_an_applications() -> None:
+    """What it is called there says nothing of its price; the environment has its address where the entry has none."""
+    app = {"tenant_id": "t", "client_id": "c", "client_secret": "os.environ/SECRET"}
+    config, left = made(entry("m", "azure_ai/grok-4", **app))
+    [(name, vendor)] = config["vendors"].items()
+    assert (vendor["base_url"], left) == ("${AZURE_AI_API_BASE}/openai/v1", [f"vendors.{name}"])
+    assert vendor["azure_credentials"] == [{"tenant_id": "t", "client_id": "c", "client_secret": "${SECRET}"}]
+
+
 def test_a_variable_that_ends_in_a_slash_makes_no_broken_address(tmp_path: Path) -> None:
     """An address from the environment is put before a path."""
     config, _ = made(entry("m", "azure/gpt-4o", {"base_model": "gpt-4o"}, api_base="os.environ/BASE", api_key="k"))

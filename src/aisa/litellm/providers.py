@@ -16,6 +16,7 @@ PRESETS: Mapping[str, str] = MappingProxyType(
     {
         **{name: name for name in "openai azure anthropic bedrock mistral cohere groq deepseek xai openrouter cerebras sambanova".split()},
         **{name: name for name in "huggingface nebius novita perplexity moonshot dashscope minimax ollama vllm github".split()},
+        "azure_ai": "azure",
         "gemini": "google",
         "vertex_ai": "vertex",
         "bedrock_converse": "bedrock",
@@ -45,6 +46,9 @@ BARE = (
 #: How Bedrock is asked there, and where, before the model; here it is asked through Converse.
 BEDROCK = re.compile(r"(?:(?:converse|invoke|converse_like)/)?(?:(?P<region>[a-z]{2}(?:-[a-z]+){1,2}-\d)/)?(?P<model>.+)")
 RESPONSES = "responses"
+FOUNDRY, FOUNDRY_HOST = "azure_ai", ".services.ai.azure.com"
+ENTRA = ("tenant_id", "client_id", "client_secret")  # of an application at Microsoft's identity service
+ROUTES = re.compile(r"(?:/models)?(?:/v1/messages|/chat/completions)?$")  # what an address may end with there, and does not here
 VARIABLE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -102,9 +106,9 @@ def vendor_of(place: Deployment, params: Tree) -> tuple[dict[str, object], list[
     region = place.region or params.get("aws_region_name")
     if place.dialect:
         settings["dialect"] = place.dialect
-    if place.provider == "azure":
-        settings |= _azure(place, base, params)
-        carried += ["tenant_id", "client_id", "client_secret"]
+    if place.provider in ("azure", FOUNDRY):
+        settings |= _azure(place, base, params) if place.provider == "azure" else _foundry(place, base, params)
+        carried += ENTRA
     elif base:
         settings["base_url"] = _versioned(place.provider, written(base))
         if preset is not None and preset in DIALECTS:
@@ -162,9 +166,29 @@ def _azure(place: Deployment, base: object, params: Tree) -> dict[str, object]:
         settings["base_url"] = f"{root}/{of_dated}" if dated else f"{root}/openai/v1"
         if dated:
             settings["query"] = {"api-version": written(version)}
-    if all(params.get(name) for name in ("tenant_id", "client_id", "client_secret")):
-        settings["azure_credentials"] = [{name: written(params[name]) for name in ("tenant_id", "client_id", "client_secret")}]
-    return settings
+    return settings | _entra(params)
+
+
+def _entra(params: Tree) -> dict[str, object]:
+    """Return the application that asks, where the entry names one."""
+    return {"azure_credentials": [{name: written(params[name]) for name in ENTRA}]} if all(map(params.get, ENTRA)) else {}
+
+
+def _foundry(place: Deployment, base: object, params: Tree) -> dict[str, object]:
+    """Return a resource of Azure's Foundry: Claude by Anthropic's API, others by the versionless one, which has the same deployments.
+
+    LiteLLM asks those by the older API of model inference, whose `/models` is a route here. At any other host, a serverless endpoint's,
+    the entry's address is that of chat completions, and the key is a bearer's.
+    """
+    root, _, query = written(base if base is not None else "os.environ/AZURE_AI_API_BASE").partition("?")
+    root = ROUTES.sub("", root.rstrip("/"), count=1)
+    settings: dict[str, object] = {"api_key_as": "header:api-key", **_entra(params)}
+    if place.model.startswith("claude"):
+        return settings | {"base_url": f"{root.partition('/anthropic')[0]}/anthropic/v1", "dialect": "anthropic"}
+    if FOUNDRY_HOST in root or "${" in root:
+        return settings | {"base_url": f"{root.removesuffix('/openai/v1')}/openai/v1"}
+    version = str(params.get("api_version") or query.partition("api-version=")[2].partition("&")[0])
+    return {"base_url": root, "api_key_as": "bearer", **_entra(params), **({"query": {"api-version": written(version)}} if version else {})}
 
 
 def _vertex(params: Tree) -> dict[str, object]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple, cast
 
 from aisa.litellm.priced import PRICES, listed_as, number_of, prices_in
-from aisa.litellm.providers import ANY_SERVER, PRESETS, Deployment, Tree, deployment_of, vendor_of
+from aisa.litellm.providers import ANY_SERVER, FOUNDRY, PRESETS, Deployment, Tree, deployment_of, vendor_of
 from aisa.litellm.remedies import GENERAL, INFORMED, NO_CHOICE, PARAMETERS, ROUTING, USAGE
 from aisa.litellm.variables import with_variables
 from aisa.vendors.table import ROWS
@@ -210,7 +210,7 @@ class _Translator:
             else:
                 what = f"Whose model `{base}` is, by whose price `{place.model}` goes, is not known here: set `price_as.{place.model}`."
                 self._notes.append(Note(f"vendors.{vendor}", what))
-        elif place.provider == "azure" and not prices:
+        elif place.provider in ("azure", FOUNDRY) and not prices:
             what = f"The deployment `{place.model}` has no price: set `price_as.{place.model}` there, such as openai/gpt-4o."
             self._notes.append(Note(f"vendors.{vendor}", what))
         row = ROWS.get(PRESETS.get(place.provider, ""))

@@ -95,8 +95,8 @@ class Decoder(Protocol):
     def tier(self) -> str | None:
         """The service tier that the answer has named so far, as `wire.vendor_tier.tier_named` has it; None if it has named none.
 
-        A decoder may have a method `told` besides, which returns this and what else the answer has said of itself, and a `tier_header`,
-        which names the tier where the body does not.
+        A decoder may have besides: a method `told`, which returns this and what else the answer has said of itself, a `tier_header`, which
+        names the tier where the body does not, and `unheeded`, the members of the request that were asked for in vain.
         """
         ...
 

@@ -77,10 +77,8 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
 
 def half_a_day_asked(fields: Mapping[str, Raw]) -> bool:
     """Say whether OpenAI's members of a request ask for its long lifetime, for all that is written or for some."""
-    return (
-        OPENAIS_TTL.search(b'"prompt_cache_options":' + b"".join([bytes(fields.get(name, b"")) for name in (OPTIONS, "messages")]))
-        is not None
-    )
+    own = b'"prompt_cache_options":' + bytes(fields.get(OPTIONS, b""))
+    return any(map(OPENAIS_TTL.search, (own, bytes(fields.get("messages", b"")))))
 
 
 def offers(tool: re.Pattern[bytes], tools: bytes) -> bool:

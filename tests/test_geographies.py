@@ -102,6 +102,20 @@ def test_a_place_without_a_price_costs_what_is_usual_and_the_row_says_so() -> No
     assert (row.cost, row.price_source.endswith("as the tier 'us' has none")) == (PLAIN, True)
 
 
+@pytest.mark.parametrize(
+    ("said", "times", "source"),
+    [
+        ({"speed": "fast", "inference_geo": "us"}, 6, "fast, as the tier 'fast+us' has none"),
+        ({"service_tier": "priority", "inference_geo": "us"}, 1.1, "us, as the tier 'priority+us' has none"),
+    ],
+)
+def test_a_place_without_a_price_takes_no_tier_away(said: dict[str, str], times: float, source: str) -> None:
+    """[fault M11] Whoever asked for the place, too, had the fast tier at the usual price. The first of both that has a price counts."""
+    prices = Prices(input=3, output=15, service_tiers={"us": VendorTier(factor=1.1), "fast": VendorTier(factor=6)})
+    _, [row] = called(MESSAGES_DOOR, answered(stream=False, **said), prices=prices)
+    assert (row.cost, row.price_source.endswith(f".service_tiers.{source}")) == (PLAIN * times, True)
+
+
 def test_a_request_for_a_place_is_held_for_at_its_price() -> None:
     """[fault M17] 1.1 times 1,000 x 3.75, as a mark lets all of it be written, and 100 x 15 micro-dollars."""
     prices = Prices(input=3, output=15, cache_write=3.75, service_tiers={"us": VendorTier(factor=1.1)})

@@ -90,14 +90,14 @@ class PriceList(msgspec.Struct, frozen=True):
     def at(self, unix_seconds: float, tier: str = "") -> Price:
         """Return the price at a moment: of the first term that holds, or of the last if none does.
 
-        A service tier that has no price there costs what the usual one does, and its source says so.
+        A service tier without a price there costs what the first of its parts with one does (`fast+us`), else the usual; its source says so.
         """
         terms = self.terms
         found = terms[0] if len(terms) == 1 else next((term for term in terms[:-1] if term.holds(unix_seconds)), terms[-1])
         if not tier or tier in found.tiers:
             return found.tiers[tier] if tier else found.price
-        lacking = f"{found.price.source}, as the tier {tier[:TIER_CHARACTERS_MAX]!r} has none"
-        return msgspec.structs.replace(found.price, source=lacking)
+        near = next((found.tiers[part] for part in tier.split("+") if part in found.tiers), found.price)
+        return msgspec.structs.replace(near, source=f"{near.source}, as the tier {tier[:TIER_CHARACTERS_MAX]!r} has none")
 
     def has(self, tier: str) -> bool:
         """Say whether a service tier has a price at any time; the usual one, whose name is empty, always has."""

@@ -126,6 +126,11 @@ def test_a_request_for_a_place_is_held_for_at_its_price() -> None:
             MESSAGES_DOOR, answered(stream=False, inference_geo="us"), prices=prices, wallet=Wallet("default", balance), **asked
         )
         assert client.status == status
+    flat = Prices(input=3, output=15, service_tiers={"us": VendorTier(factor=1.1)})  # a cache costs nothing there
+    for balance, status in ((round(PLAIN * 1.1), 200), (round(PLAIN * 1.1) - 1, 402)):
+        wallet = Wallet("default", balance)
+        client, _ = called(MESSAGES_DOOR, answered(stream=False, inference_geo="us"), prices=flat, wallet=wallet, inference_geo="us")
+        assert client.status == status
     wallet = Wallet("default", 1_000 * 3_000 + 100 * 15_000)
     client, _ = called(MESSAGES_DOOR, answered(stream=False, inference_geo="global"), prices=prices, wallet=wallet, inference_geo="global")
     assert client.status == 200

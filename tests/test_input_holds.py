@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -85,19 +86,22 @@ def test_a_tier_by_length_is_held_for_in_the_same_way() -> None:
     assert (held.for_input(10).input, held.for_input(11).input) == (6_250_000_000, 12_500_000_000)
 
 
-def written_by_the_vendor(balance: int) -> tuple[MemoryClient, Wallet]:
+def written_by_the_vendor(
+    balance: int, prices: Prices = GPT, lasting: str | None = None, asked: Mapping[str, object] = {}
+) -> tuple[MemoryClient, Wallet]:
     """A call of 1,000 tokens of input, all of which its vendor writes to its cache unasked, from a wallet with so many nano-dollars."""
     wallet = Wallet("default", balance)
     answer = json.loads(document("Hi."))
+    told = {} if lasting is None else {"cache_write_tokens_details": {lasting: 1_000}}
     answer["usage"] = {
         "prompt_tokens": 1_000,
         "completion_tokens": 1,
         "total_tokens": 1_001,
-        "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 1_000},
+        "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 1_000, **told},
     }
-    rig = Rig(ScriptedUpstream(Script([json.dumps(answer).encode()])), each=[GPT], wallets=[wallet])
+    rig = Rig(ScriptedUpstream(Script([json.dumps(answer).encode()])), each=[prices], wallets=[wallet])
     client = MemoryClient()
-    run_virtual(rig.call(client, body(messages=[{"role": "user", "content": "text" * 1_000}], max_tokens=1)))
+    run_virtual(rig.call(client, body(messages=[{"role": "user", "content": "text" * 1_000}], max_tokens=1, **asked)))
     return client, wallet
 
 
@@ -107,4 +111,22 @@ def test_no_wallet_goes_below_zero_by_what_a_vendor_writes_to_its_cache() -> Non
     client, wallet = written_by_the_vendor(needed)
     assert (client.status, wallet.balance) == (200, 0)
     client, wallet = written_by_the_vendor(needed - 1)
+    assert (client.status, wallet.balance) == (402, needed - 1)
+
+
+@pytest.mark.parametrize(
+    ("prices", "lasting", "asked", "dollars"),
+    [
+        (Prices(input=5, output=30, cache_write_30m=6.25), "ttl_30m_tokens", {}, 6.25),
+        (Prices(input=5, output=30, cache_write=5.5, cache_write_30m=6.25), "ttl_30m_tokens", {}, 6.25),
+        (Prices(input=5, output=30, cache_write_12h=11), "ttl_12h_tokens", {"prompt_cache_options": {"ttl": "12h"}}, 11),
+        (Prices(input=5, output=30, tiers=(PriceTier(over_input_tokens=10, input=5, output=30, cache_write=10),)), None, {}, 10),
+    ],
+)
+def test_no_price_of_a_write_is_looked_over(prices: Prices, lasting: str | None, asked: Mapping[str, object], dollars: float) -> None:
+    """[fault M17] A set of prices whose writes usually cost what plain input does may have a dearer one: by how long, or by size."""
+    needed = round(dollars * 1_000_000) + 30_000
+    client, wallet = written_by_the_vendor(needed, prices, lasting, asked)
+    assert (client.status, wallet.balance) == (200, 0)
+    client, wallet = written_by_the_vendor(needed - 1, prices, lasting, asked)
     assert (client.status, wallet.balance) == (402, needed - 1)

@@ -206,12 +206,12 @@ def part_of(kind: str, count: int, rates: UnitPrices) -> Part:
 
 #: The side of every kind that may be without a price of its own.
 SIDE: Mapping[str, str] = {**RARER, **{kind: KINDS[kind] for kind in AUDIO}}
+ON_SIDE = {side: [kind for kind, of in (*KINDS.items(), *RARER.items()) if of == side] for side in ("input", "output")}
 
 
 def dearest(rates: UnitPrices, side: str) -> Nanos:
     """Return the highest price that tokens of one side have, `input` or `output`."""
-    kinds = [kind for kind, of in (*KINDS.items(), *RARER.items()) if of == side]
-    found: list[Nanos | None] = [getattr(rates, kind) for kind in kinds]
+    found: list[Nanos | None] = [getattr(rates, kind) for kind in ON_SIDE[side]]
     return max([price for price in found if price is not None])
 
 

@@ -23,7 +23,7 @@ PLACING = "anthropic"  # the dialect in which a request may ask where it is answ
 MARKABLE = ("messages", "tools", "system")
 MARK = re.compile(rb'"(?:cache_control|prompt_cache_breakpoint)"\s*:\s*[{t]')
 LONG = re.compile(rb'"ttl"\s*:\s*"(?:30m|1h|12h)"')  # what becomes an hour in those dialects
-HOUR = WRITES["1h"]
+HALF, HOUR = "cache_write_30m", WRITES["1h"]  # half an hour is what OpenAI keeps unasked
 
 
 def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, now: float) -> list[UnitPrices]:
@@ -58,11 +58,11 @@ def marked(fields: Mapping[str, Raw]) -> list[str]:
 def unmarked(fields: Mapping[str, Raw]) -> list[str]:
     """Return the kinds of writes that a vendor may make that writes unasked: those that last as usual, and as the request asks."""
     lifetime = cache_lifetime(fields, WRITES)
-    return ["cache_write", *([WRITES[lifetime]] if lifetime else []), *([WRITES["12h"]] if half_a_day_asked(fields) else [])]
+    return ["cache_write", HALF, *([WRITES[lifetime]] if lifetime else []), *([WRITES["12h"]] if half_a_day_asked(fields) else [])]
 
 
 def at_dearest(prices: UnitPrices, kinds: list[str]) -> UnitPrices:
     """Return prices whose `input` is the dearest of these kinds, its tiers' too; a kind without a price costs the dearest of its side."""
-    own = [getattr(prices, kind) for kind in kinds]
+    own = [getattr(prices, kind) for kind in kinds if kind != HALF or prices.cache_write_30m is not None]  # else as any write
     top = max([prices.input, *[dearest(prices, "input") if price is None else price for price in own]])
     return replace(prices, input=top, tiers=tuple([Tier(tier.over_input_tokens, at_dearest(tier.prices, kinds)) for tier in prices.tiers]))

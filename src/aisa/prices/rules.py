@@ -90,7 +90,7 @@ class PriceList(msgspec.Struct, frozen=True):
     def at(self, unix_seconds: float, tier: str = "") -> Price:
         """Return the price at a moment: of the first term that holds, or of the last if none does.
 
-        A service tier without a price there costs what the first of its parts with one does (`fast+us`), else the usual; its source says so.
+        A service tier without a price there costs what the first of its parts with one does (`fast+us`), else the usual; it says so.
         """
         terms = self.terms
         found = terms[0] if len(terms) == 1 else next((term for term in terms[:-1] if term.holds(unix_seconds)), terms[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -157,3 +158,12 @@ def test_settings_on_names_that_cannot_work_are_refused(tmp_path: Path, config: 
     checked = CliRunner().invoke(aisa, ("config", "check", "--config", str(tmp_path / "c.yaml")), env=CLEAN)
     assert checked.exit_code == 2
     assert said in " ".join(checked.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("config", "any_name"), [("{}", True), ("embedded: {enabled: never}\nvendors: {a: {base_url: 'http://127.0.0.1:9/v1'}}", False)]
+)
+def test_it_is_said_that_every_other_name_is_answered(tmp_path: Path, config: str, any_name: bool) -> None:
+    """[fault P2] Without a vendor `gpt-5` was answered and stood nowhere: one name was listed, that of the built-in model."""
+    result = run(tmp_path, config=config)
+    assert bool(re.search(r"^any other name +the built-in model +free +free$", result.stdout, re.MULTILINE)) == any_name

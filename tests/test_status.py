@@ -158,3 +158,11 @@ def test_the_end_of_a_certificate_is_read_in_both_forms_of_time(tmp_path: Path) 
     for wrong in (b"", b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"):
         with pytest.raises((ValueError, IndexError)):
             end_of(wrong)
+
+
+def test_it_is_said_which_models_are_counted() -> None:
+    """[issue 8] "3 models" was neither what is configured nor what can be called."""
+    some = msgspec.structs.replace(WELL, models=3, models_listed=26)
+    assert "models   3 names set here or built in, and 26 more that vendors list" in " ".join(page(some).split("\n"))
+    alone = msgspec.structs.replace(WELL, models=1, any_name=True)
+    assert "1 name set here or built in; the built-in model answers under every other name" in page(alone)

@@ -82,7 +82,7 @@ class Routes:
         self.vendors = vendors = tuple(config.vendors)  # in the configuration's order
         # A bare name with nothing said about models: the one vendor there is, or the embedded model if there is none or if it always may.
         self._bare = vendors[0] if len(vendors) == 1 and not config.models and config.embedded.enabled != "always" else None
-        self._catch_all = config.embedded.enabled == "always" or (not vendors and EMBEDDED in self._targets)
+        self.any_name = config.embedded.enabled == "always" or (not vendors and EMBEDDED in self._targets)
 
     def knowing(self, known: Known) -> Routes:
         """Return the routes of the same configuration with something else known of its vendors; what was learned of answers stays."""
@@ -119,7 +119,7 @@ class Routes:
             return self._outside(holder.model, holder.vendor, holder.model)
         if self._bare is not None:
             return self._outside(bare, self._bare, bare)
-        if self._catch_all:
+        if self.any_name:
             return self._outside(name, EMBEDDED, name)  # it answers in the name it was asked by, and says who it is beside it
         if holders := self.models.holders(bare):
             raise ambiguous(name, [each.target for each in holders])

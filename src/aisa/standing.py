@@ -78,6 +78,7 @@ class Standing:
             keys=self._keys_count(),
             models=len(routes.names()),
             models_listed=len(routes.offered),
+            any_name=routes.any_name,
             free_models=free_models(routes),
             vendors=tuple(self._vendors()),
             certificate_ends=None if config.tls is None else certificate_end(config.tls.cert),

@@ -40,12 +40,13 @@ def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: 
     listed = None if path else ask_server(config.server.data_dir, "/models", expect=ModelList, seconds=LOOK_SECONDS_MAX)
     if listed is None:
         routes = routes_of(configuration(path, data_dir).config)
-        listed = ModelList(data=models_shown(routes, moment), free_vendors=routes.free_vendors)
+        listed = ModelList(data=models_shown(routes, moment), free_vendors=routes.free_vendors, any_name=routes.any_name)
     if as_json:
         say_json(listed.data)
         return
     rows = [row for model in listed.data for row in rows_of(model)]
     rows += [[f"{vendor}/{ANY}", "any model of it", "free", "free", ""] for vendor in listed.free_vendors]
+    rows += [["any other name", "the built-in model", "free", "free", ""]] if listed.any_name else []
     say(fitted(("NAME", "GOES TO", "INPUT", "OUTPUT", "CONTEXT"), rows, right=(2, 3, 4), least=("CONTEXT",)))
     say(
         paint(

@@ -100,9 +100,10 @@ def server_rows(status: StatusShown) -> list[list[str]]:
 
 def models_in_words(status: StatusShown) -> str:
     """Say how many names callers can use, and where these are from."""
-    named = f"{several(status.models, 'name')} set here"
+    named = f"{several(status.models, 'name')} set here or built in"
     listed_there = f", and {status.models_listed:,} more that vendors list" if status.models_listed else ""
-    return f"{named}{listed_there}"
+    every_other = "; the built-in model answers under every other name" if status.any_name else ""
+    return f"{named}{listed_there}{every_other}"
 
 
 def versions(status: StatusShown) -> str:

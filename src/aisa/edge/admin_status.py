@@ -54,10 +54,10 @@ class StatusShown(msgspec.Struct, frozen=True):
     """A server, or the folder of one that does not run. `why_not_ready` is None while calls are taken; times are UNIX seconds.
 
     `models` counts the names that the configuration has or that are built in, `models_listed` those beside them that callers can use
-    because a vendor lists them; `free_models` are all that callers are offered without a price,
-    `vendor/model of name` where the name has one as soon as another target answers. `calls_left` are in the journals of a server that
-    died. `ledger_away` says that the database does not take the rows of calls now, `limits_away` that the store of limits does not
-    answer. `versions` are of what it is made of, by name.
+    because a vendor lists them; with `any_name` the built-in model answers under every other. `free_models` are all that callers are
+    offered without a price, `vendor/model of name` where the name has one as soon as another target answers. `calls_left` are in the
+    journals of a server that died. `ledger_away` says that the database does not take the rows of calls now, `limits_away` that the
+    store of limits does not answer. `versions` are of what it is made of, by name.
     """
 
     running: bool
@@ -78,6 +78,7 @@ class StatusShown(msgspec.Struct, frozen=True):
     keys: int = 0
     models: int = 0
     models_listed: int = 0
+    any_name: bool = False
     free_models: tuple[str, ...] = ()
     vendors: tuple[VendorShown, ...] = ()
     certificate_ends: int | None = None

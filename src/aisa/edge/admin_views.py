@@ -2,7 +2,7 @@
 
 | request | answer |
 |---|---|
-| `GET /models` | 200, `{data: [ModelShown, ...], free_vendors}`: every name that callers can use, where it goes and at what price |
+| `GET /models` | 200, `{data: [ModelShown, ...], free_vendors, any_name}`: names that callers can use, where each goes, at what price |
 | `GET /models/{name}` | 200, a `ModelShown`: where a name goes, and why |
 | `GET /vendors` | 200, `{data: [VendorShown, ...]}` |
 | `GET /limits` | 200, `{default_tier, tiers, accounts}`: how much each tier may ask, and which accounts have which |
@@ -73,9 +73,13 @@ class VendorList(Listed[VendorShown], frozen=True):
 
 
 class ModelList(Listed[ModelShown], frozen=True, kw_only=True):
-    """Names that callers can use. Any model may be asked of `free_vendors` by its own name, free of charge if it has no price."""
+    """Names that callers can use. Any model may be asked of `free_vendors` by its own name, free of charge if it has no price.
+
+    With `any_name` the built-in model answers under every other name.
+    """
 
     free_vendors: tuple[str, ...]
+    any_name: bool = False
 
 
 class TierShown(msgspec.Struct, frozen=True):
@@ -138,7 +142,7 @@ class ViewRoutes:
 
     def _models(self, _asked: Asked) -> Result:
         routes = self._routes()
-        return 200, ModelList(data=models_shown(routes, self._now()), free_vendors=routes.free_vendors)
+        return 200, ModelList(data=models_shown(routes, self._now()), free_vendors=routes.free_vendors, any_name=routes.any_name)
 
     def _model(self, asked: Asked) -> Result:
         return 200, model_shown(self._routes(), asked.name, self._now())

@@ -11,9 +11,12 @@ import msgspec
 import pytest
 
 from aisa.cli.status_lines import page
+from aisa.config.schema import Config, Embedded, Model, Prices, Vendor
 from aisa.edge.admin_status import ROOM_BYTES_LOW, Attention, StatusShown, StoreShown, with_attention
 from aisa.edge.admin_views import Trouble, VendorLimit, VendorShown
 from aisa.http.certificate import end_of
+from aisa.routing import Routes
+from aisa.standing import stranded
 from postgres_rig import needs_postgres, postgres_server
 from server import PROCESS_SECONDS_MAX, environment, serving
 
@@ -38,6 +41,11 @@ def failing(reason: str, seconds: float) -> StatusShown:
 
 
 CASES: dict[str, tuple[StatusShown, str, str]] = {
+    "stranded": (
+        msgspec.structs.replace(WELL, stranded=tuple(f"m{number}" for number in range(7))),
+        "warning",
+        "Calls to `m0`, `m1`, `m2`, `m3`, `m4` and 2 more fail meanwhile: nothing else serves them.",
+    ),
     "disk full": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 1 << 20, "1")), "error", "has 1 MiB left"),
     "disk low": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 512 << 20, "1")), "warning", "has 512 MiB left"),
     "open folder": (
@@ -166,3 +174,22 @@ def test_it_is_said_which_models_are_counted() -> None:
     assert "models   3 names set here or built in, and 26 more that vendors list" in " ".join(page(some).split("\n"))
     alone = msgspec.structs.replace(WELL, models=1, any_name=True)
     assert "1 name set here or built in; the built-in model answers under every other name" in page(alone)
+
+
+def test_names_that_nothing_else_serves_are_those_whose_every_target_fails() -> None:
+    """[issue 8] Who is woken as a vendor is down was told of the vendor, and not which names callers cannot use meanwhile."""
+    priced = Prices(input=1.0, output=1.0)
+    models = {
+        "alone": Model(to=("down/a",), prices=priced),
+        "backed": Model(to=("down/a", "well/b"), prices=priced),
+        "both": Model(to=("down/a", "well/c"), prices=priced),
+    }
+    vendors = {name: Vendor(base_url=f"http://{name}.example/v1", api_key="x") for name in ("down", "well")}
+    routes = Routes(Config(vendors=vendors, models=models, embedded=Embedded(enabled="never")))
+    down = VendorShown("down", 0, 0, 0, None, (Trouble("down", 3, 4.0, "unreachable"),))
+    refused = VendorShown("down", 0, 0, 0, None, (Trouble("down", 1, 0.0, "key_refused"),))
+    healed = VendorShown("down", 0, 0, 0, None, (Trouble("down", 3, 0.0, "unreachable"),))
+    target = VendorShown("well", 0, 0, 0, None, (Trouble("well/c", 3, 4.0),))
+    assert stranded(routes, (down, target)) == ("alone", "both")
+    assert stranded(routes, (refused,)) == ("alone",)
+    assert stranded(routes, (healed, target)) == ()

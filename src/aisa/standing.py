@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -59,7 +59,7 @@ class Standing:
 
     def __call__(self) -> StatusShown:
         """Return how it stands. Raises ApiError overloaded when the event loop is stuck."""
-        config, board, admin, routes = self._config, self._board(), self.admin, self._routes()
+        config, board, admin, routes, vendors = self._config, self._board(), self.admin, self._routes(), tuple(self._vendors())
         shown = StatusShown(
             running=True,
             versions=versions(),
@@ -80,10 +80,23 @@ class Standing:
             models_listed=len(routes.offered),
             any_name=routes.any_name,
             free_models=free_models(routes),
-            vendors=tuple(self._vendors()),
+            vendors=vendors,
+            stranded=stranded(routes, vendors),
             certificate_ends=None if config.tls is None else certificate_end(config.tls.cert),
         )
         return with_attention(shown, wall_clock(), admin.attention())
+
+
+def stranded(routes: Routes, vendors: Sequence[VendorShown]) -> tuple[str, ...]:
+    """Return the names of the configuration that only targets serve which are asked last now, or take no calls of ours."""
+    failing = {each.target for vendor in vendors for each in vendor.troubles if each.seconds or each.must_be_acted_on}
+    found: list[str] = []
+    for name in routes.names():
+        entry = routes.find(name)
+        asked = [offer for offer in entry.offers if offer not in entry.unpriced]
+        if asked and all(offer.name in failing or offer.target.vendor in failing for offer in asked):
+            found.append(name)
+    return tuple(found)
 
 
 def versions() -> dict[str, str]:

@@ -20,6 +20,7 @@ from aisa.edge.statement import left_in_words
 ROOM_BYTES_MIN = 64 << 20  # of the disk: below it the next start may fail
 ROOM_BYTES_LOW = 1 << 30  # some million calls, at a kilobyte a row
 CERTIFICATE_SECONDS_LOW = 14 * 86_400  # before its end; who renews by himself does it a month before
+NAMED_MAX = 5  # models in a sentence
 JOURNAL_FULL_PART = 2  # the journal has room for calls until the database is back: half of it is to be looked at
 SECONDS_PER_DAY = 86_400
 
@@ -57,7 +58,8 @@ class StatusShown(msgspec.Struct, frozen=True):
     because a vendor lists them; with `any_name` the built-in model answers under every other. `free_models` are all that callers are
     offered without a price, `vendor/model of name` where the name has one as soon as another target answers. `calls_left` are in the
     journals of a server that died. `ledger_away` says that the database does not take the rows of calls now, `limits_away` that the
-    store of limits does not answer. `versions` are of what it is made of, by name.
+    store of limits does not answer. `stranded` are the names of the configuration that only targets serve which fail now. `versions`
+    are of what it is made of, by name.
     """
 
     running: bool
@@ -81,13 +83,15 @@ class StatusShown(msgspec.Struct, frozen=True):
     any_name: bool = False
     free_models: tuple[str, ...] = ()
     vendors: tuple[VendorShown, ...] = ()
+    stranded: tuple[str, ...] = ()
     certificate_ends: int | None = None
     attention: tuple[Attention, ...] = ()
 
 
 def with_attention(status: StatusShown, now: float, more: Sequence[Attention] = ()) -> StatusShown:
     """Return a status with what of it needs attention at a UNIX second, what must be acted on first."""
-    found = [*of_store(status.store), *of_ledger(status), *of_vendors(status.vendors), *of_certificate(status.certificate_ends, now), *more]
+    found = [*of_store(status.store), *of_ledger(status), *of_vendors(status.vendors), *of_names(status.stranded)]
+    found += [*of_certificate(status.certificate_ends, now), *more]
     found.sort(key=lambda each: each.level != "error")
     return msgspec.structs.replace(status, attention=tuple(found))
 
@@ -135,6 +139,16 @@ def of_vendors(vendors: Sequence[VendorShown]) -> Iterator[Attention]:
                 yield Attention("warning", f"{trouble.target} {trouble.said}; {last}.", "See why: aisa config check --online")
             elif trouble.seconds:
                 yield Attention("warning", f"{trouble.target} has failed {times}; {last}.", "See what it says: aisa calls --failed")
+
+
+def of_names(stranded: Sequence[str]) -> Iterator[Attention]:
+    """Yield which names callers cannot use while what serves them fails: what whoever is woken wants to know first."""
+    if stranded:
+        named = ", ".join(f"`{name}`" for name in stranded[:NAMED_MAX]) + (
+            f" and {len(stranded) - NAMED_MAX} more" if len(stranded) > NAMED_MAX else ""
+        )
+        what = f"Calls to {named} fail meanwhile: nothing else serves {'it' if len(stranded) == 1 else 'them'}."
+        yield Attention("warning", what, "Name another target for each under `models`, and: aisa reload")
 
 
 def of_certificate(ends: int | None, now: float) -> Iterator[Attention]:

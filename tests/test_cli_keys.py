@@ -376,3 +376,25 @@ def test_a_limit_above_the_configurations_is_refused_without_a_server_too(run: R
     (tmp_path / "aisa.yaml").write_text("limits: {default_tier: free}\n")
     refused = run("keys", "create", "ci", "--rpm", "61")
     assert (refused.exit_code, "can only be lower" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "shows"),
+    [
+        (("keys", "create", "ci"), "`aisa keys list` shows whether the change was made: look before you repeat it."),
+        (("wallet", "top-up", "acme", "20"), "`aisa wallet show` shows whether the change was made: look before you repeat it."),
+        (("wallet", "top-up", "acme", "20"), "What has a --reference is booked once, however often it is asked for."),
+        (("teams", "create", "bots"), "`aisa teams list` shows whether the change was made"),
+        (("calls", "end", "req_1"), "`aisa board` shows whether the change was made"),
+        (("keys", "list"), ""),
+        (("status",), ""),
+    ],
+)
+def test_a_lost_answer_names_what_shows_whether_it_was_done(run: Run, words: tuple[str, ...], shows: str) -> None:
+    """[fault M1] Of a top-up it said that `aisa keys list` shows it, which does not: who repeated it paid twice."""
+    Path("aisa-data").mkdir()
+    with listening("aisa-data", Hangup):
+        result = run(*words)
+    told = " ".join(result.stderr.split())
+    assert (result.exit_code, "Look at the server's log." in told, shows in told) == (1, True, True), told
+    assert ("whether the change was made" in told) == bool(shows)

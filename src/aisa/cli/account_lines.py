@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from urllib.parse import quote
 
 from aisa.cli.control import ask
@@ -44,3 +45,10 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
     ]
     heads = ("ACCOUNT", "TIER", "STATE", "BALANCE", "SPENT", "CALLS")
     say(fitted(heads, rows, right=(3, 4, 5), least=("CALLS", "TIER", "SPENT", "BALANCE")))
+
+
+def account_is_new(name: str) -> str:
+    """Say of an account that was made beside something else what holds, and how that is changed."""
+    return (
+        f"The account {paint(name, bold=True)} is new, and unlimited until it is topped up: aisa wallet top-up {shlex.quote(name)} AMOUNT"
+    )

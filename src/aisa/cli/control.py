@@ -19,6 +19,14 @@ from aisa.storage.lock import SERVER_ID_NAME, control_path, own_folder
 
 CONTROL_SECONDS_MAX = 10.0  # most requests are one small transaction; a server that takes longer is stuck
 OF_CALLS = ("/calls", "/usage", "/ledger", "/accounts")  # what is answered by the calls that the database has
+#: What shows the changes below a path.
+SHOWN_BY = (
+    ("/admin-keys", "aisa admin-keys list"),
+    ("/keys", "aisa keys list"),
+    ("/teams", "aisa teams list"),
+    ("/accounts", "aisa wallet show"),
+    ("/calls", "aisa board"),
+)
 ANSWER_BYTES_MAX = 1 << 27  # the largest list of keys that a server keeps
 
 
@@ -121,8 +129,17 @@ def _over_socket(data_dir: str, asking: Asking, seconds: float) -> tuple[int, by
                     raise http.client.HTTPException("the answer has no length or too much of it")
                 return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            remedy = "Look at the server's log; `aisa keys list` shows whether the change was made."
+            remedy = f"Look at the server's log.{whether_made(asking)}"
             raise StorageFailed(path, f"The server broke off: {str(error) or type(error).__name__}.", remedy) from error
+
+
+def whether_made(asking: Asking) -> str:
+    """Say how to find out whether a change was made whose answer was lost; nothing for a question."""
+    if asking.method == "GET":
+        return ""
+    shows = next((command for path, command in SHOWN_BY if asking.path.startswith(path)), None)
+    found = f" `{shows}` shows whether the change was made: look before you repeat it." if shows else ""
+    return f"{found} What has a --reference is booked once, however often it is asked for." if asking.path.endswith("/top-up") else found
 
 
 def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int, bytes]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
+from aisa.cli.account_lines import account_is_new
 from aisa.cli.control import ask, ask_server
 from aisa.cli.data_folder import settings
 from aisa.cli.figures import listed, short
@@ -141,7 +142,7 @@ def create(label: str, terms: Terms) -> None:
     if key.free_models and not terms.quiet:
         say(f"\n{free_in_words(key)}")
     if key.account_made and not terms.quiet:
-        say(f"\nThe account {paint(key.account, bold=True)} is new, and unlimited until it is topped up: aisa wallet top-up")
+        say(f"\n{account_is_new(key.account)}")
 
 
 def unserved_names(data_dir: str, names: Sequence[str]) -> list[str]:

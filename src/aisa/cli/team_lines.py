@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
+from aisa.cli.account_lines import account_is_new
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.fitting import fitted
@@ -27,7 +28,7 @@ def create(name: str, account: str | None, spend_cap: str | None, *, config: str
     team = ask(known.server.data_dir, "POST", "/teams", expect=TeamMade, asked=asked, config=known)
     say(f"Team {paint(team.name, bold=True)} made ({team.id}), of the account {team.account}: {cap_in_words(team)}.")
     if team.account_made:
-        say(f"The account {paint(team.account, bold=True)} is new, and unlimited until it is topped up: aisa wallet top-up")
+        say(account_is_new(team.account))
 
 
 def show_all(account: str | None, config: str | None, data_dir: str | None, *, as_json: bool) -> None:

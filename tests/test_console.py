@@ -118,11 +118,13 @@ def writer(at: Consoled) -> Visitor:
 
 
 def test_nobody_sees_a_page_without_signing_in(at: Consoled) -> None:
-    """Each leads to the page that signs in, and changes nothing; a script is told to go there."""
+    """Each leads to the page that signs in, and changes nothing; what is a form is answered with it; a script is told to go there."""
     for path in (*PAGES, *PARTS):
         answer = Visitor(at.netloc).ask(path)
         assert (answer.status, answer.headers["location"]) == (303, "/console/login"), path
-    assert Visitor(at.netloc).ask("/keys", {"label": "x"}).headers["location"] == "/console/login"
+    form = Visitor(at.netloc).ask("/keys", {"label": "x"})
+    assert (form.status, "Sign in to the console" in form.text) == (401, True)
+    assert Visitor(at.netloc).ask("/keys/x/revoke", {}).headers["location"] == "/console/login"
     assert Visitor(at.netloc).ask("/sums", **{"x-fragment": "1"}).status == 401
     assert "Sign in" in Visitor(at.netloc).ask("/login").text
 

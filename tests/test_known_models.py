@@ -10,12 +10,13 @@ import msgspec
 import pytest
 
 from aisa.config.schema import Config, Embedded, Model, Prices, Vendor
+from aisa.edge.listed_models import visible
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.known_models import Known
 from aisa.prices.catalogue import catalogue_names, catalogue_price
 from aisa.prices.rules import PriceList, unlisted
-from aisa.routing import OFFERED_MAX, Routes, visible
+from aisa.routing import OFFERED_MAX, Routes
 from aisa.wire.chat import parse_chat
 from rig import body
 

@@ -12,11 +12,12 @@ import pytest
 
 from aisa.config.schema import Config, Embedded, Model, Prices, Vendor
 from aisa.config.schema import Target as TargetSetting
+from aisa.edge.listed_models import visible
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.prices.rules import Price, PriceList, Term, unlisted
 from aisa.pricing import UnitPrices, cost_of, unit_prices
-from aisa.routing import NAMES_KEPT_MAX, Routes, visible
+from aisa.routing import NAMES_KEPT_MAX, Routes
 from aisa.usage import Usage
 from aisa.wire.chat import parse_chat
 

@@ -27,7 +27,8 @@ class Offer(msgspec.Struct, frozen=True):
     is where another model answers: then `listed` has both; None where the catalogue has no price at all. `lacking` are kinds of cost that
     a request may show and that have no price of their own; for want of `flaw` there is no price list, as every call makes that kind.
     `step` is the place of its group among those that are tried one after the other, `weight` its share of the calls within the group, 0
-    for a stand-by. `takes` is what a request may show besides text, None where nobody has said; `shown` what callers are told of it.
+    for a stand-by; `dear_input` is as `prices.dear_input` says. `takes` is what a request may show besides text, None if nobody has said;
+    `shown` what callers are told of it.
     """
 
     target: Target
@@ -40,6 +41,7 @@ class Offer(msgspec.Struct, frozen=True):
     listed: Listed | None = None
     lacking: frozenset[str] = frozenset()
     flaw: str = ""
+    dear_input: bool = True
     step: int = 0
     weight: int = 1
     takes: frozenset[str] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from math import inf
 
@@ -21,6 +20,7 @@ from aisa.known_models import NOTHING_KNOWN, Known, KnownModels, ambiguous, fold
 from aisa.model_limits import check_limits, has_limits
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import ANSWER, Entry, Listed, Offer, Plan
+from aisa.prices.dear_input import may_be_dear
 from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced, unpriced_kind, unpriced_tier
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
@@ -233,6 +233,7 @@ class Routes:
                     listed=self._listing(target, alias),
                     lacking=lacks,
                     flaw=flaw,
+                    dear_input=may_be_dear(price_list, target.dialect),
                     step=step,
                     weight=setting.weight,
                     takes=takes_of(setting, target, alone=len(model.to) == 1),
@@ -358,14 +359,3 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
 def asks(offer: Offer, member: str) -> bool:
     """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, others in their own."""
     return offer.target.dialect in member.dialects if isinstance(member, Native) else member != MARKED or keeps_an_hour(offer.target)
-
-
-def visible(routes: Routes, key: Key) -> list[Entry]:
-    """Return the models that a key may use and that can be listed: the configuration's, then the vendors', or its allow-list's."""
-    if key.models is None:
-        return [*(routes.find(name) for name in routes.names()), *routes.offered]
-    found = [entry for name in routes.names() if routes.is_allowed(key.models, entry := routes.find(name))]
-    for name in key.models:
-        with suppress(ApiError):
-            found.append(routes.find(name))
-    return list({entry.name: entry for entry in found if len(entry.unpriced) < len(entry.offers)}.values())

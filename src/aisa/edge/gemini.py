@@ -8,10 +8,11 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from aisa.edge.elsewhere import GEMINI_METHODS
+from aisa.edge.listed_models import visible
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
 from aisa.offer import Entry
-from aisa.routing import Routes, visible
+from aisa.routing import Routes
 from aisa.wire.door import Door, Request
 from aisa.wire.gemini import parse_gemini
 from aisa.wire.gemini_door import GeminiDoor

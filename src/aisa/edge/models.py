@@ -8,12 +8,13 @@ from urllib.parse import unquote
 import msgspec
 
 from aisa.edge.gemini import check_is_name
+from aisa.edge.listed_models import visible
 from aisa.keys.rules import Key
 from aisa.money import Nanos, dollars_text
 from aisa.offer import Entry
 from aisa.pricing import FEES, KINDS, RARER, UnitPrices
 from aisa.providers.model_facts import EFFORT, ModelFacts
-from aisa.routing import Routes, visible
+from aisa.routing import Routes
 from aisa.wire.efforts import EFFORTS
 
 Document = dict[str, object]

@@ -10,6 +10,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from aisa.offer import Offer
+from aisa.prices.dear_input import PLACING
 from aisa.prices.rules import Price
 from aisa.pricing import Tier, UnitPrices, dearest
 from aisa.wire.door import Request
@@ -19,7 +20,6 @@ from aisa.wire.messages import MessagesRequest
 from aisa.wire.request_content import cache_lifetime
 
 BY_MARKS = frozenset({"anthropic", "bedrock"})  # dialects in which nothing is written that is not marked; elsewhere vendors write unasked
-PLACING = "anthropic"  # the dialect in which a request may ask where it is answered
 MARKABLE = ("messages", "tools", "system")
 MARK = re.compile(rb'"(?:cache_control|prompt_cache_breakpoint)"\s*:\s*[{t]')
 LONG = re.compile(rb'"ttl"\s*:\s*"(?:30m|1h|12h)"')  # what becomes an hour in those dialects

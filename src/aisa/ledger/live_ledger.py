@@ -17,7 +17,7 @@ from aisa.keys.rules import Capped, Key, window_end, window_start
 from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.charge import Charge
 from aisa.ledger.holds import Hold, Learned, explained, first_hold
-from aisa.ledger.input_holds import PLACING, with_writes
+from aisa.ledger.input_holds import with_writes
 from aisa.ledger.journal import Journal, JournalFull, Slot
 from aisa.ledger.journal_record import opening_record
 from aisa.ledger.port import Short
@@ -28,7 +28,7 @@ from aisa.money import Nanos
 from aisa.names import kept_name
 from aisa.offer import Offer, Plan
 from aisa.prices.rules import Price
-from aisa.pricing import UnitPrices, dearest
+from aisa.pricing import UnitPrices
 from aisa.storage.failure import StorageFailed
 from aisa.wire.content import input_tokens
 from aisa.wire.door import Request
@@ -259,10 +259,9 @@ def rates_of(plan: Plan, now: float, first: Price | None, *, request: Request) -
     found = [(plan.offers[0], first), *[(other, other.price_at(now)) for other in plan.offers[1:]]]
     if plan.offers[0].tier:  # the answer may name the usual tier, which may be the dearer one
         found += [(other, other.price_at(now, "")) for other in plan.offers]
-    rates = [each.prices for _, each in found if each is not None]
-    sizes = [prices for each in rates for prices in (each, *[tier.prices for tier in each.tiers])]
-    flat = all(dearest(each, "input") == each.input for each in sizes) and all(each.target.dialect != PLACING for each in plan.offers)
-    return rates if flat else with_writes(found, request, now)
+    if any(offer.dear_input for offer in plan.offers):
+        return with_writes(found, request, now)
+    return [each.prices for _, each in found if each is not None]
 
 
 async def hold_with_more(short: Short, charge: Charge, hold: Hold, *, request: Request) -> None:

@@ -1,0 +1,17 @@
+"""Whether a token of input may cost more than its plain price: then a request is looked at before its input is held for. Holds nothing."""
+
+from __future__ import annotations
+
+from aisa.prices.rules import PriceList
+from aisa.pricing import dearest
+
+PLACING = "anthropic"  # the dialect in which a request may ask where it is answered, for which more is charged
+
+
+def may_be_dear(price_list: PriceList | None, dialect: str) -> bool:
+    """Say whether it may, by a price list at any time, in any tier and of any size, or by a vendor of this dialect."""
+    if price_list is None:
+        return False
+    prices = [price.prices for term in price_list.terms for price in (term.price, *term.tiers.values())]
+    sizes = [size for each in prices for size in (each, *[tier.prices for tier in each.tiers])]
+    return dialect == PLACING or any(dearest(each, "input") > each.input for each in sizes)

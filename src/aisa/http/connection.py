@@ -88,6 +88,7 @@ class Connection(asyncio.BufferedProtocol):
         self._watch.stop()
         self._pending = b""
         self._end_body()
+        self._reader.give_up()  # transport and reader know us: what they hold would be there until the garbage is looked for
         reply, self.reply = self.reply, None
         self._shared.connection_ended(self)
         call_guarded(partial(self._out.lost, unfinished=reply is not None))
@@ -259,7 +260,8 @@ class Connection(asyncio.BufferedProtocol):
         if reader.rest:
             self._hold(reader.rest)
         if reader.refusal is None:
-            self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply))
+            self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply, request))
+            del self._verdict  # its call's alone from here on, and goes with it
         else:
             self._refuse_with(reader.refusal, reply, request)
 
@@ -292,7 +294,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # Running a call
 
-    async def _run(self, verdict: Verdict, reply: Reply) -> None:
+    async def _run(self, verdict: Verdict, reply: Reply, request: Request) -> None:
         try:
             if reply.cancelled:
                 raise asyncio.CancelledError
@@ -308,6 +310,7 @@ class Connection(asyncio.BufferedProtocol):
             self._loop.call_exception_handler(context)
             self._give_up(reply, ApiError("internal_error", "The server failed to answer. This is its own fault."))
         finally:
+            request.body = b""  # a connection knows its last request until the next, for as long as a client keeps it
             self._shared.call_ended(reply)
 
     def _give_up(self, reply: Reply, error: ApiError) -> None:

@@ -26,8 +26,9 @@ _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 class Request(msgspec.Struct):
     """A request. `path` is as sent and has no query; `headers` has lower-case names, repeats joined by a comma and a blank.
 
-    While only its head is there, `body` is empty. `memo` is for whoever judges it: what follows from the head alone, and not from when it
-    came, is kept there for as long as a connection's heads repeat. `address` is the client's as the connection tells it.
+    While only its head is there, and when its call has ended, `body` is empty. `memo` is for whoever judges it: what follows from the head
+    alone, and not from when it came, is kept there for as long as a connection's heads repeat. `address` is the client's as the connection
+    tells it.
     """
 
     method: str

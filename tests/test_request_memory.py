@@ -1,0 +1,80 @@
+"""Bodies of requests are let go when their calls have ended, without a look for garbage, which comes seldom."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Generator
+
+import pytest
+
+from aisa.http.request import Request, RequestReader
+from http_server_rig import Run, both_loops, echo, post, serving
+
+MARK = "kept by mistake "
+BODY = (MARK * 20_000).encode()  # 320 kB: more than one read brings
+
+
+@pytest.fixture(autouse=True)
+def no_look_for_garbage() -> Generator[None]:
+    """Take away what would hide it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def bodies() -> int:
+    """Return how many requests of this process have such a body."""
+    return sum(isinstance(each, Request) and each.body.startswith(MARK.encode()) for each in gc.get_objects())
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until the server has come so far."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - the server does not tell
+            await asyncio.sleep(0.001)
+
+
+@both_loops
+def test_a_body_is_let_go_when_its_call_has_ended(run: Run) -> None:
+    """It was kept until the connection's next request, and by one that was closed until garbage was looked for: 30 MB a call."""
+
+    async def scenario() -> None:
+        async with serving(echo) as served:
+            for _ in range(3):
+                client = await served.connect()
+                for _ in range(3):  # the second shows that heads repeat, by which the third is known
+                    answer = await client.ask(post(BODY))
+                    assert len(answer.json["body"]) == len(BODY)
+                served.app.requests.clear()
+                await until(lambda: served.server.calls_count == 0)
+                assert bodies() == 0, "the connection is open"
+                client.close()
+            await until(lambda: served.server.connections_count == 0)
+            assert bodies() == 0, "it is closed"
+
+    run(scenario())
+
+
+@both_loops
+def test_what_came_of_a_body_is_let_go_when_its_client_leaves(run: Run) -> None:
+    """The budget of unfinished bodies had it back, and the memory had not."""
+
+    async def scenario() -> None:
+        async with serving(echo) as served:
+            for _ in range(3):
+                client = await served.connect()
+                client.send(post(BODY)[: -len(MARK)])
+                await client.writer.drain()
+                await until(lambda: any(reader.held_bytes > len(BODY) // 2 for reader in readers()))
+                client.close()
+                await until(lambda: served.server.connections_count == 0)
+                assert not any(reader.held_bytes for reader in readers())
+
+    run(scenario())
+
+
+def readers() -> list[RequestReader]:
+    """Return all of this process."""
+    return [each for each in gc.get_objects() if isinstance(each, RequestReader)]

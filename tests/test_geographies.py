@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from aisa.config.schema import Prices, VendorTier
+from aisa.config.schema import Config, Model, Prices, Vendor, VendorTier
 from aisa.ledger.row import CallRow
 from aisa.ledger.wallets import Wallet
 from aisa.prices.catalogue import catalogue_price
 from aisa.prices.listed_entry import NotCharged, prices_of
 from aisa.prices.rules import configured
+from aisa.routing import Routes
 from aisa.testing.clock import run_virtual
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door
@@ -155,3 +156,32 @@ def test_a_list_in_litellms_format_says_what_a_place_and_speed_cost() -> None:
         assert prices_of({**entry, "provider_specific_entry": other}) == prices_of(entry)
     with pytest.raises(NotCharged, match="too high"):
         prices_of({**entry, "provider_specific_entry": {"us": 1e9}})
+
+
+REGION = "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/locations/europe-west1/publishers/google"
+ANYWHERE = "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google"
+
+
+@pytest.mark.parametrize(
+    ("model", "dearer"),
+    [
+        ("claude-sonnet-4-5", True),
+        ("claude-opus-5-5", True),
+        ("gemini-3.5-flash", True),
+        ("gemini-2.5-flash", False),
+        ("claude-opus-4-1", False),
+    ],
+)
+def test_a_model_that_vertex_keeps_to_a_place_costs_what_it_costs_there(model: str, *, dearer: bool) -> None:
+    """[fault M11] 1.1 times the price anywhere for the newer models, in a region and on a continent; the operator's factor replaces it."""
+    usual = catalogue_price("vertex", ANYWHERE, model)
+    assert usual is not None
+    for address in (REGION, "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/publishers/google"):
+        here = catalogue_price("vertex", address, model)
+        assert here is None or here.at(0).prices.input == round(usual.at(0).prices.input * (1.1 if dearer else 1))
+    for factor, times in ((None, 1.1 if dearer else 1), (1.2, 1.2)):
+        vendor = Vendor(base_url=REGION, dialect="gemini", api_key="k", price_factor=factor)
+        [offer] = Routes(Config(vendors={"v": vendor}, models={"m": Model(to=(f"v/{model}",))}), catalogue_price).find("m").offers
+        price = offer.price_at(0)
+        assert price is not None
+        assert price.prices.input == round(usual.at(0).prices.input * times)

@@ -21,6 +21,7 @@ from aisa.model_limits import check_limits, has_limits
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import ANSWER, Entry, Listed, Offer, Plan
 from aisa.prices.dear_input import may_be_dear
+from aisa.prices.geographies import listed_address
 from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced, unpriced_kind, unpriced_tier
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
@@ -31,9 +32,9 @@ from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
 from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
-from aisa.wire.kinds_asked import Native, kinds_asked
+from aisa.wire.kinds_asked import Native
 from aisa.wire.model_name import shown_name
-from aisa.wire.own_kinds import MARKED, own_kinds
+from aisa.wire.own_kinds import MARKED, kinds_in
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -162,8 +163,7 @@ class Routes:
         if entry.limited:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
-        chat = request.chat if entry.lacking else None
-        kinds = [] if chat is None else [*kinds_asked(chat, entry.lacking), *own_kinds(request, entry.lacking)]
+        kinds = kinds_in(request, entry.lacking) if entry.lacking else []
         if fixed is not None and not tier and not kinds:
             return fixed
         offers = priced(entry, kinds, (tier, member)) if entry.unpriced or kinds or tier else list(entry.offers)
@@ -282,7 +282,7 @@ class Routes:
         """Return what the catalogue lists for a model of a vendor of the configuration, times the factor that is set there."""
         vendor = self._vendors[name]
         listed_vendor, _, listed_model = alias.partition("/") if alias else (name, "", model)
-        listed = self._look_up(listed_vendor, "" if alias else vendor.base_url, listed_model)
+        listed = self._look_up(listed_vendor, "" if alias else listed_address(vendor), listed_model)
         if listed is None and vendor.price_factor is not None:
             listed = self._look_up(listed_vendor, "", listed_model)  # of a region of it, or of a reseller
         return None if listed is None else times(listed, vendor.price_factor or 1)

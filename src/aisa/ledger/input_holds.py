@@ -31,7 +31,8 @@ def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, n
 
     Where the request asks for a place that its vendor charges more for, that price at a UNIX second is among them.
     """
-    chat, rates = request.chat, []
+    chat = request.chat
+    rates: list[UnitPrices] = []
     own = request.fields if isinstance(request, MessagesRequest) else None
     place = place_in(msgspec.json.decode(own[ASKED])) if own is not None and ASKED in own else ""
     for offer, price in found:

@@ -18,7 +18,7 @@ from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider
 
 from aisa.money import NANOS_PER_DOLLAR, Nanos
 from aisa.prices.corrections import alias_of, corrected
-from aisa.prices.geographies import with_places
+from aisa.prices.geographies import uplifted, with_places
 from aisa.prices.matching import find
 from aisa.prices.rules import BEGINNING, BUILT_IN_SOURCE, Price, PriceList, Term, is_private, seconds_of
 from aisa.pricing import FEES, RARER, RARER_PRICES_MAX, TIERS_MAX, Tier, UnitPrices, unit_prices
@@ -68,7 +68,8 @@ def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:
     if listed is None:
         return None
     listed = msgspec.structs.replace(listed, found=found.rule.words if alias is None else alias.words)
-    return with_places(provider.id, corrected(provider.id, found.model.id, listed))
+    listed = uplifted(base_url, found.model.id, corrected(provider.id, found.model.id, listed))
+    return with_places(provider.id, listed)
 
 
 def catalogue_names(vendor: str, base_url: str) -> tuple[str, ...]:

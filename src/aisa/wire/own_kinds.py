@@ -13,7 +13,7 @@ import msgspec
 from aisa.wire.door import Request
 from aisa.wire.gemini import GeminiRequest
 from aisa.wire.gemini_names import member
-from aisa.wire.kinds_asked import LONG_WRITES, MADE, TOOLS, WRITES, Native, offers
+from aisa.wire.kinds_asked import LONG_WRITES, MADE, TOOLS, WRITES, Native, kinds_asked, offers
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.request_content import cache_lifetime
 from aisa.wire.trees import as_tree, is_list, trees_in
@@ -21,6 +21,12 @@ from aisa.wire.trees import as_tree, is_list, trees_in
 MARKED = "cache_control.ttl"  # the member that asks in a request of the Messages API, whose marks only some targets get
 SEARCHING = ("googleSearch", "googleSearchRetrieval", "enterpriseWebSearch", "googleMaps")  # tools that Gemini runs; maps are searched, too
 MODALITIES = "generationConfig.responseModalities"
+
+
+def kinds_in(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Return those of the wanted kinds that a request asks for, in its own words or as the chat that it is; none of no conversation."""
+    chat = request.chat
+    return [] if chat is None else [*kinds_asked(chat, wanted), *own_kinds(request, wanted)]
 
 
 def own_kinds(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str]]:

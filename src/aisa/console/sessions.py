@@ -44,7 +44,7 @@ class Session(msgspec.Struct):
     notice: Notice | None = None
     form: str = "0"
     pages: int = 0
-    taken: dict[tuple[str, str], bool] = msgspec.field(default_factory=dict)
+    taken: dict[tuple[str, str], bool] = {}
 
     def number(self, form: str | None = None) -> None:
         """Number the forms of a page: anew, or as one that was sent already and is shown again."""

@@ -32,7 +32,8 @@ def migrate(connection: Connection, tell: Callable[[str], None] = lambda _text: 
             tell(in_words(scripts, version, kept=connection.dialect.name == "sqlite"))
         except CommandError:
             what = f"The database has schema {version}, which this version of aisa does not know: a newer one made it."
-            raise StorageFailed(DATABASE_NAME, what, "Run that newer version, or restore a backup from before the upgrade.") from None
+            where = DATABASE_NAME if connection.dialect.name == "sqlite" else "stores.database"
+            raise StorageFailed(where, what, "Run that newer version, or restore a backup from before the upgrade.") from None
     began = monotonic_micros()
     command.upgrade(config, "head")
     if version is not None:

@@ -6,6 +6,7 @@ each other in a circle, and what one has read nobody changes before it writes. H
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import closing, suppress
 from threading import Lock
@@ -35,6 +36,7 @@ CONNECT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "prepare_threshold": None,
+    "client_encoding": "utf8",  # else a database of SQL_ASCII, which is refused, has no texts for the driver
     "application_name": f"aisa schema {HEAD}",
 }
 SERVERS = "datname = current_database() AND application_name ~ '^aisa( schema [0-9]+)?$'"  # so do versions before 0045 call themselves
@@ -82,6 +84,7 @@ def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None) -> Databas
     )
     try:
         with database.transaction(STATEMENT_MILLISECONDS_MAX) as connection:
+            refuse_unfit(connection, where)
             version = version_of(connection)
             if version is not None and version < HEAD:
                 refuse_others(connection, where)
@@ -103,6 +106,15 @@ def open_postgres_unlocked(url: str, cut: Cut | None = None) -> Database:
     """Open a database that is migrated, for short writes that take rows' own locks and never wait for those who write calls."""
     writer = unlocked_writer_of(url)
     return Database(writer, shown(url), failure=failure_of, of_its_session=of_its_session, hang_up=Lines(cut, writer).hang_up)
+
+
+def refuse_unfit(connection: Connection, where: str) -> None:
+    """Raise StorageFailed if the database cannot be written, or cannot keep every text."""
+    if connection.exec_driver_sql("SHOW transaction_read_only").scalar_one() == "on":
+        raise StorageFailed(where, *READ_ONLY)
+    if (encoding := connection.exec_driver_sql("SHOW server_encoding").scalar_one()) != "UTF8":
+        what = f"The database keeps texts as {encoding}, which is not enough for names and answers: UTF8 is needed."
+        raise StorageFailed(where, what, "Make it anew: createdb --encoding UTF8 --template template0 aisa")
 
 
 def refuse_others(connection: Connection, where: str) -> None:
@@ -203,6 +215,7 @@ def of_its_session(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in OF_A_SESSION
 
 
+READ_ONLY = ("The database is a standby, or read-only.", "Name the primary in stores.database.")
 BARE = ("The database does not have this version's tables.", "Look whether stores.database names the right one; if so, restore it.")
 AGAIN = "A server that runs asks it again by itself; one that was to start must be started again."
 #: What PostgreSQL calls an error, or how that begins (SQLSTATE) -> what is the matter, what to do.
@@ -217,8 +230,11 @@ ERRORS = (
     ("3F000", *BARE),
     ("53", "The database has no room left, or too many connections.", "Look at its disk and at max_connections; nothing was changed."),
     ("57P", "The database is going down or coming up.", f"Wait for it. {AGAIN}"),
-    ("25006", "The database is a standby, or read-only.", "Name the primary in stores.database."),
+    ("42P07", "The database has tables of another program.", "Name an empty database in stores.database."),
+    ("25006", *READ_ONLY),
 )
+#: What is said, without a code, by a database that does not let us in, and of an address that is none.
+REFUSED = re.compile(r"(?:FATAL:|connection is bad:) *([^\n]*[^\n.])[^\n]*\Z", re.MULTILINE)
 AWAY = ("The database does not answer.", f"Look whether it runs and can be reached. {AGAIN}")
 
 
@@ -230,6 +246,10 @@ def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:
     for beginning, what, remedy in ERRORS:
         if state.startswith(beginning):
             return StorageFailed(where, what, remedy)
+    refused = REFUSED.search(str(error.orig)) if not state else None
+    if refused:
+        what = f"The database cannot be connected to: {refused[1]}."
+        return StorageFailed(where, what, f"Look at stores.database, and at the database. {AGAIN}")
     if state.startswith("08") or (not state and isinstance(error, OperationalError)):
         return StorageFailed(where, *AWAY)
     return StorageFailed(where, f"The database said: {error.orig}.", "If nobody changed it by hand, this is a bug: please report it.")

@@ -1,0 +1,73 @@
+"""A PostgreSQL that cannot be used, at a start: what is the matter and what to do, in words, and never a trace."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from aisa.storage.failure import StorageFailed
+from aisa.storage.migrate import migrate
+from aisa.storage.postgres import open_postgres
+from postgres_rig import Postgres, needs_postgres
+
+pytestmark = needs_postgres
+
+
+def other(url: str, **parts: str) -> str:
+    """Return the URL of another database, or for another user, on the same server."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    return url.replace(f"/{name}?", f"/{parts.get('database', name)}?").replace("//aisa@", f"//{parts.get('user', 'aisa')}@")
+
+
+def made(*statements: str) -> Callable[[Postgres], str]:
+    """Make a database of its own by statements in which its name is `{}`."""
+
+    def make(postgres: Postgres) -> str:
+        url = postgres.migrated()
+        database = url.partition("?")[0].rpartition("/")[2]
+        for statement in statements:
+            postgres.sql(other(url, database="postgres"), statement.format(database))
+        return url
+
+    return make
+
+
+def foreign(postgres: Postgres) -> str:
+    """Make one that another program uses."""
+    url = postgres.fresh()
+    postgres.sql(url, "CREATE TABLE calls (a int)")
+    return url
+
+
+def newer(postgres: Postgres) -> str:
+    """Make one that a newer version has changed."""
+    url = postgres.migrated()
+    postgres.sql(url, "UPDATE alembic_version SET version_num = '9999'")
+    return url
+
+
+ANEW = "CREATE DATABASE {} TEMPLATE template0 LOCALE 'C' ENCODING"
+TROUBLES: dict[str, tuple[Callable[[Postgres], str], str]] = {
+    "read-only": (made("ALTER DATABASE {} SET default_transaction_read_only = on"), "standby, or read-only. Name the primary"),
+    "ascii": (made("DROP DATABASE {}", f"{ANEW} 'SQL_ASCII'"), "as SQL_ASCII.*createdb --encoding UTF8"),
+    "latin": (made("DROP DATABASE {}", f"{ANEW} 'LATIN1'"), "as LATIN1.*createdb --encoding UTF8"),
+    "no database": (
+        lambda postgres: other(postgres.fresh(), database="nowhere"),
+        r'connected to: database "nowhere" does not exist\. Look at stores',
+    ),
+    "no user": (lambda postgres: other(postgres.fresh(), user="ghost"), r'connected to: role "ghost" does not exist\. Look at stores'),
+    "no address": (lambda postgres: f"{postgres.fresh()}&sslmode=nope", r'connected to: invalid sslmode value: "nope"\. Look at stores'),
+    "nobody there": (lambda _: "postgresql://aisa@127.0.0.1:1/aisa", "does not answer. Look whether it runs"),
+    "another program's": (foreign, "tables of another program. Name an empty database"),
+    "newer": (newer, "^stores.database: The database has schema 9999"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_database_that_cannot_be_used_says_why_and_what_to_do(trouble: str, postgres: Postgres) -> None:
+    """[issue 13] A server that starts on a standby after a failover, with a wrong name, user or encoding: one known error each."""
+    make, said = TROUBLES[trouble]
+    with pytest.raises(StorageFailed, match=said), contextlib.closing(open_postgres(make(postgres), migrate)):
+        pass

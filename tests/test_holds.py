@@ -74,6 +74,14 @@ def test_output_is_held_for_as_the_operator_the_models_calls_or_the_request_say(
     assert held(**given) == tokens
 
 
+@pytest.mark.parametrize("kind", ["output", "reasoning", "output_audio", "output_image"])
+def test_output_is_held_for_at_the_dearest_that_it_may_be(kind: str) -> None:
+    """[fault M17] A picture costs ten times what as much text does, and was held for as text."""
+    prices = unit_prices({"input": 1_000_000, "output": 2_000_000, kind: 30_000_000})
+    request = parse_chat(body(max_tokens=1_000))
+    assert first_hold([prices], request, Model(to=("v/m",)), held_input=0).amount == 30_000
+
+
 def reasoned(*, stream: bool = True) -> list[bytes]:
     """An answer of ten words behind ten thousand hidden tokens."""
     counts = {

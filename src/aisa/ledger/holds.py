@@ -11,7 +11,7 @@ from aisa.errors import ApiError
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
 from aisa.money import TOKENS_PER_PRICE, Nanos, dollars_text
-from aisa.pricing import UnitPrices, cost_of
+from aisa.pricing import UnitPrices, cost_of, dearest
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
 
@@ -77,13 +77,13 @@ def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *
     `rates` are the prices of every target that may serve: the dearest for this call counts. `learned` is what calls to the model make.
     """
     output, why = output_held(request, settings, learned)
-    dearest = for_output = -1
+    most = for_output = -1
     taken = Usage(held_input)
     for each in rates:
         made = -(-output * output_price(each, held_input) // TOKENS_PER_PRICE)
-        if (amount := cost_of(taken, each) + made) > dearest:
-            dearest, for_output = amount, made
-    return Hold(dearest, output, for_output, why)
+        if (amount := cost_of(taken, each) + made) > most:
+            most, for_output = amount, made
+    return Hold(most, output, for_output, why)
 
 
 def output_held(request: Request, settings: Model, learned: int | None) -> tuple[int, str]:
@@ -107,9 +107,7 @@ def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
     """Return the most that a million output tokens of a call can cost."""
     if prices is None:
         return 0
-    tier = prices.for_input(input_tokens) if prices.tiers else prices
-    dearest = max(tier.output, tier.reasoning)
-    return dearest if tier.output_audio is None else max(dearest, tier.output_audio)
+    return dearest(prices.for_input(input_tokens) if prices.tiers else prices, "output")
 
 
 def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:

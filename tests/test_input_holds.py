@@ -78,6 +78,17 @@ def test_input_is_held_for_as_if_all_of_it_were_written_where_it_may_be(
     assert rated(prices, dialect, fields, door) == dollars
 
 
+def test_a_mark_whose_letters_are_written_as_their_numbers_is_held_for() -> None:
+    """[fault M17] Its vendor reads it all the same."""
+    [term] = configured(CLAUDE, "prices")
+    plain = json.dumps({"model": "m", **message(cache_control=HOUR)})
+    hidden = plain.replace("cache_control", r"cache\u005fcontrol").replace("ttl", r"t\u0074l").replace("1h", r"\u0031\u0068")
+    assert json.loads(hidden) == json.loads(plain)
+    offer = (Offer(Target("v", "m", "anthropic"), "v/m"), Price(term.price.prices, "prices"))
+    [held] = with_writes([offer], MESSAGES_DOOR.read(hidden.encode()), 0.0)
+    assert held.input == 6_000_000_000
+
+
 def test_a_tier_by_length_is_held_for_in_the_same_way() -> None:
     """[fault M17] The tier that the input is in decides, and its own price of a write."""
     prices = Prices(input=5, output=30, cache_write=6.25, tiers=(PriceTier(over_input_tokens=10, input=10, output=45, cache_write=12.5),))

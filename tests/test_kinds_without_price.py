@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -120,6 +121,18 @@ def test_a_request_that_shows_a_kind_without_price_is_refused_with_the_key_to_wr
     assert f"`{kind}`" in refused.value.message
     client, rig = asked(Prices(input=3, output=15, cache_write=3.75, **{kind: 9}), fields)
     assert (client.status, len(rig.rows)) == (200, 1)
+
+
+@pytest.mark.parametrize(("fields", "kind", "member"), SHOWS)
+def test_letters_written_as_their_numbers_hide_no_kind_without_price(fields: dict[str, Any], kind: str, member: str) -> None:
+    """[fault M12] A search whose type had a letter of that kind cost its caller nothing: vendors read it all the same."""
+    hidden = re.sub(rb'"([^"]*)"', lambda found: b'"%b"' % b"".join([b"\\u%04x" % letter for letter in found[1]]), body(**fields))
+    assert json.loads(hidden) == json.loads(body(**fields))
+    others = {name: price for name, price in EVERY.items() if name != kind}
+    rig = Rig(ScriptedUpstream(Script([document()])), each=[Prices(input=3, output=15, cache_write=3.75, **others)], look_up=unlisted)
+    with pytest.raises(ApiError) as refused:
+        run_virtual(rig.call(MemoryClient(), hidden))
+    assert (refused.value.code, refused.value.param) == ("unknown_model", member)
 
 
 @pytest.mark.parametrize("fields", HARMLESS)

@@ -45,6 +45,7 @@ ASKED: list[tuple[Door, bytes, str, str, str]] = [
     (GEMINI, contents(tools=[{"functionDeclarations": []}, {"google_search": {}}]), "gemini", "per_search", "tools"),
     (GEMINI, contents(tools=[{"googleSearchRetrieval": {}}]), "gemini", "per_search", "tools"),
     (GEMINI, contents(tools=[{"enterpriseWebSearch": {}}]), "gemini", "per_search", "tools"),
+    (GEMINI, contents(tools={"googleSearch": {}}), "gemini", "per_search", "tools"),  # as Google takes it
     (GEMINI, contents(tools=[{"googleMaps": {"enableWidget": False}}]), "gemini", "per_search", "tools"),
     (
         GEMINI,

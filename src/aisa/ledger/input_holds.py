@@ -13,11 +13,12 @@ from aisa.offer import Offer
 from aisa.prices.dear_input import PLACING
 from aisa.prices.rules import Price
 from aisa.pricing import Tier, UnitPrices, dearest
+from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.door import Request
 from aisa.wire.geographies import ASKED, place_in, placed
 from aisa.wire.kinds_asked import OPTIONS, WRITES, half_a_day_asked
 from aisa.wire.messages import MessagesRequest
-from aisa.wire.request_content import cache_lifetime
+from aisa.wire.spelled_out import spelled_out
 
 BY_MARKS = frozenset({"anthropic", "bedrock"})  # dialects in which nothing is written that is not marked; elsewhere vendors write unasked
 MARKABLE = ("messages", "tools", "system")
@@ -49,10 +50,10 @@ def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, n
 
 def marked(fields: Mapping[str, Raw]) -> list[str]:
     """Return the kinds of writes that the marks of a request ask for; none where it has no marks."""
-    members = [bytes(fields[name]) for name in MARKABLE if name in fields]
+    members = [spelled_out(bytes(fields[name])) for name in MARKABLE if name in fields]
     if "cache_control" not in fields and not any(map(MARK.search, members)):
         return []
-    lasting = [*members, *[bytes(fields[name]) for name in ("cache_control", OPTIONS) if name in fields]]
+    lasting = [*members, *[spelled_out(bytes(fields[name])) for name in ("cache_control", OPTIONS) if name in fields]]
     return ["cache_write", *([HOUR] if any(map(LONG.search, lasting)) else [])]
 
 

@@ -11,8 +11,8 @@ from aisa.providers.anthropic_models import Traits, traits_of
 from aisa.providers.bedrock_blocks import cache_point
 from aisa.providers.counting import AskedOf
 from aisa.providers.shape import Target
+from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.messages import MessagesRequest
-from aisa.wire.request_content import cache_lifetime
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import LIFETIMES
 

@@ -12,10 +12,11 @@ from aisa.config.schema import Config, Model, Vendor
 from aisa.providers.measure import Answer, Learned, Measure
 from aisa.providers.own_input import OwnInput
 from aisa.providers.shape import Target
+from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.chat import ChatRequest
 from aisa.wire.content import INPUT_TOKENS_MAX, Content
 from aisa.wire.door import Request
-from aisa.wire.request_content import beginning, cache_lifetime, content_of
+from aisa.wire.request_content import beginning, content_of
 from aisa.wire.token_meter import PIECES, SIZE
 from aisa.wire.tokenized_text import Tokenizer
 from aisa.wire.usage_report import LIFETIMES

@@ -10,9 +10,10 @@ from typing import Self
 import msgspec
 from msgspec import Raw
 
+from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.chat import ChatRequest
-from aisa.wire.request_content import cache_lifetime
 from aisa.wire.searches import OWN, types_offered
+from aisa.wire.spelled_out import spelled_out
 from aisa.wire.trees import is_tree, trees_in
 
 #: What `modalities` may ask for -> the kind of output that it is.
@@ -37,9 +38,8 @@ class Native(str):
         return found
 
 
-OPTIONS = Native(
-    "prompt_cache_options", "openai", "responses"
-)  # which may also stand at a mark; other dialects have lifetimes of their own
+#: It may also stand at a mark. Other dialects have lifetimes of their own.
+OPTIONS = Native("prompt_cache_options", "openai", "responses")
 CACHEABLE = ("messages", "tools", "cache_control", OPTIONS)  # members in which a request may ask for a cache
 #: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
 #: OpenRouter puts its name before its tools, and Groq has a browser look.
@@ -68,7 +68,7 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
     if SOUND in wanted:
         parted = [message.content for message in known.messages if isinstance(message.content, list)]
         found += [(SOUND, "messages")] if any(part.type in SOUNDS for content in parted for part in content) else []
-    if wanted & LONG_WRITES and any(b'"ttl"' in bytes(fields[name]) for name in CACHEABLE if name in fields):
+    if wanted & LONG_WRITES and any(b'"ttl"' in spelled_out(bytes(fields[name])) for name in CACHEABLE if name in fields):
         lifetime = cache_lifetime(fields, WRITES)
         found += [(WRITES[lifetime], "cache_control")] if lifetime else []
         found += [(WRITES["12h"], OPTIONS)] if half_a_day_asked(fields) else []
@@ -77,13 +77,13 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
 
 def half_a_day_asked(fields: Mapping[str, Raw]) -> bool:
     """Say whether OpenAI's members of a request ask for its long lifetime, for all that is written or for some."""
-    own = b'"prompt_cache_options":' + bytes(fields.get(OPTIONS, b""))
-    return any(map(OPENAIS_TTL.search, (own, bytes(fields.get("messages", b"")))))
+    own, messages = [spelled_out(bytes(fields.get(name, b""))) for name in (OPTIONS, "messages")]
+    return any(map(OPENAIS_TTL.search, (b'"prompt_cache_options":' + own, messages)))
 
 
 def offers(tool: re.Pattern[bytes], tools: bytes) -> bool:
     """Say whether one of these tools is of a kind that the vendor runs itself."""
-    return tool.search(tools) is not None
+    return tool.search(spelled_out(tools)) is not None
 
 
 #: Members by which a vendor is let search, xAI, OpenRouter and DashScope: the kind of cost, and whether a value of it does.

@@ -10,13 +10,13 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.door import Request
 from aisa.wire.gemini import GeminiRequest
-from aisa.wire.gemini_names import member
+from aisa.wire.gemini_names import member, trees_at
 from aisa.wire.kinds_asked import LONG_WRITES, MADE, TOOLS, WRITES, Native, kinds_asked, offers
 from aisa.wire.messages import MessagesRequest
-from aisa.wire.request_content import cache_lifetime
-from aisa.wire.trees import as_tree, is_list, trees_in
+from aisa.wire.trees import as_tree, is_list
 
 MARKED = "cache_control.ttl"  # the member that asks in a request of the Messages API, whose marks only some targets get
 SEARCHING = ("googleSearch", "googleSearchRetrieval", "enterpriseWebSearch", "googleMaps")  # tools that Gemini runs; maps are searched, too
@@ -52,7 +52,7 @@ def tools_asked(tools: object, dialect: str) -> Iterator[tuple[str, str]]:
 
 def asked_of_gemini(request: GeminiRequest) -> Iterator[tuple[str, str]]:
     """Yield the kinds of cost that a request of Gemini's own API asks for."""
-    tools = trees_in(request.tree.get("tools"))
+    tools = trees_at(request.tree, "tools")
     if any(member(tool, name) is not None for tool in tools for name in SEARCHING):
         yield "per_search", Native("tools", request.protocol)
     asked = member(as_tree(member(request.tree, "generationConfig")), "responseModalities")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Raw
@@ -15,15 +14,6 @@ from aisa.wire.trees import is_tree
 
 #: Members that vendors put before the model as text, in one form or another.
 WRITTEN_OUT = frozenset({"tools", "functions", "response_format"})
-#: How long a request asks what it writes to a cache to last. Within a text the quotation marks would be escaped.
-LIFETIME = re.compile(rb'"cache_control"\s*:\s*\{[^{}]*"ttl"\s*:\s*"(\w{1,8})"')
-
-
-def cache_lifetime(fields: Mapping[str, Raw], known: Iterable[str]) -> str:
-    """Return the longest of the known lifetimes, which stand by rising length, that a request asks for; empty if it asks for none."""
-    own = b'"cache_control":' + bytes(fields.get("cache_control", b""))  # of the request as a whole
-    asked = {lifetime.decode() for value in (own, *fields.values()) for lifetime in LIFETIME.findall(bytes(value))}
-    return next((lifetime for lifetime in reversed(list(known)) if lifetime in asked), "")
 
 
 def content_of(chat: ChatRequest) -> Content:

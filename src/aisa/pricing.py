@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -206,12 +207,12 @@ def part_of(kind: str, count: int, rates: UnitPrices) -> Part:
 
 #: The side of every kind that may be without a price of its own.
 SIDE: Mapping[str, str] = {**RARER, **{kind: KINDS[kind] for kind in AUDIO}}
-ON_SIDE = {side: [kind for kind, of in (*KINDS.items(), *RARER.items()) if of == side] for side in ("input", "output")}
+ON_SIDE = {side: attrgetter(*[kind for kind, of in (*KINDS.items(), *RARER.items()) if of == side]) for side in ("input", "output")}
 
 
 def dearest(rates: UnitPrices, side: str) -> Nanos:
     """Return the highest price that tokens of one side have, `input` or `output`."""
-    found: list[Nanos | None] = [getattr(rates, kind) for kind in ON_SIDE[side]]
+    found: tuple[Nanos | None, ...] = ON_SIDE[side](rates)
     return max([price for price in found if price is not None])
 
 

@@ -15,9 +15,9 @@ CALL_MODEL = "bench-model"
 PROMPT = "Write a haiku about a benchmark that measures what it says, and nothing else."
 
 
-def request(model: str, *, key: str = "bench", stream: bool = False) -> bytes:
+def request(model: str, *, key: str = "bench", stream: bool = False, words: str = PROMPT) -> bytes:
     """Return a whole chat-completions request, as an official client words it."""
-    asked: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
+    asked: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": words}]}
     if stream:
         asked |= {"stream": True}
     body = json.dumps(asked, separators=(",", ":")).encode()

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a file
 
 import uvloop
 
-from benchmarks.calls import CALL_MODEL, CallChannel, request
+from benchmarks.calls import CALL_MODEL, PROMPT, CallChannel, request
 from benchmarks.leaks import ALLOCATOR_ENVIRONMENT, HOUR_SECONDS, Reading, allocator_figures, judged, kinds_mib
 from benchmarks.load import BenchFailed, C, Channel, connect
 from benchmarks.machine import cpu_seconds, memory, open_files, raise_descriptor_limit, split_cores
@@ -38,19 +38,23 @@ STREAMERS = 32
 LEAVERS = 12
 SLOW_READERS = 4
 REFUSED = 2
+SENDERS = 1
 STREAM_CHUNKS = 250  # five seconds at the usual pace
 SLOW_CHUNKS = 5_000  # one megabyte, more than the kernels on the way would hold
 STREAM_MODEL = f"bench-{STREAM_CHUNKS}x20"
 SLOW_MODEL = f"bench-{SLOW_CHUNKS}x0"
 NO_MODEL = "bench-of-nobody"
+LARGE_BYTES = 500_000  # of a conversation that an agent sends again and again; the fake vendor takes a million
 
 CALL_PAUSE_SECONDS = 0.05
 REFUSED_PAUSE_SECONDS = 0.2
+SEND_PAUSE_SECONDS = 0.5
 RETRY_PAUSE_SECONDS = 0.2
 SLOW_PAUSE_SECONDS = 0.05
 SLOW_RECEIVE_BYTES = 16_384  # a small window, so that the slow reader is felt upstream and not absorbed by its own kernel
 EXCHANGE_SECONDS_MAX = 120.0
 REPORT_SECONDS = 10.0
+COUNTED = ("calls", "short", "streams", "left", "slow", "refused", "large", "errors")
 QUIET_SECONDS = 5.0  # within which everything that the load opened must be closed again
 
 
@@ -145,6 +149,16 @@ class Visitors:
         asked = request(NO_MODEL, key=self.key)
         await self.ask_on(lambda: RefusedChannel(asked), "refused", REFUSED_PAUSE_SECONDS)
 
+    async def send_much(self, _: int) -> None:
+        """Call with a large body on a connection of its own, and leave in the middle of another: neither body may be kept."""
+        asked = request(CALL_MODEL, key=self.key, words=PROMPT * (LARGE_BYTES // len(PROMPT)))
+        async with opened(lambda: CallChannel(asked), self.port) as channel:
+            await exchange(channel)
+        async with opened(lambda: CallChannel(asked[: LARGE_BYTES // 2]), self.port) as channel:
+            channel.ask(time.perf_counter())
+            await asyncio.sleep(SEND_PAUSE_SECONDS)
+        self.tally.counts["large"] += 1
+
     async def ask_on(self, make: Callable[[], Channel], name: str, pause_seconds: float) -> None:
         """Ask on one connection with pauses, until something fails."""
         async with opened(make, self.port) as channel:
@@ -202,6 +216,7 @@ async def soak(running: Running, seconds: float, share: float, tally: Tally) -> 
         (visitors.leave_early, LEAVERS),
         (visitors.read_slowly, SLOW_READERS),
         (visitors.be_refused, REFUSED),
+        (visitors.send_much, SENDERS),
     )
     tasks = [
         asyncio.ensure_future(visitors.keep_trying(visit, number))
@@ -220,7 +235,9 @@ async def soak(running: Running, seconds: float, share: float, tally: Tally) -> 
             files, held = open_files(running.pids), kinds_mib(running.pids)
         except OSError as error:
             raise BenchFailed(f"aisa is gone\n{running.subject.log_tail()}") from error
-        counts = "  ".join(f"{name} {tally.counts[name]:,}" for name in ("calls", "short", "streams", "left", "slow", "refused", "errors"))
+        counts = "  ".join(
+            f"{name} {tally.counts[name]:,}" for name in ("calls", "short", "streams", "left", "slow", "refused", "large", "errors")
+        )
         parts = ", ".join(f"{kind} {mib:.1f}" for kind, mib in held.items())
         say(f"{seen[-1].seconds:7.0f} s  {seen[-1].mib:7.1f} MiB ({parts})  {files:5} files  {counts}")
     for task in tasks:

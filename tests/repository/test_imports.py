@@ -64,6 +64,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.tries", "rules"),
     ("aisa.pricing", "rules"),
     ("aisa.prices.lacking", "rules"),
+    ("aisa.prices.dear_input", "rules"),
     ("aisa.prices.geographies", "rules"),
     ("aisa.ledger.row", "rules"),
     ("aisa.ledger.refusal", "rules"),

@@ -197,6 +197,17 @@ def test_a_key_with_a_cap_shows_it(run: Run) -> None:
     assert (shown["account"], shown["spend_cap_nanos_usd"], shown["spend_window"]) == ("acme", 99_500_000_000, "month")
 
 
+@pytest.mark.parametrize(
+    ("option", "word", "member"),
+    [("--models", "all", "models"), ("--spend-cap", "None", "spend_cap_usd"), ("--expires", "never", "expires_at")],
+)
+def test_a_term_that_a_new_key_does_not_have_can_be_said_in_the_words_of_help(run: Run, option: str, word: str, member: str) -> None:
+    """As where a key is changed: `all` became an allow-list of one model of that name, which no call could use."""
+    made(run("keys", "create", "laptop", option, word, "--quiet"))
+    (key,) = json.loads(run("keys", "list", "--json").stdout)
+    assert key[member] is None
+
+
 def test_an_imported_key_is_read_from_standard_input_and_not_shown(run: Run) -> None:
     """Only the line's end is taken off: spaces inside are part of the key."""
     result = run("keys", "create", "old", "--import", typed="My very old API Key\nsecond line\n")

@@ -117,9 +117,9 @@ class KeyList(msgspec.Struct):
 def create(label: str, terms: Terms) -> None:
     """Make or import a key and print it. Raises Stop."""
     config = settings(terms.config, terms.data_dir, makes=True)
-    models = terms.models.split(",") if terms.models is not None else None
-    asked: dict[str, object] = {"label": label, "models": models, "expires": terms.expires}
-    asked |= {name: value for name in ("spend_cap", "account", "team") if (value := getattr(terms, name)) is not None}
+    asked: dict[str, object] = {"label": label, "models": None, "expires": None}
+    asked |= {name: value for name in NO_TERM if (value := term_in(name, getattr(terms, name))) is not None}
+    asked |= {name: value for name in ("account", "team") if (value := getattr(terms, name)) is not None}
     asked |= {name: limit_in(value, name) for name in LIMITS if (value := getattr(terms, name)) is not None}
     if terms.importing:
         asked["secret"] = secret_from_outside()
@@ -174,13 +174,17 @@ def show_all(config: str | None, data_dir: str | None, *, as_json: bool) -> None
         say("There are no keys yet. Make one: aisa keys create LABEL")
 
 
+def term_in(which: str, value: str | None) -> str | list[str] | None:
+    """Return a term as it is sent, None for one that is not set: `all`, `never` and `none` say so in words."""
+    if value is None or value.strip().lower() in NO_TERM[which]:
+        return None
+    return value.split(",") if which == "models" else value
+
+
 def update(name: str, terms: Mapping[str, str | None], *, config: str | None, data_dir: str | None) -> None:
     """Change the terms of a key, found by id, label or `-`. Raises Stop."""
     asked: dict[str, object] = {which: limit_in(value, which) for which in LIMITS if (value := terms.get(which)) is not None}
-    for which in ("expires", "spend_cap", "models"):
-        value = terms.get(which)
-        if value is not None:
-            asked[which] = None if value.strip().lower() in NO_TERM[which] else value.split(",") if which == "models" else value
+    asked |= {which: term_in(which, value) for which in NO_TERM if (value := terms.get(which)) is not None}
     if terms.get("label") is not None:
         asked["label"] = terms["label"]
     if not asked:

@@ -52,16 +52,16 @@ def limited(command: Command) -> Command:
 
 @keys.command(epilog=EXAMPLES)
 @click.argument("label", callback=written(judge_label))
-@click.option("--models", callback=written(judge_models), metavar="A,B", help="The only models it may use.  [all]")
+@click.option("--models", callback=written(judge_models, *NO_TERM["models"]), metavar="A,B", help="The only models it may use.  [all]")
 @click.option(
     "--expires",
-    callback=written(judge_expiry),
+    callback=written(judge_expiry, *NO_TERM["expires"]),
     metavar="WHEN",
     help="20s, 12h, 30d, 2w, a date (to its end, UTC) or a date and time.  [never]",
 )
 @click.option(
     "--spend-cap",
-    callback=written(judge_cap),
+    callback=written(judge_cap, *NO_TERM["spend_cap"]),
     metavar="CAP",
     help="US dollars a day, week or month (UTC): 5/day, 99.50/month. What a running call may come to at most is held of it.  [none]",
 )

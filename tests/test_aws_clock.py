@@ -85,7 +85,10 @@ def test_a_refusal_without_a_date_or_of_the_requests_own_is_of_the_keys() -> Non
     facts: list[Fact] = []
     clock = VendorClock("b", lambda: AT, facts.append)
     proof = Proof(headers=signature(Keys("A", "s"), Scope("r", "bedrock"), Unsigned("POST", "h", "/", "", b""), at=AT))
-    assert not any(clock.corrected(proof, {"date": date}) for date in ("", "yesterday", "Mon, 99 Foo", dated(AT + 200).decode()))
+    assert not any(
+        clock.corrected(proof, {"date": date})
+        for date in ("", "yesterday", "Mon, 99 Foo", "Fri, 31 Dec 9999 23:59:59 GMT", dated(AT + 200).decode())
+    )
     assert not clock.corrected(proof, {})
     waited = VendorClock("b", lambda: AT + 400, facts.append)
     assert waited.corrected(proof, {"date": dated(AT + 400).decode()})

@@ -12,6 +12,7 @@ from aisa.credentials.rules import Proof
 from aisa.facts import Fact, ServerNotice, ServerWarning
 
 APART_SECONDS = 240.0  # of the five minutes that AWS lets a request's date differ from its own clock
+MOMENT_MAX = 32_503_680_000.0  # the year 3000: whoever names a later one has no clock, and some times no date can be written for
 
 
 class VendorClock:
@@ -33,7 +34,7 @@ class VendorClock:
     def corrected(self, proof: Proof, headers: Mapping[str, str]) -> bool:
         """Say whether a refused request was dated otherwise than its refusal, whose time counts then. The operator is told once."""
         dated = seconds_of(headers.get("date", ""))
-        if dated is None or abs(dated - signed_at(proof)) < APART_SECONDS:
+        if dated is None or dated > MOMENT_MAX or abs(dated - signed_at(proof)) < APART_SECONDS:
             return False
         if abs(dated - self.now()) >= APART_SECONDS:  # else another call has learned it meanwhile
             self._behind = dated - self._wall_clock()

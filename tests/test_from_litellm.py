@@ -441,8 +441,27 @@ def test_a_wildcard_is_the_vendor_itself() -> None:
     config, left = made(entry("anthropic/*", "anthropic/*", api_key="k"), entry("*", "openai/*", api_key="o"))
     assert config == {"vendors": {"anthropic": {"api_key": "k"}, "openai": {"api_key": "o"}}}
     assert left == ["model_list.1"]
-    other, told = made(entry("m", "anthropic/x", api_key="1"), entry("anthropic/*", "anthropic/*", api_key="2"))
+    other, told = made(entry("anthropic/*", "anthropic/*", api_key="1"), entry("anthropic/*", "anthropic/*", api_key="2"))
     assert (list(other["vendors"]), told) == (["anthropic", "anthropic-2"], ["model_list.1"])
+
+
+def test_the_vendor_of_a_wildcard_has_the_name_that_callers_use() -> None:
+    """Whatever stands before it: an entry with other settings gets another vendor's name."""
+    config, left = made(entry("m", "anthropic/x", api_key="1"), entry("anthropic/*", "anthropic/*", api_key="2"))
+    assert config["vendors"] == {"anthropic": {"api_key": "2"}, "anthropic-2": {"preset": "anthropic", "api_key": "1"}}
+    assert (config["models"], left) == ({"m": {"to": ["anthropic-2/x"]}}, [])
+
+
+@pytest.mark.parametrize("prefix", ["openai", "gpt"])
+@pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
+def test_a_wildcard_and_an_entry_with_the_same_settings_share_a_vendor(prefix: str, *, first: bool) -> None:
+    """[fault P2] So that a bare name has one vendor, and can be called. The same wildcard once more is no other vendor, either."""
+    key = "os.environ/OPENAI_API_KEY"
+    one, every = entry("gpt-4o", "openai/gpt-4o", api_key=key), entry(f"{prefix}/*", "openai/*", api_key=key)
+    config, left = made(*([every, one] if first else [one, every]), every)
+    settings = {"api_key": "${OPENAI_API_KEY}", **({} if prefix == "openai" else {"preset": "openai"})}
+    assert config == {"vendors": {prefix: settings}, "models": {"gpt-4o": {"to": [f"{prefix}/gpt-4o"]}}}
+    assert left == []
 
 
 def test_a_credential_by_name_is_where_it_stands() -> None:

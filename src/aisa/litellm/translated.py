@@ -73,7 +73,8 @@ class _Translator:
         self._notes: list[Note] = []
 
     def whole(self) -> Translation:
-        for position, entry in enumerate(as_list(self._tree.get("model_list"))):
+        entries = enumerate(as_list(self._tree.get("model_list")))
+        for position, entry in sorted(entries, key=lambda pair: not prefix_of(pair[1])):  # whom callers name has the first choice of names
             where = f"model_list.{position}"
             if not is_tree(entry):
                 self._notes.append(Note(where, "It is no mapping, as an entry with a `model_name` and `litellm_params` is."))
@@ -163,9 +164,9 @@ class _Translator:
         return params
 
     def _vendor(self, place: Deployment, settings: dict[str, object], wanted: str = "") -> str:
-        """Return the name of the vendor with these settings, which may be there already."""
+        """Return the name of the vendor with these settings, which may be there already: if it has the name that is wanted."""
         for name, known in self._vendors.items():
-            if not wanted and {key: value for key, value in known.items() if key not in ADDED} == settings:
+            if name == (wanted or name) and {key: value for key, value in known.items() if key not in ADDED} == settings:
                 return name
         base = wanted or PRESETS.get(place.provider, place.provider.replace("_", "-"))
         name, number = base, 1
@@ -176,7 +177,7 @@ class _Translator:
         return name
 
     def _wildcard(self, name: str, place: Deployment, settings: dict[str, object], *, where: str) -> None:
-        prefix = name.partition("/")[0] if "/" in name and "*" not in name.partition("/")[0] else ""
+        prefix = prefix_of({"model_name": name})
         if place.model != "*" or name not in ("*", f"{prefix}/*"):
             self._notes.append(
                 Note(where, f"`{name}` is a pattern; here a vendor's models are called `vendor/model`, or by their bare names.")
@@ -355,6 +356,12 @@ class _Translator:
             ):
                 included = "Other files are not read: import each of them, or put their lists into this one."
                 yield Note(str(section), included if section == "include" else "It has no counterpart here.")
+
+
+def prefix_of(entry: object) -> str:
+    """Return the vendor that callers of a pattern name, as of `openai/*`; nothing of another entry."""
+    before, slash, name = str(entry.get("model_name") or "").partition("/") if is_tree(entry) else ("", "", "")
+    return before if slash and "*" in name and "*" not in before else ""
 
 
 def for_each_organization(entry: Tree) -> list[Tree]:

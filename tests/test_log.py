@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from aisa.edge.heads import refused
 from aisa.errors import CALLER, OPERATOR, SERVER, VENDOR, ApiError, UpstreamFailed, fault_of
 from aisa.facts import (
     BugFound,
@@ -26,7 +28,7 @@ from aisa.facts import (
     TargetHealth,
     VendorFailed,
 )
-from aisa.ids import short_id
+from aisa.ids import CallIds, short_id
 from aisa.observe.columns import COST_WIDTH, LOUD_SECONDS, TextLines, cost_text
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
 from aisa.observe.log import JsonLines, json_line
@@ -69,19 +71,29 @@ def test_a_call_is_one_line_with_its_cost_however_wide_the_terminal(width: int) 
     """[fault P13] Never wider than the terminal, with status, key, tokens, cost, time and an id that `aisa explain` takes."""
     [line] = shown(call(), width=width)
     assert len(line) <= width
-    for said in (" 200 ", "laptop", "gpt-4.1", "1,234→340", "$0.005188", "2.41s", "01M8J6DZFBH9D"):
+    for said in (" 200 ", "laptop", "gpt-4.1", "1,234→340", "$0.005188", "2.41s", "01M8J6DZ", "…CD23 "):
         assert said in line
     assert ("0.41s" in line) == (width >= 112)
 
 
 @pytest.mark.parametrize("width", [80, 139, 140, 200])
-def test_two_calls_of_a_millisecond_have_other_ids_where_there_is_room(width: int) -> None:
-    """[fault P13] The console's short form, which begins as that of a narrow terminal: a line of one is found in the other by eye."""
+def test_the_log_has_the_short_form_of_ids_that_there_is_room_for(width: int) -> None:
+    """[fault P13] The console's short form, or, on a narrow terminal, one that begins and ends alike: one is found in the other by eye."""
     kinds: list[Fact] = [call(), Refused(ID, 401, "invalid_api_key", "GET", "/v1/models"), Replayed(ID, ID, "k", "l", 1)]
     for line in shown(*kinds, width=width):
         assert len(line) <= width
-        assert (f"{short_id(ID)} " in line) == (width >= 140)
-        assert short_id(ID)[:13] in line
+        assert f"{short_id(ID) if width >= 140 else '01M8J6DZ…CD23'} " in line
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 140])
+def test_no_two_calls_of_a_second_have_one_id_in_the_log(width: int) -> None:
+    """[fault P13] Of one process, however many: what is copied from the log means one call, as `aisa explain` takes it."""
+    new_id = CallIds(iter([AT + number / 2_000 for number in range(1_000)]).__next__, random.Random(1))
+    ids = [new_id() for _ in range(1_000)]
+    told = [line.split()[4] for line in shown(*(call(request_id=id_) for id_ in ids), width=width)]
+    assert len(set(told)) == len(ids)
+    ends = [each.split("…") for each in told]
+    assert all(id_.startswith(f"req_{beginning}") and id_.endswith(end) for id_, (beginning, end) in zip(ids, ends, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +114,7 @@ def test_calls_stand_in_columns(width: int) -> None:
     """[fault P13] Whatever their names and figures, the same thing stands under the same."""
     others = [call(), call(model="m" * 90, key_label="k" * 60), call(usage=Usage(9_999_999, 1), cost_nanos=None), call(cost_nanos=0)]
     lines = shown(*others, width=width)
-    assert len({line.index("01M8J6DZFBH9D") for line in lines}) == 1
+    assert len({line.index("01M8J6DZ") for line in lines}) == 1
     assert len({line.index("2.41s") for line in lines}) == 1
     assert [re.findall(r"\$[\d.]+|no price", line) for line in lines] == [["$0.005188"], ["$0.005188"], ["no price"], ["$0"]]
 
@@ -110,12 +122,35 @@ def test_calls_stand_in_columns(width: int) -> None:
 @pytest.mark.parametrize("width", [80, 140, None])
 @pytest.mark.parametrize("blame", [CALLER, VENDOR])
 def test_a_vendors_failure_is_told_in_the_line_of_its_call(width: int | None, blame: str) -> None:
-    """[fault P13] One line, not two: by whose fault, the code, and, as far as there is room, what the vendor said."""
-    [line] = shown(failed(blame), bad_call(blame), width=width)
+    """[fault P13] By whose fault, the code, and, whole, what the vendor said: in a line below where it has no room."""
+    line, *below = shown(failed(blame), bad_call(blame), width=width)
     assert blame in line
     assert "upstream_timeout" in line
     assert ("openai: no answer in 60 s" in line) == (width != 80)
-    assert "openai: openai" not in line
+    assert below == ([] if width != 80 else ["             openai: no answer in 60 s"])
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 140, 160])
+@pytest.mark.parametrize("ended", [bad_call(OPERATOR), call(attempts=2, target="azure/gpt-4.1")], ids=["failed", "saved"])
+def test_why_a_vendor_failed_is_never_cut_off(width: int, ended: CallEnded) -> None:
+    """[fault P13] A page of HTML, an empty credit and a refused connection have one code: what tells them apart is read to its end."""
+    cause = "fake answered with status 500 and what is no document of its API, with content type text/html; charset=utf-8"
+    lines = shown(failed(VENDOR, cause), ended, width=width)
+    assert max(map(len, lines)) <= width
+    assert cause in " ".join(map(str.strip, lines))
+    assert [line[:2].isdigit() for line in lines] == [True] + [False] * (len(lines) - 1)
+
+
+@pytest.mark.parametrize("width", [60, 120, None])
+def test_a_head_that_cannot_be_read_is_told_with_what_is_wrong_with_it(width: int | None) -> None:
+    """[fault P13] Its method and path are not known, so the reason is all there is to say; JSON has it too."""
+    broken = refused(
+        ApiError("invalid_request", "The request is not valid HTTP/1.1: its Host is missing."), ID, None, key=None, address=None
+    )
+    lines = shown(broken, width=width)
+    assert "The request is not valid HTTP/1.1: its Host is missing." in " ".join(map(str.strip, lines))
+    assert "- -" not in in_words(broken)
+    assert json.loads(json_line(AT, broken))["message"] == "The request is not valid HTTP/1.1: its Host is missing."
 
 
 def test_an_operators_fault_is_told_at_once_but_once_a_minute() -> None:
@@ -170,7 +205,7 @@ def test_refusals_and_repeats_are_one_line(kind: Fact, width: int) -> None:
     """They stand in the columns of calls."""
     [line] = shown(kind, width=width)
     assert len(line) <= width
-    assert "01M8J6DZFBH9D" in line
+    assert "01M8J6DZ" in line
 
 
 def test_colours_are_there_only_if_they_may_be_and_change_nothing_else() -> None:
@@ -222,7 +257,7 @@ def test_the_level_decides_what_is_written() -> None:
 
 def test_a_call_that_a_second_target_saved_is_to_be_looked_at() -> None:
     """The failure that it tells of is a warning, so its line is one."""
-    assert len(shown(failed(VENDOR), call(attempts=2), width=80, least=WARNING)) == 1
+    assert [line[:8].isspace() for line in shown(failed(VENDOR), call(attempts=2), width=80, least=WARNING)] == [False, True, True]
     assert shown(call(), width=80, least=WARNING) == []
 
 

@@ -27,16 +27,18 @@ prompt, an answer, a key or a password.
 ## On a terminal
 
 ```text
-14:59:22 200 laptop   gpt-4.1      01M8J6DZFBH9D       1,234→340 $0.005188  2.41s
-14:59:23 502 laptop   gpt-4.1      01M8J6E1SDH9D vendor: upstream_timeout (openai: no…
+14:59:22 200 laptop   gpt-4.1      01M8J6DZ…CD23       1,234→340 $0.005188  2.41s
+14:59:23 504 laptop   gpt-4.1      01M8J6E1…CD24 vendor: upstream_timeout
+             openai: no answer in 60 s
 ```
 
-From the left: local time, HTTP status, the key's label, the model as it was asked for, the beginning of the call's id (`aisa explain
-01M8J6DZFBH9D` takes it; a terminal of 140 columns has its short form as the console has it, `01M8J6DZFBH9D…CD23`, which no other call of
-the same millisecond has), input and billed output tokens, the cost in US dollars, and how long the call took; a terminal of 112 columns has
-the time to the first token before that, and behind it what is out of the ordinary: where the call went, how many attempts it took. A call
-that did not end well says instead what it cost all the same, by whose fault it ended (`caller`, `operator`, `vendor`, `server`), the
-error's code, and what the vendor said. What an operator must act on (`ACT NOW`) has a line of its own, once a minute.
+From the left: local time, HTTP status, the key's label, the model as it was asked for, the call's id in short (`aisa explain 01M8J6DZ…CD23`
+takes it; a terminal of 140 columns has five characters more in its middle, as the console has, `01M8J6DZFBH9D…CD23`: no other call of the
+same process and second has either), input and billed output tokens, the cost in US dollars, and how long the call took; a terminal of 112
+columns has the time to the first token before that, and behind it what is out of the ordinary: where the call went, how many attempts it
+took. A call that did not end well says instead what it cost all the same, by whose fault it ended (`caller`, `operator`, `vendor`,
+`server`), the error's code, and what the vendor said, in lines below where it does not fit. What an operator must act on (`ACT NOW`) has a
+line of its own, once a minute.
 
 Where there is no terminal, `log.format: text` writes the same with date, whole id and the client's address, and does not cut lines before
 8,000 characters.

@@ -9,6 +9,7 @@ from aisa.usage import Usage
 
 SERVED, REFUSED, LEFT = "served", "refused", "left"  # how a wait for a vendor's limit ends
 DATABASE, JOURNAL, FOLDER = "database", "journal", "folder"  # what of a ledger fails and comes back, each by itself
+UNREAD = "-"  # the method and the path of a head that cannot be read
 
 
 class CallEnded(msgspec.Struct, frozen=True, tag="call"):
@@ -151,7 +152,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """A request ended before it became a call: bad key, bad body, unknown route.
 
     The key is the one that was sent if we know it, whether or not it may still be used; else it is empty, as `model` is where no body
-    was read that names one.
+    was read that names one. Of a head that cannot be read method and path are `-`, and `message`, which quotes nothing, says why.
     """
 
     request_id: str
@@ -164,6 +165,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     key_label: str = ""
     address: str | None = None
     model: str = ""
+    message: str = ""
 
 
 class Replayed(msgspec.Struct, frozen=True, tag="replayed"):

@@ -16,10 +16,13 @@ def crockford(value: int, pairs: int) -> str:
     return "".join([PAIRS[value >> shift & 1023] for shift in range(10 * (pairs - 1), -1, -10)])
 
 
-def short_id(id_: str) -> str:
-    """Write a call's id as `01M8J7ZMETS6N…CYCH`: when and of which process, as the log does, and what tells its neighbours apart."""
+def short_id(id_: str, beginning: int = 13) -> str:
+    """Write a call's id as `01M8J7ZMETS6N…CYCH`: when and of which process, and what tells its neighbours apart.
+
+    Its first 8 characters are the second, within which no process ends two ids alike.
+    """
     bare = id_.removeprefix(PREFIX)
-    return bare if len(bare) < 20 else f"{bare[:13]}…{bare[-4:]}"
+    return bare if len(bare) < 20 else f"{bare[:beginning]}…{bare[-4:]}"
 
 
 def first_id(unix_ms: int) -> str:

@@ -10,26 +10,28 @@ from collections.abc import Callable
 from datetime import datetime
 
 from aisa.errors import OPERATOR
-from aisa.facts import BugFound, CallEnded, Fact, Refused, Replayed, VendorFailed
+from aisa.facts import UNREAD, BugFound, CallEnded, Fact, Refused, Replayed, VendorFailed
 from aisa.ids import short_id
 from aisa.ledger.rules import COMPLETED, FAILED
 from aisa.money import Nanos, rounded_dollars
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
 from aisa.observe.log import LINE_CHARACTERS_MAX, middle_cut
-from aisa.observe.words import in_words, noted, printable
+from aisa.observe.words import in_words, noted, printable, what_was_asked
 
 FAILURES_HELD_MAX = 10_000  # attempts that failed, of calls that have not ended; beyond, each is told in a line of its own
 LOUD_SECONDS = 60.0  # between two lines about the same of an operator's faults at a vendor; its calls tell it too
 LOUD_KINDS_MAX = 256  # of such faults that are remembered; beyond, all are told again
-NOTICE_LINES_MAX = 6  # of a terminal for what is not a call
+NOTICE_LINES_MAX = 6  # of a terminal for what is not a call, and for why one failed
+BELOW = 13  # columns that this is set in by: behind the time and the status
 WIDTH_MIN = 60
 FIRST_WIDTH_MIN = 112  # of a terminal that has room for the time to the first token
 SHORT_ID_WIDTH_MIN = 140  # of one that has room for those
 ROOMY_WIDTH_MIN = 132  # of one with room between columns, and for what is out of the ordinary behind the id
 KEY_MAX, MODEL_MAX, KEY_MIN, MODEL_MIN = 16, 28, 8, 12
 NOTE_MIN = 10  # characters that say something of what is out of the ordinary
-ID_CHARACTERS = 13  # of the 26 behind `req_`: the millisecond and 15 bits of chance, which `aisa explain` takes
-SHORT_ID_CHARACTERS = 18  # of `ids.short_id`, which begins with the same and tells two calls of a millisecond apart
+SHORT_ID_CHARACTERS = 18  # of `ids.short_id`, which `aisa explain` takes
+ID_CHARACTERS = 13  # of its narrow form, the second and what tells a process's calls of that apart: explain takes it, too
+ID_ENDS = 5  # of either: the dots and what is behind them
 TOKENS_WIDTH, COST_WIDTH, SECONDS_WIDTH = 13, 9, 6
 COST_PLACES = 6
 UNITS = ((10**3, "k"), (10**6, "M"), (10**9, "G"))
@@ -135,15 +137,24 @@ class Columns:
             note = "; ".join(part for part in (noted(fact), *map(why, failures)) if part)
             note += f"  from {fact.address}" if fact.address and self.width is None else ""
             figures = self._figures(fact)
-            room = self.width is None or self._room >= len(figures) + NOTE_MIN
-            return self._row(clock, who, fact.request_id, what=f"{figures}{self._gap}{note}" if room else figures)
+            whole = f"{figures}{self._gap}{note}"
+            if not failures or self._has_room(whole):
+                room = self.width is None or self._room >= len(figures) + NOTE_MIN
+                return self._row(clock, who, fact.request_id, what=whole if room else figures)
+            return self._row(clock, who, fact.request_id, what=figures, below=note)
         known = f"{cost_text(fact.cost_nanos)} " if fact.cost_nanos else ""
-        return self._row(clock, who, fact.request_id, what=known + gone_wrong(fact, failures))
+        what, cause = gone_wrong(fact), said_by(failures[-1]) if failures else ""
+        if not cause or self._has_room(whole := f"{known}{what} ({cause})"):
+            return self._row(clock, who, fact.request_id, what=whole if cause else known + what)
+        return self._row(clock, who, fact.request_id, what=known + what, below=cause)
 
     def _refused(self, clock: str, fact: Refused) -> str:
         where = f" from {fact.address}" if fact.address else ""
         who = (fact.status, fact.key_label or "-", fact.model or "-")
-        return self._row(clock, who, fact.request_id, what=f"{fact.code}: {fact.method} {fact.path}{where}")
+        what = f"{fact.code}: {what_was_asked(fact)}{where}"
+        if fact.path != UNREAD or self._has_room(what):
+            return self._row(clock, who, fact.request_id, what=what)
+        return self._row(clock, who, fact.request_id, what=fact.code, below=what_was_asked(fact))
 
     def _bug(self, clock: str, fact: BugFound) -> str:
         """Return a bug with its trace, which is many lines by nature; each of them is set in, so that none looks like a line of the log."""
@@ -154,8 +165,15 @@ class Columns:
     def _notice(self, clock: str, said: str, colour: str) -> str:
         if self.width is None:
             return f"{clock}  {said}"
-        shown = textwrap.wrap(middle_cut(said, LINE_CHARACTERS_MAX), self.width - 10, max_lines=NOTICE_LINES_MAX, placeholder=" …")
+        shown = self._wrapped(said, self.width - 10)
         return "\n".join(f"{clock if number == 0 else ' ' * 8} {self._paint(text, colour)}" for number, text in enumerate(shown or [""]))
+
+    def _wrapped(self, said: str, width: int) -> list[str]:
+        return textwrap.wrap(middle_cut(said, LINE_CHARACTERS_MAX), width, max_lines=NOTICE_LINES_MAX, placeholder=" …")
+
+    def _has_room(self, what: str) -> bool:
+        """Say whether so much fits behind the id."""
+        return self.width is None or len(printable(what).rstrip()) <= self._room
 
     @property
     def _room(self) -> int:
@@ -163,11 +181,14 @@ class Columns:
         return (self.width or LINE_CHARACTERS_MAX) - 8 - 3 - self._key - self._model - self._id - 5 * len(self._gap)
 
     def _shown_id(self, id_: str) -> str:
-        """Return as much of a call's id as there is room for."""
-        return short_id(id_)[: self._id]
+        """Return the short form of a call's id that there is room for."""
+        return short_id(id_, beginning=self._id - ID_ENDS)
 
-    def _row(self, clock: str, who: tuple[int, str, str], id_: str, *, what: str) -> str:
-        """Return a line: when, the status, whose, which model, the id, and of `what` as much as there is room for."""
+    def _row(self, clock: str, who: tuple[int, str, str], id_: str, *, what: str, below: str = "") -> str:
+        """Return a line: when, the status, whose, which model, the id, and of `what` as much as there is room for.
+
+        What has to be read whole stands `below` it, set in: why a call failed is not cut off.
+        """
         status, key, model = who
         shown = printable(id_ if self.width is None else self._shown_id(id_))
         what = printable(what).rstrip()
@@ -181,7 +202,8 @@ class Columns:
             self._paint(shown, DIM),
             what,
         ]
-        return self._gap.join(cells)
+        more = self._wrapped(printable(below), self.width - BELOW - 1) if below and self.width is not None else []
+        return "\n".join([self._gap.join(cells), *(f"{' ' * BELOW}{line}" for line in more)])
 
     def _figures(self, fact: CallEnded) -> str:
         usage = fact.usage
@@ -199,14 +221,14 @@ class Columns:
         return f"{colour}{text}{RESET}" if self._colours and colour else text
 
 
-def gone_wrong(fact: CallEnded, failures: list[VendorFailed]) -> str:
-    """Say why a call did not end well, the most important first."""
+def gone_wrong(fact: CallEnded) -> str:
+    """Say how a call ended that did not end well, the most important first."""
     ended = "" if fact.outcome == FAILED else f"{fact.outcome.replace('_', ' ')}; "
     if fact.error_code is None:
         return ended.rstrip("; ")
     whose = f"{fact.blame}: " if fact.blame else ""
     tries = f", {fact.attempts} attempts" if fact.attempts > 1 else ""
-    return f"{ended}{whose}{fact.error_code}{tries}{f' ({said_by(failures[-1])})' if failures else ''}"
+    return f"{ended}{whose}{fact.error_code}{tries}"
 
 
 def why(failure: VendorFailed) -> str:

@@ -12,6 +12,7 @@ from aisa.facts import (
     LEFT,
     REFUSED,
     SERVED,
+    UNREAD,
     AccountChanged,
     AnsweredOtherwise,
     BugFound,
@@ -89,7 +90,7 @@ def in_words(fact: Fact) -> str:
         case Refused():
             whose = f"  {fact.key_label} ({fact.key_id})" if fact.key_id else ""
             model = f"  {fact.model}" if fact.model else ""
-            said = f"{fact.status}  {fact.method} {fact.path}{model}  {fact.code}{whose}  {fact.request_id}{from_where(fact.address)}"
+            said = f"{fact.status}  {what_was_asked(fact)}{model}  {fact.code}{whose}  {fact.request_id}{from_where(fact.address)}"
         case Replayed():
             said = f"200  the answer of {fact.call_id} again  {fact.key_label}  {fact.request_id}"
         case (
@@ -120,6 +121,11 @@ def in_words(fact: Fact) -> str:
         case _:
             said = fact.message
     return printable(said)
+
+
+def what_was_asked(fact: Refused) -> str:
+    """Say what a refused request asked for, and of one that could not be read, why."""
+    return f"{fact.method} {fact.path}" if fact.path != UNREAD else fact.message or "no request that can be read"
 
 
 def outage_in_words(fact: LedgerAway | SharedStoreAway | FolderGone) -> str:

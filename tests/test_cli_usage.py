@@ -352,6 +352,26 @@ def test_an_answer_of_the_built_in_model_names_no_vendor_s_price(run: Run) -> No
     assert "vendor may charge  nothing: the built-in model answered" in run("explain", f"req_{0:026d}").stdout
 
 
+@pytest.mark.parametrize(
+    ("fields", "served", "charge"),
+    [
+        ({}, "nobody, openai/gpt-5 was asked last, 2 attempts", "nothing: no try was taken"),
+        ({"operator_cost": 7}, "nobody, openai/gpt-5 was asked last, 2 attempts", "what its failed tries may cost, and nothing else"),
+        ({"prices": None, "price_source": ""}, "nobody, openai/gpt-5 was asked last, 2 attempts", "nothing, unless a try was taken"),
+        ({"target": "", "attempts": 0}, "nobody, 0 attempts", "nothing: none was asked"),
+        ({"error_code": "insufficient_permissions"}, "nobody, openai/gpt-5 was asked last, 2 attempts", "0 US dollars"),
+    ],
+)
+def test_a_call_that_got_no_answer_was_served_by_nobody(run: Run, fields: dict[str, Any], served: str, charge: str) -> None:
+    """[fault P13] Its last target is named as asked; a vendor that cannot be reached charges nothing, and why it failed is in the log."""
+    nothing = Usage(0, 0, source=COUNTED, input_source=COUNTED)
+    known = {"outcome": FAILED, "error_code": "upstream_unavailable", "usage": nothing, "attempts": 2, "vendor_cost": 0}
+    keep(("laptop", [recent(0, **(known | fields))]))
+    shown = " ".join(run("explain", f"req_{0:026d}").stdout.split())
+    assert f"served by {served} vendor may charge {charge}" in shown
+    assert ("What its vendor said is in the server's log" in shown) == (fields.get("attempts") != 0 and "error_code" not in fields)
+
+
 def test_an_unknown_call_is_said_to_be_unknown(run: Run) -> None:
     """Status 1 and a sentence, also for an id that could be a path."""
     keep(("laptop", []))

@@ -46,6 +46,9 @@ BROKE_OFF: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("upstream_unavailable", "upstream_timeout", "gateway_error"), " by the vendor's fault"),
     }
 )
+#: Errors of tries at vendors: what such a try may have cost is in its row, and what the vendor said only in the log.
+OF_TRIES = frozenset({"upstream_unavailable", "upstream_timeout", "gateway_error", "upstream_rate_limit", "overloaded"})
+IN_LOG = " What its vendor said is in the server's log, beside this id."
 LOST = "The client left before it had the whole document, which costs nothing then."
 AWAITED = "Not final: its delivery, its vendor's report or the database is still awaited."
 SOURCES = {
@@ -167,7 +170,8 @@ def ending(row: CallRow) -> str:
     """Say how a call ended, and with which error."""
     ending = LOST if row.outcome == CLIENT_GONE and not row.stream else ENDINGS.get(row.outcome, f"It ended as {row.outcome}.")
     ending = ending.replace("{why}", BROKE_OFF.get(row.error_code or "", ""))
-    return ending + (f" The error was {row.error_code}." if row.error_code else "")
+    said = IN_LOG if row.error_code in OF_TRIES and row.attempts and row.outcome in (FAILED, CUT) else ""
+    return ending + (f" The error was {row.error_code}.{said}" if row.error_code else "")
 
 
 def verdict(row: CallRow, *, agrees: bool) -> str:
@@ -183,7 +187,7 @@ def facts_of(row: CallRow) -> list[tuple[str, str]]:
     return [
         ("model", row.model + (", streamed" if row.stream else "")),
         *([("answered by", row.answered_model + (OTHERWISE if OTHER_PRICE in (row.marks or "") else ""))] if row.answered_model else []),
-        ("served by", f"{row.target or 'nobody'}, {row.attempts} attempt{'' if row.attempts == 1 else 's'}"),
+        ("served by", f"{served_by(row)}{row.attempts} attempt{'' if row.attempts == 1 else 's'}"),
         ("vendor may charge", vendor_charge(row)),
         *([] if row.reported_cost is None else [("vendor says", f"{dollars_text(row.reported_cost)} US dollars")]),
         *([] if row.operator_cost is None else [("failed tries", f"{dollars_text(row.operator_cost)} US dollars at most, not billed")]),
@@ -198,8 +202,23 @@ def facts_of(row: CallRow) -> list[tuple[str, str]]:
     ]
 
 
+def served_by(row: CallRow) -> str:
+    """Say who made the answer; of a call that got none, who was asked last."""
+    if row.outcome in (FAILED, REFUSED):
+        return f"nobody, {row.target} was asked last, " if row.target else "nobody, "
+    return f"{row.target or 'nobody'}, "
+
+
 def vendor_charge(row: CallRow) -> str:
     """Say what the vendor of a call may charge us for it."""
+    if not row.target:
+        return "nothing: none was asked"
+    if row.outcome == REFUSED or (row.outcome == FAILED and row.error_code in OF_TRIES):
+        if row.operator_cost is not None:
+            return "what its failed tries may cost, and nothing else"
+        if row.prices is not None or row.outcome == REFUSED:
+            return "nothing: no try was taken and then failed"
+        return "nothing, unless a try was taken and then failed: the model has no price here to tell that by"
     if row.target.startswith(f"{EMBEDDED}/"):
         return "nothing: the built-in model answered"
     if row.vendor_cost is not None:

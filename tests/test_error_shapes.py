@@ -35,6 +35,7 @@ SHAPES: dict[str, tuple[Any, str]] = {
     "an array": ([{"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}}], RATE),
     "an object that says so": ({"object": "error", "message": "prompt is too long: 9 tokens > 8 maximum", "code": 400}, LONG),
 }
+NOT_UNDERSTOOD = "The vendor 'acme' sent an answer that could not be understood."
 shapes = pytest.mark.parametrize("shape", SHAPES)
 #: What each dialect's streams begin with, up to the first word.
 BEGUN: dict[str, list[dict[str, Any]]] = {
@@ -122,6 +123,51 @@ def test_an_error_in_place_of_an_answer_is_what_it_says(dialect: ModuleType, sha
         failure = failure_of(decoder_of(dialect, stream=stream), arrival)
         assert failure.error.code == code
         assert (failure.blame == CALLER) == (code == LONG)
+
+
+#: What is answered at an address that is none of the API's.
+OTHERS = {
+    "a page": b"<!doctype html>\n<html>\n\n<body>Welcome: all</body>\n\n</html>\n",
+    "text": b"data center is up\nerror: none\n",
+    "a word": b"ok",
+    "a number": b"12",
+    "nothing": b"",
+    "blanks": b" \n",
+    "an array of nothing": b"[]",
+    "an event of nothing": b"event: ping\n\n",
+    "comments": b": hello\n\n: hello\n\n",
+}
+
+
+@pytest.mark.parametrize("protocol", ["openai", "its own"])
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.NAME)
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_is_no_answer_was_not_broken_off(dialect: ModuleType, other: str, protocol: str, *, stream: bool) -> None:
+    """A stream was said to be incomplete of which nothing was sent; whole and byte by byte."""
+    for arrival in ([OTHERS[other]] if OTHERS[other] else [], [bytes([byte]) for byte in OTHERS[other]]):
+        decoder = decoder_of(dialect, stream=stream, protocol=dialect.NAME if protocol == "its own" else protocol)
+        failure = failure_of(decoder, arrival)
+        assert "broke off" not in failure.error.message
+        if not (dialect is bedrock and other == "an array of nothing"):  # which is a refusal without words
+            assert (failure.error.code, failure.error.message) == ("gateway_error", NOT_UNDERSTOOD)
+
+
+@pytest.mark.parametrize("protocol", ["openai", "its own"])
+@pytest.mark.parametrize("dialect", STREAMED, ids=lambda dialect: dialect.NAME)
+def test_a_stream_that_has_begun_was_broken_off(dialect: ModuleType, protocol: str) -> None:
+    """Behind whichever event, and within the first."""
+    begun = [f"data: {json.dumps(event)}\n\n".encode() for event in BEGUN.get(dialect.NAME, CHUNKS)]
+    for arrival in ([b"".join(begun[: last + 1])] for last in range(len(begun))):
+        decoder = decoder_of(dialect, stream=True, protocol=dialect.NAME if protocol == "its own" else protocol)
+        assert "broke off" in failure_of(decoder, arrival).error.message
+
+
+@pytest.mark.parametrize("dialect", [cohere, gemini, responses], ids=lambda dialect: dialect.NAME)
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+def test_a_document_of_something_else_was_not_broken_off(dialect: ModuleType, *, stream: bool) -> None:
+    """An object that shows nothing of an answer."""
+    assert failure_of(decoder_of(dialect, stream=stream), [b"{}"]).error.message == NOT_UNDERSTOOD
 
 
 @pytest.mark.parametrize("dialect", STREAMED, ids=lambda dialect: dialect.NAME)

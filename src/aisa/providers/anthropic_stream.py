@@ -148,6 +148,7 @@ class StreamDecoder(MessageReader):
         self._place = 0
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._first = True
+        self._heard = False  # an event, of whatever kind
         self._start: bytes = b""  # what may be half of a byte order mark
 
     @property
@@ -196,10 +197,11 @@ class StreamDecoder(MessageReader):
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A message that has not stopped has failed."""
-        parts = self._parts(self._sse.end()) if self._whole is None else self._as_stream(bytes(self._whole))
+        last = self._sse.end()
+        parts = self._parts(last) if self._whole is None else self._as_stream(bytes(self._whole))
         parts += self._told(self._objects.end(), b"")
         if not self.done and self.failure is None:
-            self.failure = broken_off(self._target)
+            self.failure = broken_off(self._target, heard=self._heard or bool(last))
         return self._given(parts)
 
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
@@ -253,6 +255,7 @@ class StreamDecoder(MessageReader):
         if data.startswith(b"[DONE]"):
             return []
         events = self._objects.take(data)
+        self._heard = True
         if events is None and b"\n" in data:  # events that a sloppy vendor ended with a single newline
             return self._parts([(b"", line) for line in data.split(b"\n") if line])
         if events is None:

@@ -27,6 +27,7 @@ class FrameStream(TypedDecoder):
         self._objects = EventObjects()
         self._refusal: bytearray | None = None
         self._first = True
+        self._heard = False  # a frame, of whatever kind
 
     @property
     def held_bytes(self) -> int:
@@ -57,12 +58,13 @@ class FrameStream(TypedDecoder):
         if self.done or self.failure is not None:
             return []
         if self._frames.held_bytes or not self._builder.finished:
-            self._fail(broken_off(self._target))
+            self._fail(broken_off(self._target, heard=self._heard or self._frames.begun))
             return []
         return self._close()
 
     def _relay(self, frames: list[Frame]) -> list[Part]:
         at = 0
+        self._heard = self._heard or bool(frames)
         while at < len(frames) and self.failure is None and not self._reader.ended:
             index, texts = (0, []) if self._objects.waiting else plain_texts(frames, at)
             if texts:

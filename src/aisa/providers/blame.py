@@ -187,7 +187,9 @@ def unreadable(target: Target, what: str) -> UpstreamFailed:
     return UpstreamFailed(error, detail=f"{target.vendor}: {what}")
 
 
-def broken_off(target: Target) -> UpstreamFailed:
-    """An answer that ended before it was complete."""
+def broken_off(target: Target, *, heard: bool) -> UpstreamFailed:
+    """An answer that ended before it was complete; where nothing of one was heard, as of a page in its place, none was begun."""
+    if not heard:
+        return unreadable(target, "nothing that is part of an answer")
     error = ApiError("upstream_unavailable", f"The vendor '{target.vendor}' broke off its answer. What was sent is incomplete.")
     return UpstreamFailed(error, detail=f"{target.vendor} ended without a finish reason")

@@ -47,6 +47,11 @@ class FrameDecoder:
         """How much is held of a frame that is not whole yet."""
         return len(self._waiting)
 
+    @property
+    def begun(self) -> bool:
+        """True while a frame is waited for whose beginning is one."""
+        return self._wanted > PRELUDE.size
+
     def feed(self, data: bytes) -> list[Frame]:
         """Return the frames that are whole now. Raises BrokenFrame, and what came before it in the same bytes is in its `args[1]`."""
         if self._waiting:

@@ -89,12 +89,13 @@ class StreamDecoder:
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body. A stream that ends with neither a finish reason nor `[DONE]` has failed."""
         self._ended = True
-        pieces = self._relay_document() if self._whole is not None else self._relay_events(self._events.end())
+        last = self._events.end()
+        pieces = self._relay_document() if self._whole is not None else self._relay_events(last)
         if not self.done and self.failure is None:
             if self._finish is not None or self._chunks.finished:
                 pieces += self._release(self._chunks.end)
             else:
-                self.failure = broken_off(self._target)
+                self.failure = broken_off(self._target, heard=bool(last or self._chunks.identity))
         return self._outlet.take(pieces, begun=self._chunks.begun or self.done)
 
     def _kept_whole(self, data: bytes) -> Sequence[Part]:

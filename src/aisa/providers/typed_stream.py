@@ -125,6 +125,11 @@ class TypedDecoder:
         except VendorError as error:
             self._fail(blame_for(error, self._target))
 
+    def _cut(self, *, stream: bool) -> UpstreamFailed:
+        """Return what a body is that ended before its answer did: of an answer if it has events, or something that one shows."""
+        builder = self._builder
+        return broken_off(self._target, heard=stream or builder.choices_made > 0 or builder.report.fields is not None)
+
     def _fail(self, failure: UpstreamFailed) -> None:
         """The vendor failed."""
         self.failure = failure
@@ -168,6 +173,7 @@ class TypedStream(TypedDecoder):
         self._size = 0
         self._start: bytes = b""  # what may be half of a byte order mark
         self._streams = False  # it is a stream
+        self._event_told = False
 
     @property
     def held_bytes(self) -> int:
@@ -202,7 +208,8 @@ class TypedStream(TypedDecoder):
         """Take the end of the vendor's body."""
         if self._array is not None:
             self._take_array(b"".join(self._array))
-        parts = self._relay(self._events.end(), last=True)
+        last = self._events.end()
+        parts = self._relay(last, last=True)
         if self._objects.waiting:
             self._tell_all(self._objects.end())
             parts += self._heard()
@@ -210,7 +217,7 @@ class TypedStream(TypedDecoder):
             self._begin()
         elif not self.done and self.failure is None:
             if not self._builder.finished:
-                self._fail(broken_off(self._target))
+                self._fail(self._cut(stream=self._array is None and (self._event_told or bool(last))))
                 return parts
             parts += self._close()
         return parts
@@ -256,6 +263,7 @@ class TypedStream(TypedDecoder):
             return
         events = self._objects.take(data)
         if events is not None:
+            self._event_told = True
             self._tell_all(events)
         elif b"\n" in data:  # events that a sloppy vendor ended with a single newline
             for line in data.split(b"\n"):
@@ -347,7 +355,7 @@ class TypedDocument(TypedDecoder):
             self._body.clear()
             return []
         if self.failure is None and not self._builder.finished:
-            self._fail(broken_off(self._target))
+            self._fail(self._cut(stream=False))
         if self.failure is None:
             self._parts = self._close()
         return []

@@ -23,6 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aisa.clock import monotonic_micros
 from aisa.facts import Fact, ServerWarning, VendorFailed
+from aisa.observe.collector import Way
 from aisa.observe.gen_ai import INSTRUMENTS, OTHER, SERIES_MAX, Readings, Server
 from aisa.observe.log import json_line
 from aisa.observe.telemetry import WAITING_FACTS_MAX, Spans, Telemetry
@@ -277,6 +278,55 @@ def answering(status: int, body: bytes) -> Generator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def endless(piece: bytes, pause: float, *, framed: bool) -> Generator[tuple[str, list[int]]]:
+    """A collector whose answer has no end, a piece after each pause, in seconds; its address, and how many bytes of it could be sent."""
+    sent, ended = [0], threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header(*(("transfer-encoding", "chunked") if framed else ("connection", "close")))
+            self.end_headers()
+            try:
+                while sent[0] < 64_000_000 and not ended.wait(pause):
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if framed else piece)
+                    sent[0] += len(piece)
+            except OSError:
+                self.close_connection = True
+            ended.set()
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass  # in no test's output
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", sent
+        ended.wait(30)
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("framed", [True, False], ids=["in chunks", "to its end"])
+@pytest.mark.parametrize(("piece", "pause", "most"), [(b"y" * 65_536, 0.0, 32_000_000), (b"y", 0.01, 1_000)], ids=["fast", "slowly"])
+def test_an_answer_without_an_end_is_not_read_to_it(piece: bytes, pause: float, most: int, *, framed: bool) -> None:
+    """[fault S7] It was kept whole, 1.3 GB in ten seconds; nor does one that comes byte by byte keep the spans behind it waiting."""
+    moments = iter(range(0, 10**9, 400_000))
+    with endless(piece, pause, framed=framed) as (url, sent):
+        way = Way(lambda: next(moments))
+        answer = way.post(url, b"spans", timeout=5)
+        assert (answer.status_code, way.said, way.rejected) == (200, "", 0)
+    assert sent[0] < most  # what the system's buffers hold is sent in any case
 
 
 SOME = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="quota")).SerializeToString()

@@ -117,6 +117,15 @@ def test_a_server_that_is_well_needs_no_attention() -> None:
     assert found(WELL) == found(healed) == []
 
 
+def test_a_vendor_whose_rest_is_over_is_not_said_to_be_away_above_that_all_is_well() -> None:
+    """[fault P13] "cannot be reached" stood above "Nothing needs attention", in turns; the next call tells."""
+    over, resting = page(failing("unreachable", 0.0)), page(with_attention(failing("unreachable", 5.0), NOW))
+    assert "not reached lately" in over
+    assert "cannot be reached" not in over
+    assert "Nothing needs attention now. What failed lately is asked again by the next call" in over
+    assert ("cannot be reached" in resting, "Nothing needs attention" in resting) == (True, False)
+
+
 def test_what_must_be_acted_on_stands_first() -> None:
     """However many things are only to be looked at."""
     bad = with_attention(msgspec.structs.replace(WELL, journal_slots_taken=1_024), NOW, [Attention("error", "x", "y")])

@@ -75,8 +75,9 @@ def page(status: StatusShown) -> str:
 def well_in_words(vendors: Sequence[VendorShown]) -> str:
     """Say that nothing needs attention, and why not what is shown as failed: a target whose rest is over may be well again."""
     failed = sum(bool(vendor.troubles) for vendor in vendors)
-    why = "" if not failed else " What failed lately is asked again like the others (aisa calls --failed)."
-    return f"Nothing needs attention.{why}"
+    if not failed:
+        return "Nothing needs attention."
+    return "Nothing needs attention now. What failed lately is asked again by the next call, which tells how it is (aisa calls --failed)."
 
 
 def server_rows(status: StatusShown) -> list[list[str]]:
@@ -135,8 +136,10 @@ def vendor_row(vendor: VendorShown) -> list[str]:
     resting = [trouble for trouble in vendor.troubles if trouble.seconds]
     failing = [trouble for trouble in vendor.troubles if not trouble.seconds]
     of_vendor = next((trouble for trouble in vendor.troubles if trouble.said), None)
-    if of_vendor is not None:
+    if of_vendor is not None and (of_vendor.seconds or of_vendor.must_be_acted_on):
         state = paint(of_vendor.said, "red" if of_vendor.must_be_acted_on else "yellow")
+    elif of_vendor is not None:
+        state = paint("not reached lately", "yellow")  # nobody knows how it is now: its rest is over, and the next call tries it
     elif resting:
         state = paint(f"{len(resting)} asked last", "yellow")
     elif failing:

@@ -270,6 +270,18 @@ def test_a_call_that_a_second_target_saved_is_to_be_looked_at() -> None:
         (Draining(30.0), "draining: no new calls, 30 s at most; a second Ctrl-C or SIGTERM leaves at once, as a crash does"),
         (CrashSettled(1, 1, 0), "1 call that a crash had cut is settled: 1 output token, 0 US dollars"),
         (CrashSettled(2, 3, 0), "2 calls that a crash had cut are settled: 3 output tokens, 0 US dollars"),
+        (
+            CrashSettled(1, 1, 0, 1),
+            "1 call that the process before had left in the journal is booked, which had ended: 1 output token, 0 US dollars",
+        ),
+        (
+            CrashSettled(1_024, 3, 0, 1_024),
+            "1024 calls that the process before had left in the journal are booked, all of which had ended: 3 output tokens, 0 US dollars",
+        ),
+        (
+            CrashSettled(9, 3, 0, 7),
+            "9 calls that the process before had left in the journal are booked, 2 of which its end had cut: 3 output tokens, 0 US dollars",
+        ),
         (Stopped(1), "stopped; 1 call stays in the journal until the database takes it"),
         (Stopped(2), "stopped; 2 calls stay in the journal until the database takes them"),
         (TargetHealth("a", 5.0, "unreachable"), "a cannot be reached, so it is asked last for 5 s"),

@@ -9,7 +9,6 @@ from aisa.usage import Usage
 
 SERVED, REFUSED, LEFT = "served", "refused", "left"  # how a wait for a vendor's limit ends
 DATABASE, JOURNAL, FOLDER = "database", "journal", "folder"  # what of a ledger fails and comes back, each by itself
-UNREAD = "-"  # the method and the path of a head that cannot be read
 
 
 class CallEnded(msgspec.Struct, frozen=True, tag="call"):
@@ -304,11 +303,12 @@ class ServerStarted(msgspec.Struct, frozen=True, tag="started"):
 
 
 class CrashSettled(msgspec.Struct, frozen=True, tag="crash_settled"):
-    """Calls that the process before left open when it died are settled, and booked: for what had left it."""
+    """Calls that the process before left in its journal are booked: `ended` of them as they were, the others for what had left it."""
 
     calls: int
     billed_tokens: int
     cost_nanos: int
+    ended: int = 0
 
 
 class Reloaded(msgspec.Struct, frozen=True, tag="reloaded"):

@@ -12,6 +12,7 @@ VENDOR_NAME_CHARACTERS_MAX = 64
 LABEL_CHARACTERS_MAX = 100  # fits a line of a table
 ACCOUNT_CHARACTERS_MAX = 64  # as the database's column
 TIER_NAME_CHARACTERS_MAX = 32  # as the database's column
+UNREAD = "-"  # the method and the path of a head that cannot be read, in the log
 CLIENT_ID_CHARACTERS_MAX = 128  # of a caller's own id for a request (contract, section 3)
 
 KEPT_NAMES_MAX = 4_096  # of models, targets and prices, whose kept form is known: each call has one of each

@@ -34,6 +34,7 @@ from aisa.http.address import bracketed, is_loopback
 from aisa.http.sockets import reached_at
 from aisa.keys.first_key import told
 from aisa.ledger.row import CallRow
+from aisa.ledger.rules import CRASHED
 from aisa.observe.columns import TextLines
 from aisa.observe.log import JsonLines, Log
 from aisa.observe.on_demand import open_telemetry
@@ -188,7 +189,10 @@ def terminal_width() -> int | None:
 
 def crash_settled(rows: Sequence[CallRow]) -> CrashSettled | None:
     """Return what is to be told of calls that a dead process had left, None if there are none."""
-    return CrashSettled(len(rows), sum(row.billed.output_tokens for row in rows), sum(row.cost for row in rows)) if rows else None
+    if not rows:
+        return None
+    tokens, cost = sum(row.billed.output_tokens for row in rows), sum(row.cost for row in rows)
+    return CrashSettled(len(rows), tokens, cost, sum(row.outcome != CRASHED for row in rows))
 
 
 def tell_start(report: Callable[[Fact], None], config: Config, url: str, *, settled: CrashSettled | None, keys_count: int) -> None:

@@ -9,11 +9,11 @@ import msgspec
 from aisa.edge.hints import shown
 from aisa.edge.routes import SHOWN_METHOD_CHARACTERS_MAX, Handler, Route
 from aisa.errors import ApiError
-from aisa.facts import UNREAD, Refused
+from aisa.facts import Refused
 from aisa.http.packed_body import CODINGS
 from aisa.http.server import Request
 from aisa.keys.rules import Key
-from aisa.names import CLIENT_ID_CHARACTERS_MAX
+from aisa.names import CLIENT_ID_CHARACTERS_MAX, UNREAD
 from aisa.wire.reply import JSON_TYPE
 
 

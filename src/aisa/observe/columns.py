@@ -10,10 +10,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from aisa.errors import OPERATOR
-from aisa.facts import UNREAD, BugFound, CallEnded, Fact, Refused, Replayed, VendorFailed
+from aisa.facts import BugFound, CallEnded, Fact, Refused, Replayed, VendorFailed
 from aisa.ids import short_id
 from aisa.ledger.rules import COMPLETED, FAILED
 from aisa.money import Nanos, rounded_dollars
+from aisa.names import UNREAD
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
 from aisa.observe.log import LINE_CHARACTERS_MAX, middle_cut
 from aisa.observe.words import in_words, noted, printable, what_was_asked

@@ -12,7 +12,6 @@ from aisa.facts import (
     LEFT,
     REFUSED,
     SERVED,
-    UNREAD,
     AccountChanged,
     AnsweredOtherwise,
     BugFound,
@@ -49,6 +48,7 @@ from aisa.facts import (
     WalletChanged,
 )
 from aisa.money import dollars_text
+from aisa.names import UNREAD
 
 #: What becomes of a server, from its start to its end.
 LifeOfServer = ServerStarted | CrashSettled | Reloaded | ReloadRefused | NotReady | Draining | Stopped
@@ -155,10 +155,8 @@ def server_in_words(fact: LifeOfServer) -> str:
             more = f", {fact.workers} workers" if fact.workers > 1 else ""
             return f"listening on {fact.url}: aisa {fact.version}, process {fact.process}{more}, data in {fact.data_dir}"
         case CrashSettled():
-            calls = f"{fact.calls} call{'' if fact.calls == 1 else 's'}"
-            verb, tokens = "is" if fact.calls == 1 else "are", f"{fact.billed_tokens} output token{'' if fact.billed_tokens == 1 else 's'}"
-            what = f"{calls} that a crash had cut {verb} settled: {tokens}"
-            return f"{what}, {dollars_text(fact.cost_nanos)} US dollars"
+            tokens = f"{fact.billed_tokens} output token{'' if fact.billed_tokens == 1 else 's'}"
+            return f"{left_over_in_words(fact)}: {tokens}, {dollars_text(fact.cost_nanos)} US dollars"
         case Reloaded():
             later = f"; only after a restart: {', '.join(fact.after_restart)}" if fact.after_restart else ""
             behind = f"{fact.workers_waiting} worker{' has' if fact.workers_waiting == 1 else 's have'}"
@@ -176,6 +174,17 @@ def server_in_words(fact: LifeOfServer) -> str:
             left = fact.calls_in_journal
             stay, them = ("call stays", "it") if left == 1 else ("calls stay", "them")
             return f"stopped; {left} {stay} in the journal until the database takes {them}" if left else "stopped"
+
+
+def left_over_in_words(fact: CrashSettled) -> str:
+    """Say which calls a dead process had left: those that it cut, and those that had ended before, whose rows no database had taken."""
+    cut, (s, verb) = fact.calls - fact.ended, ("", "is") if fact.calls == 1 else ("s", "are")
+    if not fact.ended:
+        return f"{fact.calls} call{s} that a crash had cut {verb} settled"
+    waited = f"{fact.calls} call{s} that the process before had left in the journal {verb} booked"
+    return (
+        f"{waited}, {cut} of which its end had cut" if cut else f"{waited}, all of which had ended" if s else f"{waited}, which had ended"
+    )
 
 
 def price_in_words(fact: AnsweredOtherwise | KindUnpriced) -> str:

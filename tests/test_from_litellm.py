@@ -725,6 +725,16 @@ def test_keys_come_into_a_team_of_this_server(tmp_path: Path) -> None:
     assert [(key["account"], key["team"]["name"]) for key in listed] == [("acme", "research")] * 2
 
 
+def test_a_row_without_its_token_is_named_and_the_others_are_imported(tmp_path: Path) -> None:
+    """One such row among good ones kept all of them out, and was not named."""
+    rows = [row(1), {name: value for name, value in row(2).items() if name != "token"}, row(3)]
+    (tmp_path / "export").write_text(json.dumps(rows), encoding="utf-8")
+    result = run("keys", "import", "litellm", str(tmp_path / "export"), "--data-dir", str(tmp_path / "data"))
+    assert (result.exit_code, "Imported 2 keys." in result.stdout) == (1, True)
+    assert "row 2 (alias 2)" in result.stderr
+    assert "1 key could not be imported" in result.stderr
+
+
 def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
     """Not even the data folder."""
     (tmp_path / "export").write_text(json.dumps(ROWS_EXPORTED), encoding="utf-8")

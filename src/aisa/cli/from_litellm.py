@@ -106,7 +106,11 @@ def import_keys(file: str, *, account: str | None, team: str | None, config: str
         raise Misuse("no key was imported", [(file, str(error), "Export the table as JSON or CSV, or with pg_dump.")]) from None
     now, made, here, problems = datetime.fromtimestamp(wall_clock(), UTC), 0, 0, list[Problem]()
     seen = set[bytes]()
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        if "token" not in row:
+            named = f" ({row['key_alias']})" if row.get("key_alias") else ""
+            problems.append((f"row {number}{named}", "It has no column `token`.", "Export it again, or make it by hand: aisa keys create."))
+            continue
         key = wanted(row, account=account, now=now)
         if isinstance(key, Skipped):
             say(f"  {paint(key.shown, 'yellow')}  is left out: {key.why}.")

@@ -71,12 +71,12 @@ class Skipped(NamedTuple):
 
 
 def rows_of(text: str) -> list[Row]:
-    """Return the rows of an export, in whatever form it is. Raises NotAnExport."""
+    """Return the rows of an export, in whatever form it is; some of them may have no `token`. Raises NotAnExport."""
     copied = COPY.search(text)
     if copied is not None:
         return list(_copied(copied["columns"], text[copied.end() + 1 :]))
     rows = _json(text) if text.lstrip()[:1] in ("[", "{") else _separated(text)
-    if not rows or any("token" not in row for row in rows):
+    if all("token" not in row for row in rows):
         raise NotAnExport(f"It has no rows with a column `token`, as an export of {TABLE} has.")
     return rows
 

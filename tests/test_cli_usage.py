@@ -119,6 +119,13 @@ def test_usage_is_a_table_with_bars_that_fits_the_terminal() -> None:
     assert max(map(len, shown.splitlines())) == 80
 
 
+@pytest.mark.parametrize("by", ["key", "account", "vendor", "model", "day"])
+def test_no_head_of_the_table_touches_the_next(by: str) -> None:
+    """Where the names are shorter than the column's own: `ACCOUNTCALLS  FAILED`."""
+    head = click.unstyle(usage_table([UsageLine("a", "a", Used(requests=3))], by, columns=None)).splitlines()[0]
+    assert head.split()[:3] == [by.upper(), "CALLS", "FAILED"]
+
+
 def used_by(rows: list[CallRow]) -> Used:
     """Sum rows up."""
     total = Used()

@@ -98,7 +98,7 @@ def usage_table(lines: list[UsageLine], by: str, *, columns: int | None) -> str:
     longest = min(max(NAME_CHARACTERS_MIN, beside - GAP - BAR_CELLS_MIN), NAME_CHARACTERS_MAX)
     called = told_apart({line.group: line.name for line in lines})
     names = [called[line.group] if columns is None else short(called[line.group], longest) for line in head]
-    widest = max(map(len, (*names, "total")))
+    widest = max(map(len, (*names, "total", by)))
     rows = [name.ljust(widest + GAP) + row for name, row in zip(names, numbers[1:], strict=False)]
     left = beside - widest - GAP if columns is not None else max(beside - widest - GAP, BAR_CELLS_MIN)
     if left >= BAR_CELLS_MIN:

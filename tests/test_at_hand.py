@@ -11,6 +11,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -129,6 +130,39 @@ def test_what_is_made_beside_a_configuration_is_not_made_at_a_server_that_runs_w
         meant = run_in(tmp_path, "keys", "create", "x", **runtime)
         assert "The server in" in meant.stderr
     assert not (tmp_path / "aisa-data").exists()
+
+
+@pytest.fixture
+def two_servers(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Two servers of this user, the first of which runs with the file in the folder `here`; and the variables that find them."""
+    (tmp_path / "here").mkdir()
+    runtime = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    one, other = Running(str(tmp_path / "one"), str(tmp_path / "here" / "aisa.yaml")), Running(str(tmp_path / "two"), "/etc/aisa.yaml")
+    with own_folder(one.data_dir), announced(one, runtime), own_folder(other.data_dir), announced(other, runtime):
+        yield runtime
+
+
+@pytest.mark.parametrize("left", ["", "# nothing\n", "models: {}\n", None], ids=["empty", "comment", "other", "gone"])
+@pytest.mark.parametrize("words", [("reload",), ("keys", "list"), ("keys", "create", "x")], ids=" ".join)
+def test_the_server_that_runs_with_the_file_here_is_meant_whatever_is_in_it(
+    two_servers: dict[str, str], tmp_path: Path, left: str | None, words: tuple[str, ...]
+) -> None:
+    """One that was found with broken YAML was not with an empty file, or none: "several servers run on this machine"."""
+    if left is not None:
+        (tmp_path / "here" / "aisa.yaml").write_text(left, encoding="utf-8")
+    told = run_in(tmp_path / "here", *words, **two_servers)
+    assert "several servers" not in told.stderr
+    assert f"The server in {tmp_path / 'one'}:" in told.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("mine",), ("mine", "--json")], ids=["all", "one", "json"])
+def test_what_a_server_would_do_with_a_file_is_shown_whoever_runs(
+    two_servers: dict[str, str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """No server is asked, so it need not be told which; `aisa prices` did as much."""
+    (tmp_path / "far.yaml").write_text(FAR, encoding="utf-8")
+    told = run_in(tmp_path / "here", "models", *words, "--config", str(tmp_path / "far.yaml"), **two_servers)
+    assert (told.returncode, "far/gpt-4.1" in told.stdout) == (0, True), told.stderr
 
 
 def test_only_servers_that_run_and_that_this_user_started_are_found(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ NAMELESS = ("--data-dir", "The file tells no data folder, and no server was foun
 def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -> Config:
     """Return the configuration, of which only the data folder must be right: the server's variables may not be set here.
 
-    Where no folder is named and none lies here, it is that of the server that runs on this machine. `makes` is for commands that would
-    make a data folder: they do it only where one was named, and where a configuration lies here only at a server that runs with it.
-    Raises Misuse when the folder cannot be told.
+    Where no folder is named and none lies here, it is that of the server that runs with this file, else of the one that runs on this
+    machine. `makes` is for commands that would make a data folder: they do it only where one was named, and where a configuration lies
+    here only at a server that runs with it. Raises Misuse when the folder cannot be told.
     """
     try:
         found, named = read(config, data_dir)
@@ -39,8 +39,9 @@ def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -
         return found
     servers = running(os.environ)
     here = Path(config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
-    if makes and servers and here.exists():
-        servers = [server for server in servers if server.config is not None and Path(server.config).resolve() == here.resolve()]
+    ours = [server for server in servers if server.config is not None and Path(server.config).resolve() == here.resolve()]
+    if ours or (makes and servers and here.exists()):
+        servers = ours  # whatever the file says by now: it may be empty while it is edited, or be gone
         if not servers:
             what = f"No server runs with {here}, and there is no aisa data in {Path(found.server.data_dir).absolute()} yet."
             remedy = "Start it with `aisa serve`, or name another server's folder: --data-dir FOLDER."

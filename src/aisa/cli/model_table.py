@@ -36,8 +36,7 @@ def routes_of(config: Config) -> Routes:
 
 def show_all(path: str | None, data_dir: str | None, moment: float, *, as_json: bool) -> None:
     """Print every name, as the server has it that runs, unless a file is named. `moment` is in UNIX seconds. Raises Misuse, Stop."""
-    config = settings(path, data_dir)
-    listed = None if path else ask_server(config.server.data_dir, "/models", expect=ModelList, seconds=LOOK_SECONDS_MAX)
+    listed = None if path else ask_server(settings(None, data_dir).server.data_dir, "/models", expect=ModelList, seconds=LOOK_SECONDS_MAX)
     if listed is None:
         routes = routes_of(configuration(path, data_dir).config)
         listed = ModelList(data=models_shown(routes, moment), free_vendors=routes.free_vendors, any_name=routes.any_name)
@@ -69,11 +68,11 @@ def free_notes(listed: ModelList) -> Iterator[str]:
 
 def explain(name: str, path: str | None, data_dir: str | None, *, moment: float, as_json: bool) -> None:
     """Print where a name goes, at what price, and why, as the server has it that runs. Raises Misuse, and Stop if nothing serves it."""
-    config = settings(path, data_dir)
     asked = f"/models/{quote(name[:MODEL_NAME_CHARACTERS_MAX], safe='')}"
     try:
-        found = None if path else ask_server(config.server.data_dir, asked, expect=ModelShown, seconds=LOOK_SECONDS_MAX)
-        model = model_shown(routes_of(configuration(path, data_dir).config), name, moment) if found is None else found
+        model = None if path else ask_server(settings(None, data_dir).server.data_dir, asked, expect=ModelShown, seconds=LOOK_SECONDS_MAX)
+        if model is None:
+            model = model_shown(routes_of(configuration(path, data_dir).config), name, moment)
     except ApiError as error:
         remedy = "List the names: aisa models"
         raise Stop("nothing serves this name", [(name[:MODEL_NAME_CHARACTERS_MAX], error.message, remedy)]) from error

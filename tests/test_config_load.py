@@ -27,6 +27,43 @@ def loaded(folder: Path, text: str, environment: Mapping[str, str] | None = None
     return load(str(path), environment or {}, {name.replace("__", "."): value for name, value in overrides.items()})
 
 
+#: A `*` in a name -> where it stands, and what is told to be written.
+STARS = [
+    ("vendors: {v: {base_url: 'http://127.0.0.1:1', prices: {'*': {input: 1, output: 2}}}}", "vendors.v.prices.*", "by its name there"),
+    ("vendors: {v: {base_url: 'http://127.0.0.1:1', prices: {'gpt-*': [{input: 1, output: 2}]}}}", "vendors.v.prices.gpt-*", "by its name"),
+    ("vendors: {v: {base_url: 'http://127.0.0.1:1', price_as: {'*': openai/gpt-4o}}}", "vendors.v.price_as.*", "by its name there"),
+    ("vendors: {v: {base_url: 'http://127.0.0.1:1', price_as: {m: openai/*}}}", "vendors.v.price_as.m", "that the catalogue lists"),
+    ("models: {'*': [embedded/tiny]}", "models.*", "callers use any as vendor/MODEL"),
+    ("models: {m: ['embedded/*']}", "models.m.to.0", "callers use any as embedded/MODEL"),
+    ("models: {m: {to: [{target: 'embedded/*'}]}}", "models.m.to.0", "callers use any as embedded/MODEL"),
+    ("models: {m: {to: [embedded/tiny], aliases: ['m-*']}}", "models.m.aliases.0", "by its name"),
+    ("models: {m: {to: [embedded/tiny], allowed_tiers: ['*']}}", "models.m.allowed_tiers.0", "without the line"),
+    ("models: {m: {to: [embedded/tiny], unsupported_parameters: ['*']}}", "models.m.unsupported_parameters.0", "by its name"),
+    ("models: {m: {to: [embedded/tiny], reasoning_efforts: ['*']}}", "models.m.reasoning_efforts.0", "by its name"),
+    (
+        "models: {m: {to: [embedded/tiny], prices: {input: 1, output: 1, service_tiers: {'*': {factor: 2}}}}}",
+        "models.m.prices.service_tiers.*",
+        "beside `service_tiers`",
+    ),
+    (
+        "vendors: {v: {base_url: 'http://127.0.0.1:1'}}\nlimits: {vendors: {v: {models: {'*': {rpm: 1}}}}}",
+        "limits.vendors.v.models.*",
+        "one level higher",
+    ),
+    ("limits: {vendors: {'*': {rpm: 1}}}", "limits.vendors.*", "Known vendors"),
+    ("vendors: {'*': {base_url: 'http://127.0.0.1:1'}}", "vendors.*", "Choose another name"),
+    ("models_prefer: ['*']", "models_prefer.0", "Known vendors"),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "remedy"), STARS)
+def test_a_star_that_stands_for_no_name_is_told(tmp_path: Path, text: str, place: str, remedy: str) -> None:
+    """[fault P11] Prices of `*` were "No problems", and everything was free."""
+    [problem] = refused(tmp_path, text).problems
+    assert problem.where.partition(" ")[0] == place
+    assert remedy in problem.remedy
+
+
 def refused(folder: Path, text: str, environment: Mapping[str, str] | None = None) -> ConfigErrors:
     """Return why a configuration is refused."""
     with pytest.raises(ConfigErrors) as caught:

@@ -692,7 +692,7 @@ def test_a_budget_becomes_a_cap_and_is_never_lost_without_a_word(
 
 def test_every_model_is_no_list_of_models() -> None:
     """LiteLLM's own words for all of them."""
-    for models in (["all-proxy-models"], ["all-team-models"], []):
+    for models in (["all-proxy-models"], ["all-team-models"], ["*"], []):
         key = become(models=models)
         assert isinstance(key, KeyWanted)
         assert "models" not in key.asked

@@ -201,7 +201,7 @@ def test_an_allow_list_is_names_without_repetition() -> None:
     assert rules.check_models(None) is None
 
 
-@pytest.mark.parametrize("models", [(), ("",), ("a", " "), ("a\nb",), ("x" * 257,), tuple(map(str, range(1001)))])
+@pytest.mark.parametrize("models", [(), ("",), ("a", " "), ("a\nb",), ("*",), ("a", "v/*"), ("x" * 257,), tuple(map(str, range(1001)))])
 def test_a_bad_allow_list_is_refused(models: tuple[str, ...]) -> None:
     """An empty list would be a key that can do nothing; an empty name is a slip of the comma."""
     with pytest.raises(ApiError) as caught:

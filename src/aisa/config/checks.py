@@ -16,6 +16,7 @@ from aisa.config.addresses import ASKED, has_parameter_twice, route_at_end
 from aisa.config.detect import to_have
 from aisa.config.limits import NO_TIER, known_tiers
 from aisa.config.name_words import beside_models
+from aisa.config.patterns import each_by_name, model_by_name, pattern_in
 from aisa.config.price_checks import PRICE_RULES
 from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config, Model, Target
@@ -101,6 +102,8 @@ def _target_flaw(target: str, known: Collection[str], to_have: Callable[[str], t
     vendor, _, model = target.partition("/")
     if not vendor or not model.strip():
         return Flaw(f"`{target}` is not of the form vendor/model.", "Write for example openai/gpt-4.1.")
+    if (names_none := pattern_in(target, f"Write one model. Without an entry here, callers use any as {vendor}/MODEL.")) is not None:
+        return names_none
     if len(model) > MODEL_NAME_CHARACTERS_MAX or not model.isprintable():
         return Flaw(f"`{target[:SHOWN_CHARACTERS_MAX]}…` names a model that cannot be. {MODEL_NAME_LIMITS}", "Copy its name again.")
     if vendor in known:
@@ -256,6 +259,8 @@ def _vendor_name(name: str, _value: object) -> Flaw | None:
 
 
 def _model_name(name: str, _value: object) -> Flaw | None:
+    if (names_none := pattern_in(name, "Write each by its name. Without an entry here, callers use any as vendor/MODEL.")) is not None:
+        return names_none
     if name.isprintable() and name == name.strip() and len(name) <= MODEL_NAME_CHARACTERS_MAX:
         return None
     return Flaw(MODEL_NAME_LIMITS, "Choose another name.")
@@ -263,6 +268,8 @@ def _model_name(name: str, _value: object) -> Flaw | None:
 
 def _allowed_tier(_name: str, value: object) -> Flaw | None:
     tier = str(value)
+    if (names_none := pattern_in(tier, "Write each by its name; without the line all that have a price are allowed.")) is not None:
+        return names_none
     return Flaw(f"`{tier}` is no name of a tier.", "Write it in small letters.") if tier != tier.lower().strip() or not tier else None
 
 
@@ -289,7 +296,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "vendors.<name>.ca_file": _file,
         "vendors.<name>.proxy": _proxy,
         "models.<name>": _model_name,
+        "models.<name>.aliases[]": each_by_name,
+        "models.<name>.unsupported_parameters[]": each_by_name,
+        "models.<name>.reasoning_efforts[]": each_by_name,
         "models.<name>.allowed_tiers[]": _allowed_tier,
+        "limits.vendors.<name>.models.<name>": model_by_name,
         **PRICE_RULES,
     }
 )

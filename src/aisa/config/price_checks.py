@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import cast
 
+from aisa.config.patterns import pattern_in
 from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import PriceHours, Prices, PriceTier, VendorTier
 from aisa.config.section import Section
@@ -13,6 +14,8 @@ from aisa.money import NANOS_PER_DOLLAR, nanos_per_million
 from aisa.pricing import FEES, KINDS, PRICE_MAX, PRICED, RARER, RARER_PRICES_MAX, TIERS_MAX
 from aisa.time_zones import remedy_for, time_zone
 from aisa.wire.vendor_tier import OPEN, USUAL
+
+PRICED_BY_NAME = "Write each of the vendor's models by its name there. Prices of all targets of a model stand under `models`."
 
 
 def _price(_name: str, value: object) -> Flaw | None:
@@ -23,7 +26,10 @@ def _price(_name: str, value: object) -> Flaw | None:
     return None
 
 
-def _price_as(_name: str, value: object) -> Flaw | None:
+def _price_as(name: str, value: object) -> Flaw | None:
+    listed = "Write one that the catalogue lists, such as openai/gpt-4o."
+    if (names_none := pattern_in(name, PRICED_BY_NAME) or pattern_in(str(value), listed)) is not None:
+        return names_none
     vendor, _, model = ("v/m" if value is None else str(value)).partition("/")
     if vendor.strip() and model.strip():
         return None
@@ -63,7 +69,9 @@ def _flaw_of(prices: Prices) -> Flaw | None:
     return _too_many(prices) or _too_dear(prices)
 
 
-def _prices(_name: str, value: object) -> Flaw | None:
+def _prices(name: str, value: object) -> Flaw | None:
+    if (names_none := pattern_in(name, PRICED_BY_NAME)) is not None:
+        return names_none
     if isinstance(value, Prices):
         return _flaw_of(value)
     if not isinstance(value, tuple):
@@ -106,6 +114,8 @@ def _time_zone(_name: str, value: object) -> Flaw | None:
 
 
 def _service_tier(name: str, value: object) -> Flaw | None:
+    if (names_none := pattern_in(name, "Write each tier by its name, or a `factor` beside `service_tiers`.")) is not None:
+        return names_none
     if name != name.lower().strip() or name in USUAL | OPEN:
         return Flaw(f"`{name}` is no name of another service tier.", "Write it as answers do, such as flex or priority, in small letters.")
     if value == VendorTier():

@@ -264,6 +264,9 @@ def check_models(models: tuple[str, ...] | None) -> tuple[str, ...] | None:
     for name in names:
         if not name or len(name) > MODEL_NAME_CHARACTERS_MAX or not name.isprintable():
             raise invalid("models", f"A model's name has 1 to {MODEL_NAME_CHARACTERS_MAX} printable characters.")
+        if "*" in name:
+            said = f"`*` stands for nothing in an allow-list, so `{name}` allows none. Name each model; leave the list out to allow all."
+            raise invalid("models", said)
     return names
 
 

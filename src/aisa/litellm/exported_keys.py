@@ -25,7 +25,7 @@ HASHED = re.compile(r"[0-9a-f]{64}", re.ASCII)
 SHOWN_CHARACTERS_MAX = 60  # of a column's value
 DASHBOARD = "litellm-dashboard"  # the team of keys that LiteLLM's own pages make for each who logs in
 ITS_TEAMS = "all-team-models"
-EVERY_MODEL = frozenset({"all-proxy-models", ITS_TEAMS})
+EVERY_MODEL = frozenset({"all-proxy-models", "*", ITS_TEAMS})
 NO_MODEL = "no-default-models"
 #: How long a budget holds there -> the window of a cap here.
 WINDOWS = {

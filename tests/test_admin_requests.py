@@ -66,6 +66,20 @@ def test_only_lists_come_in_pages(operated: Operated) -> None:
         assert operated.ask(f"/calls?after={after}").json["error"]["param"] == "after"
 
 
+def test_a_span_that_ends_before_it_begins_is_refused(operated: Operated) -> None:
+    """A statement was empty then, and its caller none the wiser. One that ends where it begins is empty."""
+    for path, param in (
+        ("/accounts/default/statement?since_ms=2&until_ms=1", "until_ms"),
+        ("/usage?start_ms=2&end_ms=1", "end_ms"),
+        ("/usage/series?start_ms=2&end_ms=1", "end_ms"),
+    ):
+        refused = operated.ask(path, key=operated.reads)
+        assert (refused.status, refused.code, refused.json["error"]["param"]) == (400, "invalid_request", param), path
+    made = operated.ask("/ledger/made", method="POST", body={"vendor": "v", "start_ms": 2, "end_ms": 1})
+    assert (made.status, made.code) == (400, "invalid_request")
+    assert operated.ask("/accounts/default/statement?since_ms=2&until_ms=2", key=operated.reads).status == 200
+
+
 def test_the_document_is_read_alone(operated: Operated) -> None:
     """[issue 13] It was the answer to DELETE, too."""
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):

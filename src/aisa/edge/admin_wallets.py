@@ -132,6 +132,8 @@ class LedgerRoutes:
         if limit < 1:
             raise ApiError("invalid_request", f"limit is a whole number from 1 to {WALLET_LINES_MAX:,}.", param="limit")
         since_ms = number(query.get("since_ms", "0"), "since_ms", MOMENT_MS_MAX)
+        if until_ms is not None and until_ms < since_ms:
+            raise ApiError("invalid_request", "until_ms is not before since_ms.", param="until_ms")
         return 200, self._ledger.statement(asked.name, WalletSpan(since_ms, until_ms, limit, query.get("after")))
 
     def _audit(self, _asked: Asked) -> Steps:

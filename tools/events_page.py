@@ -116,7 +116,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "rows": "rows that were written at once",
         "seconds": "how long",
         "ended": "how a wait has: `served`, `refused` as there was no room in time, or `left` by its client",
-        "status": "HTTP status that the client got; of a credential what the vendor answered, 0 if it could not be had",
+        "status": "HTTP status that the client got, 499 if it left before it got any; "
+        "of a credential what the vendor answered, 0 if it could not be had",
         "stream": "whether a stream was asked for",
         "target": "`vendor/model` that was asked last",
         "team_id": "the team's id",

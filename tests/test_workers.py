@@ -226,6 +226,11 @@ def test_receipts_board_and_usage_see_the_calls_of_all_workers(crew: Front) -> N
         looker.close()
 
 
+def test_how_many_connections_fit_is_said_once(crew: Front) -> None:
+    """The office and each worker said it, around the banner."""
+    assert crew.server.log.count("connections of clients fit the") == 1
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_key_is_used_now_while_a_call_runs_with_it(tmp_path: Path, workers: int) -> None:
     """[fault S6] It was "never" used until the first call had ended, which a stream may do an hour later."""

@@ -84,7 +84,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     doors = swap.doors = administer(config, database, books.keys, store=books.store, ways=ways, report=report)
     take_tokens(config, books.keys, report, gate=doors.gate)
     books.office.adopt = in_thread(books.keys.adopt, report)
-    admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, report), Timers()
+    admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, ignore), Timers()
     metrics.states = CrewStates(crew, wall_clock(), books.money)
     operators = Operators(config, None, doors, settings=settings, metrics=metrics.text, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)

@@ -97,6 +97,7 @@ from aisa.workers.messages import (
 )
 
 PUBLISH_SECONDS = 0.05  # between two words on how much there is to do, which the office chooses by; what it passes it counts itself
+FIRST_WORKER = 1  # 0 is the office
 EXIT_ORPHANED = 1
 EXIT_NOT_BEGUN = 3
 
@@ -196,7 +197,8 @@ class Worker:
         app = OperatorApp(edge, gate, metrics, addresses=addresses, ids=ids, refusals=edge.refusals)
         if config.console and gate is not None:
             app.console = OfficeConsole(self.link)
-        self.server = HttpServer(app, fitting(share_of(config), report), timers=timers)
+        told = report if self.number == FIRST_WORKER else ignore  # all have the same room, which is said once
+        self.server = HttpServer(app, fitting(share_of(config), told), timers=timers)
         self.parts = Parts(dependencies, edge, None, server=self.server, pools=self.pools, open_pool=open_way, lists=None)
         self.reload = Reload(config, ignore, again=self._told, routes_of=lambda config: self._routes(store, config), swap=self.parts.swap)
         self.board = BoardView(dependencies.live, ledger, self.journal, limits_away=lambda: dependencies.admission.store_is_away)

@@ -20,9 +20,10 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from aisa.console.account_pages import one_or_more
 from aisa.console.assets import FETCHED, Assets
 from aisa.console.clients import CLIENTS
-from aisa.console.figures import changed_value, cost, dollars, duration, near, plotted, price, share, short_count
+from aisa.console.figures import began, changed_value, cost, dollars, duration, near, plotted, price, several, share, short_count
 from aisa.console.key_pages import terms
 from aisa.console.page import FORM_BYTES_MAX, cookie_of
 from aisa.console.sessions import LINK_SECONDS, SESSION_SECONDS, SESSIONS_MAX, Sessions
@@ -613,6 +614,29 @@ def test_small_money_is_seen_on_every_page(at: Consoled, writer: Visitor) -> Non
     booked = writer.ask("/changes").text
     assert '<span class="soft">entry</span> <ins>&lt;$0.000001</ins>' in booked
     assert "<ins>None" not in booked
+
+
+def test_a_wallet_is_shown_with_the_decimals_of_what_is_taken_from_it(at: Consoled, writer: Visitor) -> None:
+    """$2.0011 was $2.00, in the tile beside what was spent with six decimals."""
+    at.server.aisa("accounts", "create", "tenth")
+    at.server.aisa("wallet", "top-up", "tenth", "2.0011")
+    assert "<dt>Wallet</dt><dd>$2.001100</dd>" in writer.ask("/accounts/tenth").text
+
+
+def test_calls_are_listed_by_the_moment_in_their_first_column(writer: Visitor) -> None:
+    """They are in the order in which they began, and the column told when they had ended."""
+    page = writer.ask("/calls").text
+    assert '<th scope="col">Began</th>' in page
+    moments = re.findall(r'<td class="time stamp">([^<]+)', page)
+    assert moments == sorted(moments, reverse=True)
+    assert began("req_01M8J6DZFBH9DDW8ETTMBXCD23") == "Nov 28 23:04:19"
+
+
+@pytest.mark.parametrize(("amount", "said"), [("1", "1 US dollar was"), ("0.5", "0.5 US dollars were"), ("1.5", "1.5 US dollars were")])
+def test_one_is_written_as_one(amount: str, said: str) -> None:
+    """`1 US dollars were put`, `1 slots of the journal taken`."""
+    assert one_or_more(amount) == said
+    assert [several(number, "slot") for number in (0, 1, 1_024)] == ["0 slots", "1 slot", "1,024 slots"]
 
 
 def test_figures_are_written_for_people() -> None:

@@ -51,6 +51,11 @@ async def create(visit: Visit) -> Page:
     )
 
 
+def one_or_more(amount: str) -> str:
+    """Write US dollars, and the verb behind them."""
+    return f"{amount} US dollar was" if amount == "1" else f"{amount} US dollars were"
+
+
 async def top_up(visit: Visit) -> Page:
     """Put money into a wallet."""
     form = visit.form
@@ -58,7 +63,7 @@ async def top_up(visit: Visit) -> Page:
         f"/accounts/{part(visit.name)}/top-up",
         {"amount": form.get("amount", ""), "note": form.get("note", ""), "reference": form.get("reference")},
     )
-    said = f"{dollars_text(booked['entry']['amount'])} US dollars were put into the wallet."
+    said = f"{one_or_more(dollars_text(booked['entry']['amount']))} put into the wallet."
     return visit.done(
         f"/accounts/{part(visit.name)}", said if booked["fresh"] else "This reference was booked before; nothing has changed."
     )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from aisa.edge.bill_view import iso
 from aisa.errors import OF_VENDORS
 from aisa.ids import short_id
+from aisa.ledger.pieces import moment_in
 from aisa.money import NANOS_PER_DOLLAR, Nanos, dollars_text, rounded_dollars
 from aisa.wire.trees import is_list, is_tree
 
@@ -56,6 +57,11 @@ def count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
 
+def several(number: int, what: str) -> str:
+    """Write a count of things, of which one is no more than one."""
+    return f"{count(number)} {what}{'' if number == 1 else 's'}"
+
+
 def short_count(number: int) -> str:
     """Write a count in few characters: `12.3k`, `4.56M`."""
     for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
@@ -90,6 +96,11 @@ def duration(milliseconds: float | None) -> str:
 def clock(unix_ms: float | None) -> str:
     """Write a moment of today or another day, in UTC."""
     return "–" if unix_ms is None else datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%b %d %H:%M:%S")
+
+
+def began(call_id: str) -> str:
+    """Write the moment in a call's id, in UTC: calls are listed in that order."""
+    return clock(moment_in(call_id))
 
 
 def day(unix_seconds: float | None) -> str:
@@ -132,6 +143,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "price": price,
     "plotted": plotted,
     "count": count,
+    "several": several,
+    "began": began,
     "short_count": short_count,
     "duration": duration,
     "clock": clock,

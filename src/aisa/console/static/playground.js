@@ -227,7 +227,7 @@ addEventListener("DOMContentLoaded", () => {
   function finish(usage, since, output) {
     if (!usage) return;
     const seconds = (performance.now() - since) / 1000;
-    meter({ input: usage.prompt_tokens, output: usage.completion_tokens, cost: usage.cost === undefined ? null : usage.cost, rate: seconds > 0.2 ? output / seconds : undefined });
+    meter({ input: usage.prompt_tokens, output: usage.completion_tokens, cost: usage.cost === undefined ? null : usage.cost, rate: seconds > 0 && output > 1 ? output / seconds : undefined });
   }
 
   async function attempt(begin) {

@@ -303,12 +303,12 @@ class ServerStarted(msgspec.Struct, frozen=True, tag="started"):
 
 
 class CrashSettled(msgspec.Struct, frozen=True, tag="crash_settled"):
-    """Calls that the process before left in its journal are booked: `ended` of them as they were, the others for what had left it."""
+    """Calls that the process before left in its journal are booked: `calls_ended` of them as they were, the others for what had left it."""
 
     calls: int
     billed_tokens: int
     cost_nanos: int
-    ended: int = 0
+    calls_ended: int = 0
 
 
 class Reloaded(msgspec.Struct, frozen=True, tag="reloaded"):

@@ -178,8 +178,8 @@ def server_in_words(fact: LifeOfServer) -> str:
 
 def left_over_in_words(fact: CrashSettled) -> str:
     """Say which calls a dead process had left: those that it cut, and those that had ended before, whose rows no database had taken."""
-    cut, (s, verb) = fact.calls - fact.ended, ("", "is") if fact.calls == 1 else ("s", "are")
-    if not fact.ended:
+    cut, (s, verb) = fact.calls - fact.calls_ended, ("", "is") if fact.calls == 1 else ("s", "are")
+    if not fact.calls_ended:
         return f"{fact.calls} call{s} that a crash had cut {verb} settled"
     waited = f"{fact.calls} call{s} that the process before had left in the journal {verb} booked"
     return (

@@ -362,9 +362,13 @@ def test_an_answer_of_the_built_in_model_names_no_vendor_s_price(run: Run) -> No
 @pytest.mark.parametrize(
     ("fields", "served", "charge"),
     [
-        ({}, "nobody, openai/gpt-5 was asked last, 2 attempts", "nothing: no try was taken"),
+        ({}, "nobody, openai/gpt-5 was asked last, 2 attempts", "nothing: no vendor had taken the request"),
         ({"operator_cost": 7}, "nobody, openai/gpt-5 was asked last, 2 attempts", "what its failed tries may cost, and nothing else"),
-        ({"prices": None, "price_source": ""}, "nobody, openai/gpt-5 was asked last, 2 attempts", "nothing, unless a try was taken"),
+        (
+            {"prices": None, "price_source": ""},
+            "nobody, openai/gpt-5 was asked last, 2 attempts",
+            "nothing, unless a vendor had taken the request",
+        ),
         ({"target": "", "attempts": 0}, "nobody, 0 attempts", "nothing: none was asked"),
         ({"error_code": "insufficient_permissions"}, "nobody, openai/gpt-5 was asked last, 2 attempts", "0 US dollars"),
     ],
@@ -376,7 +380,7 @@ def test_a_call_that_got_no_answer_was_served_by_nobody(run: Run, fields: dict[s
     keep(("laptop", [recent(0, **(known | fields))]))
     shown = " ".join(run("explain", f"req_{0:026d}").stdout.split())
     assert f"served by {served} vendor may charge {charge}" in shown
-    assert ("What its vendor said is in the server's log" in shown) == (fields.get("attempts") != 0 and "error_code" not in fields)
+    assert ("is in the server's log beside this id" in shown) == (fields.get("attempts") != 0 and "error_code" not in fields)
 
 
 def test_an_unknown_call_is_said_to_be_unknown(run: Run) -> None:

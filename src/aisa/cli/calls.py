@@ -35,7 +35,8 @@ LIMIT_MAX = 1_000  # what a server lists at once
 def calls(context: click.Context, /, config: str | None, data_dir: str | None, **asked: object) -> None:
     """List the calls that ended or were refused, the newest last.
 
-    `aisa explain ID` shows all of one; the beginning of an ID is enough.
+    `aisa explain ID` shows all of one; the beginning of an ID is enough. Below a refused call stands what its caller was told; why a
+    vendor failed is in the server's log, beside the call's ID.
     """
     if context.invoked_subcommand is not None:
         refuse_options(context)

@@ -48,7 +48,7 @@ BROKE_OFF: Mapping[str, str] = MappingProxyType(
 )
 #: Errors of tries at vendors: what such a try may have cost is in its row, and what the vendor said only in the log.
 OF_TRIES = frozenset({"upstream_unavailable", "upstream_timeout", "gateway_error", "upstream_rate_limit", "overloaded"})
-IN_LOG = " What its vendor said is in the server's log, beside this id."
+IN_LOG = " Why, in its vendor's words where it said any, is in the server's log beside this id."
 LOST = "The client left before it had the whole document, which costs nothing then."
 AWAITED = "Not final: its delivery, its vendor's report or the database is still awaited."
 SOURCES = {
@@ -217,8 +217,8 @@ def vendor_charge(row: CallRow) -> str:
         if row.operator_cost is not None:
             return "what its failed tries may cost, and nothing else"
         if row.prices is not None or row.outcome == REFUSED:
-            return "nothing: no try was taken and then failed"
-        return "nothing, unless a try was taken and then failed: the model has no price here to tell that by"
+            return "nothing: no vendor had taken the request"
+        return "nothing, unless a vendor had taken the request: the model has no price here to tell that by"
     if row.target.startswith(f"{EMBEDDED}/"):
         return "nothing: the built-in model answered"
     if row.vendor_cost is not None:

@@ -240,7 +240,7 @@ def part_bill(seen: Seen, has: tuple[int, int], *, late: bool = False) -> Tokens
     if not heard.report.output or not possible(seen, heard.report):
         return report._replace(output=tokens, thought=thoughts, spoken=0)
     visible = report.output - max(0, report.thought - heard.thoughts)
-    output = tokens * visible // heard.tokens
+    output = max(min(tokens, 1), tokens * visible // heard.tokens)  # of what arrived a token at least
     shown = report.thought if heard.thoughts else 0
     return report._replace(output=output, thought=min(output, shown) if thoughts else 0, spoken=0)
 

@@ -340,10 +340,12 @@ class ResponsesReader:
                 self._whole(item, whole)
             elif item is None and (whole.get("id") or whole.get("call_id") or not known):
                 self._done(whole, f"end {place}")
+        calls = [item for item in self._items.values() if item.kind == "function_call"]
+        cut = calls[-1] if calls and status != "completed" else None
         for item in self._items.values():
             if "done" not in item.told and item.added is not None:
                 self._whole(item, item.added)
-            elif not item.told and item.kind == "function_call" and status == "completed":
+            elif not item.told and item.kind == "function_call" and item is not cut:
                 self._given(item, "{}")
         why = response.get("incomplete_details")
         tell_report(response, self._builder, complete=status == "completed" and not why)

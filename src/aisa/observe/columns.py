@@ -144,10 +144,11 @@ class Columns:
                 return self._row(clock, who, fact.request_id, what=whole if room else figures)
             return self._row(clock, who, fact.request_id, what=figures, below=note)
         known = f"{cost_text(fact.cost_nanos)} " if fact.cost_nanos else ""
-        what, cause = gone_wrong(fact), said_by(failures[-1]) if failures else ""
-        if not cause or self._has_room(whole := f"{known}{what} ({cause})"):
-            return self._row(clock, who, fact.request_id, what=whole if cause else known + what)
-        return self._row(clock, who, fact.request_id, what=known + what, below=cause)
+        what, cause = f"{known}{gone_wrong(fact)}", said_by(failures[-1]) if failures else ""
+        whole = f"{what} ({cause})" if cause else what
+        if not cause or self._has_room(whole):
+            return self._row(clock, who, fact.request_id, what=whole)
+        return self._row(clock, who, fact.request_id, what=what, below=cause)
 
     def _refused(self, clock: str, fact: Refused) -> str:
         where = f" from {fact.address}" if fact.address else ""

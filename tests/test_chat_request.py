@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,9 +19,47 @@ from aisa.providers import openai
 from aisa.providers.shape import Target
 from aisa.wire.chat import parse_chat
 from aisa.wire.json_places import LOOKED_AT_BYTES_MAX
-from aisa.wire.strict_json import parse_object
+from aisa.wire.strict_json import beside_long, marks, parse_object
 
 USER = [{"role": "user", "content": "Hi."}]
+
+
+@given(st.lists(st.sampled_from([b'"', b'""', b"a" * 4_095, b"a" * 4_096, b"b", b'"' * 5_000])).map(b"".join))
+def test_marks_are_counted_wherever_they_stand(text: bytes) -> None:
+    """At the ends of the steps too, and many at once."""
+    assert marks(text) == text.count(b'"')
+
+
+@given(st.lists(st.sampled_from([b'"', b"a", b"{", b'"a"', b'""'])).map(b"".join))
+def test_what_stands_outside_strings_is_found_either_way(text: bytes) -> None:
+    """Also behind a string without an end."""
+    assert beside_long(text) == b"".join(text.split(b'"')[::2])
+
+
+def test_marks_of_a_long_text_are_counted_in_steps() -> None:
+    """[fault S7] Three counts of 30 MB held the streams of everybody for 25 ms each, whatever thread they ran in."""
+    text = b'"' + b"a" * 8_000_000 + b'"'
+
+    def seconds(count: Callable[[], int]) -> float:
+        began = time.thread_time()
+        assert count() == 2
+        return time.thread_time() - began
+
+    assert min(seconds(lambda: marks(text)) for _ in range(5)) < min(seconds(lambda: text.count(b'"')) for _ in range(5)) / 2
+
+
+def test_the_messages_of_a_large_body_are_copied_once() -> None:
+    """[fault S7] Into what the vendor is sent. They were copied to be looked over, on the event loop: 40 ms of 30 MB."""
+    chat = parse_chat(json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 4_000_000}]}).encode())
+    target = Target("acme", "m-1", "openai")
+    tracemalloc.start()
+    try:
+        written = openai.to_upstream(chat, target)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(written.body) > 4_000_000
+    assert most < 8_000_000  # the encoder's buffer grows beyond it
 
 
 def refusal(body: bytes) -> ApiError:

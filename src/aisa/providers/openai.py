@@ -24,7 +24,7 @@ from aisa.providers.responses_models import is_asked_there
 from aisa.providers.shape import Asked, Decoder, Target, path_to
 from aisa.wire.chat import IMAGE, ChatRequest, Message
 from aisa.wire.door import Request
-from aisa.wire.reasoning_details import without_seals
+from aisa.wire.reasoning_details import SEALED_BEGIN, without_seals
 from aisa.wire.trees import is_list, is_tree
 
 NAME: str = "openai"
@@ -56,7 +56,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     fields = dict(chat.fields)
     fields["model"] = Raw(msgspec.json.encode(target.model))
     added = ask_for_usage(fields, chat, target) if chat.stream else ()
-    fields["messages"] = Raw(without_seals(bytes(fields["messages"])))
+    if not chat.body or chat.body.find(SEALED_BEGIN) >= 0:  # the messages of a large body are not copied for nothing
+        fields["messages"] = Raw(without_seals(bytes(fields["messages"])))
     if translated:
         added += put_aside(fields, target, marked=isinstance(request, ChatRequest))
     fetches = Fetches(wanted=True) if target.fetches and has_picture_address(chat.known.messages) else None

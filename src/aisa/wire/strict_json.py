@@ -21,6 +21,9 @@ STRINGS_MAX = 200_000
 CONTAINERS_MAX = 50_000
 SEPARATORS_MAX = 500_000
 
+LONG_BYTES = 256  # between two quotation marks, on average: from there on it is quicker to look for each than to cut at all
+STEP_BYTES = 4_096  # that are counted at once: some microseconds, in which no other thread has its turn
+
 #: The first half of a pair that something else follows. At the very end of a body it is not told from a body that was cut there.
 HALF_A_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F]|(?:\\(?:u(?:[dD][c-fC-F]?)?)?)?\Z)")
 
@@ -81,7 +84,16 @@ def brackets(body: bytes) -> int:
 
 def strings(text: bytes) -> int:
     """Count the quotation marks that open or close strings in valid JSON."""
-    return (without_escapes(text) if BACKSLASH in text else text).count(b'"')
+    return marks(without_escapes(text) if BACKSLASH in text else text)
+
+
+def marks(text: bytes) -> int:
+    """Count the quotation marks in a text. What lies between is skipped at memory's speed, which `count` does not, and in steps."""
+    found = end = 0
+    while (begin := text.find(b'"', end)) >= 0:
+        end = begin + STEP_BYTES
+        found += text.count(b'"', begin, end)
+    return found
 
 
 def without_escapes(text: bytes) -> bytes:
@@ -92,9 +104,10 @@ def without_escapes(text: bytes) -> bytes:
 def check_structure(body: bytes) -> None:
     """Raise ApiError if a body nests too deep or holds too many values. Looks at brackets and commas outside strings, at C speed."""
     text = without_escapes(body)
-    if text.count(b'"') > 2 * STRINGS_MAX:
+    marked = marks(text)
+    if marked > 2 * STRINGS_MAX:
         raise too_many(f"{STRINGS_MAX} strings")
-    outside = b"".join(text.split(b'"')[::2])
+    outside = beside_long(text) if marked * LONG_BYTES < len(text) else b"".join(text.split(b'"')[::2])
     brackets = outside.translate(None, NOT_BRACKETS)
     plunges = PLUNGE.search(brackets) is not None
     if not plunges and len(brackets) > 2 * CONTAINERS_MAX:
@@ -106,6 +119,18 @@ def check_structure(body: bytes) -> None:
         if not brackets:
             return
     raise ApiError("json_parse_error", f"The JSON body is nested deeper than {DEPTH_MAX} levels{too_deep(body, DEPTH_MAX)}.")
+
+
+def beside_long(text: bytes) -> bytes:
+    """Return what stands outside the strings, which are long: nothing of them is copied, and there is time for others between two."""
+    parts: list[bytes] = []
+    begin, found = 0, True
+    while found:
+        mark = text.find(b'"', begin)
+        parts.append(text[begin:] if mark < 0 else text[begin:mark])
+        begin = text.find(b'"', mark + 1) + 1 if mark >= 0 else 0
+        found = begin > 0
+    return b"".join(parts)
 
 
 def too_many(what: str) -> ApiError:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from aisa.cli.price_check import price_problems
 from aisa.config.checks import RULES
 from aisa.config.load import load
 from aisa.config.reference import EXAMPLE, groups, json_schema, page
@@ -43,7 +41,11 @@ def test_every_rule_belongs_to_a_setting() -> None:
         "cors.origins[]",
         "server.trusted_proxies[]",
         "price_catalogues[]",
+        "models.<name>.aliases[]",
         "models.<name>.allowed_tiers[]",
+        "models.<name>.unsupported_parameters[]",
+        "models.<name>.reasoning_efforts[]",
+        "limits.vendors.<name>.models.<name>",
         "models.<name>.prices.service_tiers.<name>",
     }
     places = {*FIELDS, *entries, "vendors.<name>", "vendors.<name>.headers.<name>", "vendors.<name>.query.<name>", "models.<name>"}
@@ -90,24 +92,3 @@ def test_the_json_schema_tells_every_setting() -> None:
 def test_the_json_schema_judges_as_the_loader_does(document: dict[str, object], *, accepted: bool) -> None:
     """Wrong names, types and bounds are marked in the editor; references are not."""
     assert jsonschema.Draft202012Validator(json_schema()).is_valid(document) is accepted
-
-
-#: Pages whose YAML is for other programs.
-OF_OTHERS = frozenset({"clients.md", "simulate.md"})
-SHOWN = [
-    pytest.param(block, id=f"{path.name}-{number}")
-    for path in sorted([*PAGE.parent.glob("*.md"), PAGE.parent.parent / "README.md"])
-    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
-    if path.name not in OF_OTHERS
-]
-
-
-@pytest.mark.parametrize("block", SHOWN)
-def test_a_configuration_on_a_page_starts_with_the_variables_that_it_names(block: str, tmp_path: Path) -> None:
-    """What a reader copies is accepted by `aisa config check`, prices too, with exactly the environment's variables that stand in it."""
-    path = tmp_path / "aisa.yaml"
-    path.write_text(block, encoding="utf-8")
-    names = re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b", block)
-    environment = {name: "https://me.example.com" if name.endswith("_ENDPOINT") else "k" for name in names}
-    loaded = load(str(path), environment, {})
-    assert list(price_problems(loaded.config, loaded.origins)) == []

@@ -24,6 +24,7 @@ BLOCK = re.compile(r"(?<=<!-- captured:)([a-z-]+)(:begin -->\n```text\n)(.*?)(?=
 CALLS, DAYS = 900, 7
 WALLET_CALLS = 4  # that a wallet pays
 COLUMNS = "80"  # of the terminal that the commands write for
+TABLE_COLUMNS = "90"  # ... where figures vary by a digit: no name is cut for that
 SHOWN_LINES_MAX = 20  # of a bill; the rest is what is known of the call besides
 EVENTS_SHOWN = 3  # of a stream, and its last two
 #: What of a chunk says little to who looks for the first time.
@@ -93,7 +94,7 @@ def ask(at: Consoled) -> dict[str, str]:
         asked(server, "/v1/chat/completions", {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Write a haiku about APIs."}]})
     shown = {
         "explain": shortened(typed(server, "explain", "latest")),
-        "usage": typed(server, "usage", "--by", "model"),
+        "usage": typed(server, "usage", "--by", "model", columns=TABLE_COLUMNS),
         "caps": typed(server, "usage", "--by", "key", "--since", "month"),
         "wallet": typed(server, "wallet", "show", "acme"),
     }
@@ -112,9 +113,9 @@ def forever(at: Consoled) -> None:
         asked(at.server, "/v1/chat/completions", body)
 
 
-def typed(server: Server, *words: str) -> str:
+def typed(server: Server, *words: str, columns: str = COLUMNS) -> str:
     """Run a command and return what stands on the terminal."""
-    os.environ["COLUMNS"] = COLUMNS
+    os.environ["COLUMNS"] = columns
     said = (
         server.aisa(*words)
         .replace(str((server.folder / "data").resolve()), "~/aisa/aisa-data")

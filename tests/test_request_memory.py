@@ -79,6 +79,6 @@ def test_what_came_of_a_body_is_let_go_when_its_client_leaves(run: Run) -> None:
 
 def reader_of(server: HttpServer) -> RequestReader:
     """Return what reads the one connection of a server. Nobody else is told, and a suite's garbage is long to look through."""
-    shared: Any = getattr(server, "_shared")  # noqa: B009
+    shared: Any = getattr(server, "_shared")  # noqa: B009 - it is private, which the type checkers say of an attribute
     [connection] = shared.connections
-    return cast("RequestReader", getattr(connection, "_reader"))  # noqa: B009
+    return cast("RequestReader", getattr(connection, "_reader"))  # noqa: B009 - likewise

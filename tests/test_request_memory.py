@@ -81,4 +81,4 @@ def reader_of(server: HttpServer) -> RequestReader:
     """Return what reads the one connection of a server. Nobody else is told, and a suite's garbage is long to look through."""
     shared: Any = getattr(server, "_shared")  # noqa: B009 - it is private, which the type checkers say of an attribute
     [connection] = shared.connections
-    return cast("RequestReader", getattr(connection, "_reader"))  # noqa: B009 - likewise
+    return cast("RequestReader", getattr(connection, "_reader"))  # noqa: B009 - it is private as well

@@ -71,11 +71,32 @@ class Collector:
         return sorted([span for span in self.spans if span.name.startswith(beginning)], key=lambda span: span.start_time_unix_nano)
 
 
+class Quiet(BaseHTTPRequestHandler):
+    """A collector that is in no test's output."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def run_by(handler: type[Quiet]) -> Generator[str]:
+    """Run a collector, and return its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @contextmanager
 def collecting() -> Generator[Collector]:
     """Run a collector."""
 
-    class Taking(BaseHTTPRequestHandler):
+    class Taking(Quiet):
         def do_POST(self) -> None:
             collector.authorizations.append(self.headers["x-team"])
             collector.take(self.path, self.rfile.read(int(self.headers["content-length"])))
@@ -83,17 +104,9 @@ def collecting() -> Generator[Collector]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            pass  # in no test's output
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
-    collector = Collector(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield collector
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with run_by(Taking) as url:
+        collector = Collector(url)
+        yield collector
 
 
 def attributes_of(owner: Any) -> dict[str, Any]:
@@ -257,7 +270,7 @@ def test_a_dead_collector_holds_neither_calls_nor_the_end() -> None:
 def answering(status: int, body: bytes) -> Generator[str]:
     """A collector that answers all the same, whatever it is sent, and its address."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             self.send_response(status)
@@ -266,18 +279,8 @@ def answering(status: int, body: bytes) -> Generator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            pass  # in no test's output
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with run_by(Handler) as url:
+        yield url
 
 
 @contextmanager
@@ -285,7 +288,7 @@ def endless(piece: bytes, pause: float, *, framed: bool) -> Generator[tuple[str,
     """A collector whose answer has no end, a piece after each pause, in seconds; its address, and how many bytes of it could be sent."""
     sent, ended = [0], threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -301,20 +304,12 @@ def endless(piece: bytes, pause: float, *, framed: bool) -> Generator[tuple[str,
                 self.close_connection = True
             ended.set()
 
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            pass  # in no test's output
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", sent
-        ended.wait(30)
-    finally:
-        ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with run_by(Handler) as url:
+        try:
+            yield url, sent
+            ended.wait(30)
+        finally:
+            ended.set()
 
 
 @pytest.mark.parametrize("framed", [True, False], ids=["in chunks", "to its end"])

@@ -13,7 +13,7 @@ from aisa.errors import ApiError
 from aisa.facts import BugFound, Fact
 from aisa.ledger.refusal import RefusedCalls
 from aisa.testing.clock import run_virtual
-from aisa.workers.link import GATHER_SECONDS, Link, tell_bugs
+from aisa.workers.link import GATHER_SECONDS, LENGTH_BYTES, Link, decode, tell_bugs
 from aisa.workers.messages import ClaimForgotten, Ended, Message, RefusedOnes, Written
 from rows import priced
 
@@ -90,6 +90,24 @@ def test_what_can_wait_is_sent_together_and_nothing_overtakes_it() -> None:
             assert other.heard == said[:8]
             one.link.send_soon(said[8])  # to nobody: no error
             await asyncio.sleep(2 * GATHER_SECONDS)
+
+    run_virtual(main())
+
+
+def test_what_is_said_at_one_moment_is_known_at_one_moment() -> None:
+    """[issue 13] A row, and behind it the document for its client's next try: who saw the row could ask before the document was there."""
+
+    async def main() -> None:
+        here, there = socket.socketpair()
+        with there:
+            link = await Link.on(here, print, End().answer, ended=lambda: None)
+            said: list[Message] = [Ended(priced(0)), ClaimForgotten("mark", "req_1")]
+            link.send_soon(said[0])  # the first for a long time
+            link.send(said[1])
+            await asyncio.sleep(0.001)
+            data = there.recv(65_536)
+            assert decode(data[LENGTH_BYTES:]) == said, "they are one message"
+            link.close()
 
     run_virtual(main())
 

@@ -47,7 +47,7 @@ class Link(asyncio.Protocol):
         self._number = 0
         self._loop = asyncio.get_running_loop()
         self._gathered: list[Message] = []
-        self._gathering: asyncio.TimerHandle | None = None
+        self._gathering: asyncio.Handle | None = None
         self._soon_at = -GATHER_SECONDS  # when something was sent soon last, in seconds of the loop
         self._tasks: set[asyncio.Task[None]] = set()
         self.unsent: Unsent = unheard
@@ -67,14 +67,15 @@ class Link(asyncio.Protocol):
         self._send_gathered()
 
     def send_soon(self, message: Message) -> None:
-        """Send a message within GATHER_SECONDS, with all that come meanwhile: at once if nothing was sent so for as long as that."""
+        """Send a message within GATHER_SECONDS, with all that come meanwhile: if nothing was sent so for as long as that, once we are done.
+
+        Not before: what we say next may be what the other process needs to know with it, as the document that a row was not paid for.
+        """
         self._gathered.append(message)
         if self._gathering is None:
-            wait = self._soon_at + GATHER_SECONDS - self._loop.time()
-            if wait <= 0:
-                self._send_soon()
-            else:
-                self._gathering = self._loop.call_later(wait, self._send_soon)
+            loop = self._loop
+            wait = self._soon_at + GATHER_SECONDS - loop.time()
+            self._gathering = loop.call_soon(self._send_soon) if wait <= 0 else loop.call_later(wait, self._send_soon)
 
     async def ask(self, what: str, body: bytes = b"", seconds: float = ASK_SECONDS_MAX) -> bytes:
         """Return the other process's answer. Raises ApiError: what it raised, or overloaded when it is gone or stuck."""

@@ -223,7 +223,7 @@ class Worker:
 
     def tell_loss(self, key_id: str) -> None:
         """Have the other workers count a document that a key has lost."""
-        self.link.send(LossesNoted(key_id))
+        self.link.send_soon(LossesNoted(key_id))
 
     def hear(self, message: Message) -> None:
         """Take what the office says."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.memory import MemoryAdmission
 from aisa.admission.rules import MICROS
 from aisa.admission.shared import LAST_TURN, REQUESTS, SharedAdmission, forget_worker
-from aisa.admission.shared_window import OLDEST, RING, STEP, USED, SharedWindow
+from aisa.admission.shared_window import ADVANCE_CALLS_MIN, ADVANCE_SHARE, OLDEST, RING, STEP, USED, SharedWindow
 from aisa.admission.window import Window
 from aisa.config.limits import AccountRates, AddressRates, Limits, Tier
 from aisa.errors import ApiError
@@ -304,7 +305,7 @@ from aisa.usage import Usage
 from pathlib import Path
 
 descriptor, lock, worker, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-limits = Limits(default_tier="t", tiers={{"t": Tier(rpm=200, concurrency=12)}}, window_seconds={window})
+limits = Limits(default_tier="t", tiers={{"t": Tier(rpm={rpm}, concurrency={concurrency})}}, window_seconds={window})
 memory = SharedMemory(descriptor, SharedLock(Path(lock)), worker)
 admission = SharedAdmission(limits, {{}}, memory, wall_clock=wall_clock)
 world = World(None, admission, {{"one": key_of("one")}})
@@ -331,9 +332,9 @@ print("\\n".join(" ".join(map(str, each)) for each in let_in))
 """
 
 
-def hammer(folder: Path, memory: int, worker: int, seconds: float) -> subprocess.Popen[str]:
+def hammer(folder: Path, memory: int, worker: int, seconds: float, **limits: float) -> subprocess.Popen[str]:
     """Start one process of sixteen clients on the key."""
-    program = HAMMER.format(tests=str(TESTS), source=str(TESTS.parent / "src"), window=1.5)
+    program = HAMMER.format(tests=str(TESTS), source=str(TESTS.parent / "src"), **{"window": 1.5, "rpm": 200, "concurrency": 12, **limits})
     command = [sys.executable, "-c", program, str(memory), str(folder / "lock"), str(worker), str(seconds)]
     return subprocess.Popen(command, pass_fds=[memory], stdout=subprocess.PIPE, text=True)
 
@@ -351,6 +352,21 @@ def test_four_processes_never_let_more_in_than_the_limit_and_reach_it(tmp_path: 
     assert max(in_flight for *_, in_flight in calls) <= 12
     first, last = calls[0][0], calls[-1][1]
     assert len(calls) >= 0.99 * 200 * int((last - first) / (1.5 * MICROS))
+
+
+def test_four_processes_that_take_in_advance_never_let_more_in_than_a_large_limit(tmp_path: Path) -> None:
+    """[issue 13] The same where most calls take no lock. Each process may have one place in flight only to look whether it may."""
+    memory, limit, seconds, cap = new_memory(tmp_path, random.Random(1)), ADVANCE_SHARE * ADVANCE_CALLS_MIN, 5.0, 40
+    processes = [hammer(tmp_path, memory, worker, seconds + 1, window=seconds, rpm=limit, concurrency=cap) for worker in range(4)]
+    shown = [process.communicate(timeout=PROCESS_SECONDS_MAX)[0] for process in processes]
+    os.close(memory)
+    assert [process.returncode for process in processes] == [0] * 4
+    calls = [tuple(map(int, line.split())) for text in shown for line in text.splitlines()]
+    begins, ends = sorted(begin for begin, _, _ in calls), sorted(end for _, end, _ in calls)
+    for number, first in enumerate(begins):
+        assert bisect_left(ends, first + seconds * MICROS) - number <= limit
+    assert max(in_flight for *_, in_flight in calls) <= cap + 3
+    assert len(calls) > limit, "the machine is too slow for this to be put to the test"
 
 
 def test_a_killed_process_neither_keeps_its_slots_nor_the_lock(tmp_path: Path) -> None:

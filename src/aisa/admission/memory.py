@@ -146,19 +146,20 @@ class MemoryAdmission:
 
     def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
         """Take of all of these. Raises ApiError rate_limit_exceeded."""
-        return self._take(allowances, request, plan, input_tokens=input_tokens, now=self._micros())
-
-    def _take(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int, now: int) -> MemoryLease:
         tokens, step = tokens_needed(allowances, request, plan, input_tokens=input_tokens, usual=self._usual)
+        lease = self._take(allowances, request, tokens=tokens, input_tokens=input_tokens)
+        if tokens:
+            lease.take_tokens(tokens, input_tokens, step if request.stream else 0)
+        return lease
+
+    def _take(self, allowances: tuple[Limited, ...], request: Request, *, tokens: int, input_tokens: int) -> MemoryLease:
+        now = self._micros()
         for each in allowances:
             if not each.has_room(now, tokens):
                 raise refusal(allowances, now, tokens=tokens, input_tokens=input_tokens, request=request)
         for each in allowances:
             each.take(now, tokens)
-        lease = self._lease(allowances, now)
-        if tokens:
-            lease.take_tokens(tokens, input_tokens, step if request.stream else 0)
-        return lease
+        return self._lease(allowances, now)
 
     def _lease(self, allowances: tuple[Limited, ...], now: int) -> MemoryLease:
         return MemoryLease(self._micros, allowances, now)

@@ -1,11 +1,13 @@
 """The limits of all processes of one machine, in memory that they share: as exact as those of one, and nothing is waited for but the lock.
 
 A record has a column of calls in flight for each process, which that one alone writes. When a process dies its column is cleared by whoever
-notices, so its leases are free at once; what it had used of rates stays used.
+notices, so its leases are free at once; what it had used of rates stays used. Of large limits a process takes a little in advance with the
+lock, so that its next calls begin and end without it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
@@ -15,11 +17,11 @@ from aisa.admission.lease import MemoryLease
 from aisa.admission.memory import MemoryAdmission, headers_on, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
 from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow, Unsure
+from aisa.admission.window import BUCKETS
 from aisa.clock import Micros, WallClock, monotonic_micros
 from aisa.config.limits import Limits, Rates
 from aisa.errors import ApiError
 from aisa.facts import Fact
-from aisa.offer import Plan
 from aisa.resets import Resets
 from aisa.storage.shared_memory import RATE_WORDS, WORKERS_MAX, SharedFull, SharedLock, SharedMemory, SharedStuck
 from aisa.wire.door import Request
@@ -51,8 +53,8 @@ class SharedAllowance:
     """
 
     __slots__ = (
-        "_cells", "_flights", "_index", "_memory", "_name", "_own", "_place", "_served", "_span", "_words", "concurrency", "in_flight",
-        "rates", "requests", "step", "tokens", "whose",
+        "_cells", "_flights", "_index", "_memory", "_name", "_own", "_place", "_served", "_span", "_words", "advancing", "concurrency",
+        "in_flight", "rates", "requests", "step", "tokens", "whose",
     )  # fmt: skip
 
     def __init__(self, memory: SharedMemory, name: str, whose: str) -> None:
@@ -63,6 +65,7 @@ class SharedAllowance:
         self.in_flight = 0  # in all processes when `has_room` looked: others end calls at any time
         self.requests: SharedWindow | None = None
         self.tokens: SharedWindow | None = None
+        self.advancing: tuple[SharedWindow, ...] = ()  # both, if all limits are so large that a process has advances of them
         self._memory = memory
         self._words, self._cells = memory.words, memory.cells
         self._name = memory.name_word(name)
@@ -94,6 +97,8 @@ class SharedAllowance:
         self.concurrency = RATE_MAX if rates.concurrency is None else rates.concurrency
         self.requests = self._window(REQUESTS, rates.rpm)
         self.tokens = self._window(TOKENS, rates.tpm)
+        windows = [window for window in (self.requests, self.tokens) if window is not None]
+        self.advancing = tuple(windows) if all(window.is_large for window in windows) else ()
 
     def _window(self, at: int, limit: int | None) -> SharedWindow | None:
         if limit is None:
@@ -119,6 +124,51 @@ class SharedAllowance:
             self.requests.use(now, 1)
         if self.tokens is not None:
             self.tokens.use(now, tokens)
+
+    def begin_of_advances(self, now: int, tokens: int) -> bool:
+        """Begin a call of what this process has in advance, and say so, without the lock; False if that is not enough.
+
+        Its place in flight it takes before it looks, so that whoever looks with the lock sees it. Of what others do at the same moment
+        each may hide one from it: such a cap must have room for all of them.
+        """
+        requests, used, cells = self.requests, self.tokens, self._cells
+        if not self.advancing or not self.has_place():  # where nothing was used the place may become another's
+            return False
+        if (requests is not None and not requests.has_advance(now, 1)) or (used is not None and not used.has_advance(now, tokens)):
+            return False
+        cells[self._own] += 1
+        if self.concurrency < RATE_MAX and sum(self._flights) > self.concurrency - WORKERS_MAX:
+            cells[self._own] -= 1
+            return False
+        if requests is not None:
+            requests.advance -= 1
+        if used is not None:
+            used.advance -= tokens
+        return True
+
+    def undo(self, tokens: int) -> None:
+        """Take back what `begin_of_advances` did."""
+        self._cells[self._own] -= 1
+        if self.requests is not None:
+            self.requests.advance += 1
+        if self.tokens is not None:
+            self.tokens.advance += tokens
+
+    def take_advances(self, now: int, tokens: int) -> bool:
+        """Take what the next calls need no lock for, where there is plenty for calls of so many tokens, and say so."""
+        requests, used = self.requests, self.tokens
+        if not ((requests is None or requests.may_advance(now, 1)) and (used is None or used.may_advance(now, tokens))):
+            return False
+        for window in self.advancing:
+            window.take_advance(now)
+        return True
+
+    def give_advances_back(self, now: int | None = None) -> bool:
+        """Give back what was not needed of advances, all or that of buckets that are over by now, and say whether none is left."""
+        for window in self.advancing:
+            if window.advance and (now is None or not window.has_advance(now, 0)):
+                window.give_advance_back()
+        return not any(window.advance for window in self.advancing)
 
     def end(self, lasted: int) -> None:
         """End a call that lasted so long: this process's own column, so without the lock."""
@@ -185,17 +235,41 @@ class SharedAdmission(MemoryAdmission):
         super().__init__(limits, tiers, wall_clock=wall_clock, micros=micros, report=report, resets=resets)
         self._keeper = self._keep
         self._memory = memory
+        self._advanced: set[SharedAllowance] = set()  # that may have an advance
 
     def _keep(self, name: str, whose: str) -> Limited:
         return SharedAllowance(self._memory, name, whose)
 
-    def _begin(self, allowances: tuple[Limited, ...], request: Request, plan: Plan, *, input_tokens: int) -> MemoryLease:
+    def _take(self, allowances: tuple[Limited, ...], request: Request, *, tokens: int, input_tokens: int) -> MemoryLease:
+        shared, now = cast("tuple[SharedAllowance, ...]", allowances), self._micros()
+        if begun_of_advances(shared, now, tokens):
+            return self._lease(shared, now)
         try:
             with self._memory.lock:
-                now = self._micros()
-                return self._take(self._settled(allowances, now), request, plan, input_tokens=input_tokens, now=now)
+                settled = cast("tuple[SharedAllowance, ...]", self._settled(shared, now))
+                for each in settled:
+                    if each.advancing:
+                        each.give_advances_back()
+                lease = super()._take(settled, request, tokens=tokens, input_tokens=input_tokens)
+                for each in settled:
+                    if each.advancing and each.take_advances(self._micros(), tokens):
+                        self._note_advance(each)
+                return lease
         except (SharedStuck, SharedFull):
             raise ApiError("overloaded", "This server cannot look up what is left of your limits at the moment. Try again soon.") from None
+
+    def _note_advance(self, allowance: SharedAllowance) -> None:
+        """See to it that what is left of an advance is given back when its bucket is over, also if no call comes."""
+        if not self._advanced:
+            asyncio.get_running_loop().call_later(self._span / BUCKETS / MICROS, self._end_advances)
+        self._advanced.add(allowance)
+
+    def _end_advances(self) -> None:
+        with suppress(SharedStuck), self._memory.lock:
+            now = self._micros()
+            self._advanced = {each for each in self._advanced if not each.give_advances_back(now)}
+        if self._advanced:
+            asyncio.get_running_loop().call_later(self._span / BUCKETS / MICROS, self._end_advances)
 
     def _settled(self, allowances: tuple[Limited, ...], now: int) -> tuple[Limited, ...]:
         """Return those that have their places. Raises SharedFull if a key or an account has none; addresses are then not limited."""
@@ -266,11 +340,28 @@ class SharedLease(MemoryLease):
                 raise ApiError("overloaded", said) from None
 
     def _correct(self, more: int, now: int) -> None:
+        if more < 0 and not self._step_tokens:  # what it had at first is put back to this process's advance, where there is one
+            back = min(-more, self._first)
+            shared = cast("tuple[SharedAllowance, ...]", self._allowances)
+            rest: list[Limited] = [each for each in shared if each.tokens is not None and not each.tokens.keep(self._began, back)]
+            if not rest:
+                return
+            self._allowances = tuple(rest)
         try:
             with self.lock:
                 super()._correct(more, self._micros())
         except SharedStuck:
             return  # what was taken counts for a minute, more than was used
+
+
+def begun_of_advances(allowances: Sequence[SharedAllowance], now: int, tokens: int) -> bool:
+    """Begin a call of what this process has in advance of all of these, and say so; False if the lock is needed for it."""
+    for number, each in enumerate(allowances):
+        if not each.begin_of_advances(now, tokens):
+            for begun in allowances[:number]:
+                begun.undo(tokens)
+            return False
+    return True
 
 
 def is_idle(memory: SharedMemory, place: int, now: int) -> bool:

@@ -2,21 +2,34 @@
 
 A window is a head of words and three rings of 32-bit cells, one cell a bucket: how much was used, when last (microseconds from the bucket's
 begin), and how much was promised to those who wait. A process that is killed inside a step leaves STEP set, and the next one adds up
-anew: what was used is then at most a step too much, never too little. Everything here is done with the lock held, but `seen`.
+anew: what was used is then at most a step too much, never too little. Everything here is done with the lock held, but `seen` and what
+is said of advances.
+
+A process may have an advance: what counts as used at the end of a bucket, and its own calls of that bucket have without the lock. It is
+small beside the limit, is taken while at least half of that is free, and is given back when its bucket is over.
 """
 
 from __future__ import annotations
 
+from struct import Struct
+
 from aisa.admission.window import BUCKETS, PLACE_KEPT_MICROS
+from aisa.storage.shared_memory import WORD_BYTES
 
 RING = BUCKETS + 4  # a window of any position touches so many buckets, and one is begun while the oldest still counts
 CELL_MAX = (1 << 32) - 1
+ADVANCE_SHARE = 2_000  # of a limit: 32 processes that all have one hold back 1.6 % of it
+ADVANCE_CALLS_MIN = 4  # that it must be good for; else it saves nothing
 #: The words of a head: whether a step is being done, the window's length, numbers of buckets, sums; when the last use in the oldest bucket
 #: was, and the last of all.
-STEP, SPAN, OLDEST, NEWEST, USED, FIRST, LAST, LINE_OLDEST, LINE_NEWEST, WAITING = range(10)
+STEP, SPAN, OLDEST, NEWEST, USED, FIRST, LAST, WAITING, LINE_OLDEST, LINE_NEWEST = range(10)
 HEAD_WORDS = 10
-USE_WORDS = LAST + 1  # of the head, that tell of what was used
 WINDOW_WORDS = HEAD_WORDS + 3 * RING // 2
+#: What is read of a head, and written to it, at once: a word alone takes as long as three of several.
+TOLD = Struct(f"{LAST + 1}Q")  # from STEP on: what tells of what was used
+BEGUN = Struct(f"{LINE_OLDEST + 1}Q")  # from STEP on: what a use has to know
+KNOWN = Struct(f"{USED + 1}Q")  # from STEP on: what giving back has to know
+USE = Struct(f"{LAST - OLDEST + 1}Q")  # from OLDEST on: what a use changes
 
 
 class Unsure(Exception):
@@ -26,7 +39,10 @@ class Unsure(Exception):
 class SharedWindow:
     """What was used of a limit; implements `window.Use`. Times are microseconds of a clock that all processes share."""
 
-    __slots__ = ("_cells", "_head", "_last", "_line", "_ring", "_width", "_words", "limit", "span")
+    __slots__ = (
+        "_advance_bucket", "_advance_max", "_at", "_cells", "_head", "_last", "_line", "_ring", "_width", "_words", "advance", "limit",
+        "span",
+    )  # fmt: skip
 
     def __init__(self, words: memoryview, cells: memoryview, at: int, *, limit: int, span: int) -> None:
         """`at` is the number of the first word."""
@@ -36,18 +52,29 @@ class SharedWindow:
         self._words = words
         self._cells = cells
         self._head = at
+        self._at = at * WORD_BYTES
         self._ring = (at + HEAD_WORDS) * 2
         self._last = self._ring + RING
         self._line = self._last + RING
+        self.advance = 0  # what this process has of it
+        self._advance_bucket = -1
+        self._advance_max = limit // ADVANCE_SHARE
 
     def left(self, now: int) -> int:
         """Return how much there is room for."""
+        step, span, _, _, used, first, _ = TOLD.unpack_from(self._words, self._at)
+        if step or span != self.span or (used and first <= now - span):
+            return self._left_once_mended(now)
+        return self.limit - int(used)
+
+    def _left_once_mended(self, now: int) -> int:
+        """Return how much there is room for, once what is wrong is mended and what is too old is forgotten."""
         words, head = self._words, self._head
         if words[head + STEP] or words[head + SPAN] != self.span:
             self._mend()
         if words[head + FIRST] <= now - self.span and words[head + USED]:
             self._forget(now)
-        return self.limit - int(words[head + USED])
+        return self.limit - words[head + USED]
 
     def add(self, now: int, amount: int) -> None:
         """Use so much."""
@@ -56,40 +83,75 @@ class SharedWindow:
 
     def use(self, now: int, amount: int) -> None:
         """Use so much, as `add` does, where `left` was asked at this moment with the same lock."""
-        words, cells, head = self._words, self._cells, self._head
-        bucket = now // self._width
-        at, used = self._ring + bucket % RING, words[head + USED]
+        words, cells, step_at, width = self._words, self._cells, self._head + STEP, self._width
+        _, _, oldest, _, used, first, last, waiting, line_oldest = BEGUN.unpack_from(words, self._at)
+        bucket = now // width
+        at = self._ring + bucket % RING
         total = cells[at] + amount
         if total > CELL_MAX:  # noqa: PLR1730 - a call of `min` takes as long as three of these lines
             total = CELL_MAX
-        words[head + STEP] = 1
+        if last > now:  # noqa: PLR1730 - as above; as of an advance, which may be used until then
+            now = last
         if not used:
-            words[head + OLDEST] = bucket
-            words[head + FIRST] = now
-        elif words[head + OLDEST] == bucket:
-            words[head + FIRST] = now
-        words[head + NEWEST] = bucket
-        words[head + LAST] = now
-        cells[at + RING] = now - bucket * self._width
+            oldest, first = bucket, now
+        elif oldest == bucket:
+            first = now
+        words[step_at] = 1
+        USE.pack_into(words, self._at + OLDEST * WORD_BYTES, oldest, bucket, used + amount, first, now)
+        cells[at + RING] = now - bucket * width
         cells[at] = total
-        words[head + USED] = used + amount
-        words[head + STEP] = 0
-        if words[head + WAITING] and words[head + LINE_OLDEST] <= bucket:
+        words[step_at] = 0
+        if waiting and line_oldest <= bucket:
             self._leave_line(amount)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether an advance of it is good for several calls."""
+        return self._advance_max >= ADVANCE_CALLS_MIN
+
+    def has_advance(self, now: int, amount: int) -> bool:
+        """Say whether this process may use so much of its advance at this moment. Needs no lock."""
+        return self.advance >= amount and self._advance_bucket == now // self._width
+
+    def keep(self, then: int, amount: int) -> bool:
+        """Put what was used then back to the advance, and say so; False if that is another bucket's, or large enough. Needs no lock."""
+        if self._advance_bucket != then // self._width or self.advance + amount > self._advance_max:
+            return False
+        self.advance += amount
+        return True
+
+    def may_advance(self, now: int, amount: int) -> bool:
+        """Say whether an advance is good for several calls that use so much, and half of the limit is free."""
+        return self._advance_max >= amount * ADVANCE_CALLS_MIN and self.left(now) * 2 >= self.limit
+
+    def take_advance(self, now: int) -> None:
+        """Take an advance for the bucket of this moment; the last one was given back."""
+        self._advance_bucket = now // self._width
+        self.use((self._advance_bucket + 1) * self._width - 1, self._advance_max)
+        self.advance = self._advance_max
+
+    def give_advance_back(self) -> None:
+        """Give back what is left of an advance, whichever bucket it was for."""
+        if self.advance:
+            self.give_back(self._advance_bucket * self._width, self.advance)
+            self.advance = 0
 
     def give_back(self, then: int, amount: int) -> None:
         """Undo a use, unless it is too old to count."""
         words, cells, head = self._words, self._cells, self._head
-        if words[head + STEP] or words[head + SPAN] != self.span:
+        step, span, oldest, newest, used = KNOWN.unpack_from(words, self._at)
+        if step or span != self.span:
             self._mend()
+            step, span, oldest, newest, used = KNOWN.unpack_from(words, self._at)
         bucket = then // self._width
-        if not words[head + OLDEST] <= bucket <= words[head + NEWEST]:
+        if not oldest <= bucket <= newest:
             return
         at = self._ring + bucket % RING
-        amount = min(amount, cells[at])
+        counted = cells[at]
+        amount = min(amount, counted)
         words[head + STEP] = 1
-        cells[at] -= amount
-        words[head + USED] -= amount
+        cells[at] = counted - amount
+        words[head + USED] = used - amount
         words[head + STEP] = 0
 
     def take_place(self, now: int, amount: int) -> int:
@@ -126,12 +188,11 @@ class SharedWindow:
 
         Raises Unsure when another process does a step meanwhile, and when what is too old to count was not forgotten yet: `left` does that.
         """
-        head = self._head
-        before = self._words[head : head + USE_WORDS].tolist()
+        before = TOLD.unpack_from(self._words, self._at)
         step, span, _, _, used, first, last = before
-        if step or span != self.span or (used and first <= now - span) or self._words[head : head + USE_WORDS].tolist() != before:
+        if step or span != self.span or (used and first <= now - span) or TOLD.unpack_from(self._words, self._at) != before:
             raise Unsure
-        return self.limit - used, self.limit, last + span if used else now
+        return self.limit - used + self.advance, self.limit, last + span if used else now
 
     def is_idle(self, now: int) -> bool:
         """Say whether nothing is left that counts, and nobody in line."""

@@ -14,7 +14,7 @@ from aisa.admission.shared_window import ADVANCE_CALLS_MIN, ADVANCE_SHARE
 from aisa.admission.window import BUCKETS
 from aisa.config.limits import AccountRates, Limits, Tier
 from aisa.errors import ApiError
-from aisa.storage.shared_memory import SharedMemory
+from aisa.storage.shared_memory import SharedLock, SharedMemory
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from repeats import repeats
@@ -35,13 +35,13 @@ def worlds_of(memories: Sequence[SharedMemory], tier: Tier, *, unix_seconds: flo
     ]
 
 
-class CountedLock:
+class CountedLock(SharedLock):
     """A lock of shared memory that counts how often it is taken."""
 
     def __init__(self, memory: SharedMemory) -> None:
         self._lock = memory.lock
         self.taken = 0
-        memory.lock = self  # type: ignore[assignment] - it stands in for one
+        memory.lock = self
 
     def __enter__(self) -> None:
         self.taken += 1
@@ -205,7 +205,8 @@ def test_limits_that_change_while_a_process_has_an_advance_hold_at_once() -> Non
             worlds = worlds_of(memories, Tier(rpm=10 * LARGE))
             for world in worlds:
                 (await world.call()).release(Usage(10, 5))
-                world.admission.configure(Limits(default_tier="t", tiers={"t": Tier(rpm=30)}, window_seconds=WINDOW_SECONDS))  # type: ignore[attr-defined] - not of the port, of this one
+                assert isinstance(world.admission, SharedAdmission)
+                world.admission.configure(Limits(default_tier="t", tiers={"t": Tier(rpm=30)}, window_seconds=WINDOW_SECONDS))
             let_in = 0
             for turn in range(200):
                 try:

@@ -9,7 +9,7 @@ from aisa.wire.finish import CUT, FAILURE, STOP, UNKNOWN, later_of, spoken, verd
 from aisa.wire.halves import whole
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
-from aisa.wire.tool_calls import arguments_text
+from aisa.wire.tool_calls import HANDLED, arguments_text
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
@@ -162,9 +162,9 @@ def tool_call_of(call: Tree, *, cut: bool) -> Tree:
     """
     custom = call.get("custom")
     given = text_or_none(call.get("id")) or ""
-    rest = {name: value for name, value in call.items() if name not in ("id", "type", "function", "custom", "index")}
+    rest = {name: value for name, value in call.items() if name not in HANDLED}
     function = custom if is_tree(custom) else call.get("function")
-    function = function if is_tree(function) else {}
+    function = function if is_tree(function) else {"name": call.get("name"), "arguments": call.get("arguments")}  # without a wrapping
     name = text_or_none(function.get("name"))
     if name is None:
         raise Unintelligible("a tool call without a name")

@@ -98,9 +98,8 @@ class ToolCallStream:
         return in_deltas(parts)
 
     def _accept(self, fragment: Tree, together: list[Call]) -> list[Tree]:
-        custom = fragment.get("custom")
-        body = custom if is_tree(custom) else fragment.get("function")
-        body = body if is_tree(body) else {}
+        custom, function = fragment.get("custom"), fragment.get("function")
+        body = custom if is_tree(custom) else function if is_tree(function) else fragment  # some leave the wrapping out
         text = arguments_text(body.get("input" if is_tree(custom) else "arguments"))
         given, name = whole(text_or_none(fragment.get("id")) or ""), whole(text_or_none(body.get("name")) or "")
         key = count_of(fragment.get("index"))
@@ -185,7 +184,7 @@ class ToolCallStream:
         return call.opened or name in self._terms.names or differs
 
 
-HANDLED = frozenset({"index", "id", "type", "function", "custom"})
+HANDLED = frozenset({"index", "id", "type", "function", "custom", "name", "arguments"})  # the last two as they stand without a wrapping
 GIVES_NOTHING = ("", "null")  # arguments, without the blanks around them, of a call that takes none: some models write the latter
 
 

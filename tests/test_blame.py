@@ -108,6 +108,22 @@ def test_a_member_that_asks_for_moderation_is_no_content_that_it_refused(words: 
     assert verdict(words) == told
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", "feature"),
+        ("tools param requires --jinja flag", "feature"),
+        ("this model is missing data required for image input", "feature"),
+        ("Only user and assistant roles are supported!", "feature"),
+        ("CUDA error: operation not supported", "failure"),
+        ("this field is not supported", "failure"),
+    ],
+)
+def test_what_a_server_was_not_started_for_is_no_failure_of_its_own(words: str, told: str) -> None:
+    """[fault B2] llama.cpp and Ollama say it with a 500, which would count against the target and hide the words."""
+    assert verdict(words, 500) == told
+
+
 def test_a_refusal_that_names_the_field_model_is_about_our_model() -> None:
     """Where its words and codes say nothing else."""
     assert verdict("No.", param="model") == "our model"

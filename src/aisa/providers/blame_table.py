@@ -18,6 +18,7 @@ from aisa.providers.blame_words import (
     FEATURE_WORDS,
     FILE_WORDS,
     KEY_WORDS,
+    LACKING_WORDS,
     MADE_BADLY_WORDS,
     MODEL_WORDS,
     NO_CONTENT_WORDS,
@@ -25,6 +26,7 @@ from aisa.providers.blame_words import (
     NO_KEY_WORDS,
     QUOTA_WORDS,
     RATE_WORDS,
+    VERSION_WORDS,
     Says,
     words,
 )
@@ -217,6 +219,8 @@ ROWS: tuple[Row, ...] = (
             "UnsupportedParamsError unsupported_operation OperationNotSupported not_implemented"
         ),
     ),
+    Row(OUR_ADDRESS, "Azure, Alibaba", words=VERSION_WORDS, statuses=statuses(0, 400, 404, 422)),
+    Row(FEATURE, "vLLM, llama.cpp, Ollama, DeepSeek, Groq", words=LACKING_WORDS, statuses=statuses(0, 400, 404, 422, 500, 501)),
     Row(FEATURE, "OpenRouter, vLLM, TGI, Google", words=FEATURE_WORDS, statuses=statuses(0, 400, 404, 405, 415, 422, 501)),
     Row(FEATURE, "a file that only another vendor has", words=FILE_WORDS, statuses=statuses(0, 400, 403, 404, 410, 422)),
     Row(

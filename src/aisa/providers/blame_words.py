@@ -46,6 +46,8 @@ ACCESS_WORDS = words(
     rf"\b(?:organi[sz]ation|workspace|project|team|subscription|tenant)\b{SAME}{{0,60}}\b(?:disabled|deactivated|terminated|banned"
     rf"|blocked|locked|restricted|suspended|not active"
     r"|inactive|must be verified|not verified|not found)\b",
+    r"\bnot (?:allowed|enabled|available|authori[sz]ed) for (?:this|your) (?:account|organi[sz]ation|workspace|project|subscription)\b",
+    r"\baccount (?:\w+ ){0,2}not have (?:access|permission) to (?:this|the) (?:api|service|endpoint)\b",
 )
 #: The caller's own fields and tools may have such names, and what counts tokens is no credential.
 NO_KEY_WORDS = words(
@@ -71,6 +73,7 @@ CREDIT_WORDS = words(
     r"\b(?:requires?|needs?) more credits\b|\bonly afford\b|\bkey limit exceeded\b|\bsubscription\b[^.;\n]{0,40}\b(?:expired"
     r"|inactive|cancell?ed)\b",
     r"(?:\bnot|n't) have (?:enough|sufficient|any)(?: \w+){0,2} (?:credits?|balance|funds)\b",
+    r"\bfree trial (?:\w+ ){0,2}(?:ended|expired|over)\b|\brequires an? (?:\w+ ){0,2}subscription\b",
     r"欠费|余额不足|充值|额度(?:不足|失败|已用完)",
 )
 QUOTA_WORDS = words(r"\bquota (?:\w+ ){0,2}(?:exceeded|exhausted|reached)\b|\bout of quota\b")
@@ -97,10 +100,10 @@ GONE = (
 MODEL_WORDS = words(
     rf"(?:\bmodels?(?: name| id| code| identifier| version)?"
     rf"|%)[\"'`\])]*(?: ?[:=]? ?[\"'`(\[]?%(?:[:@][\w.-]{{1,60}})?[\"'`)\]]*)?:?{AUX},? {GONE}",
-    r"\b(?:unknown|invalid|unsupported|nonexistent|non-existent|unrecogni[sz]ed|no such|wrong|undefined) models?\b(?! (?:parameter"
-    r"|param|output|response|config|request|input|argument|setting|call))",
+    r"\b(?:unknown|invalid|unsupported|nonexistent|non-existent|unrecogni[sz]ed|no such|wrong|undefined|unavailable) models?"
+    r"\b(?! (?:parameter|param|output|response|config|request|input|argument|setting|call))",
     r"\bnot a (?:valid|known|supported) model\b|\bno models? (?:named|called|with|found|matche?s?)\b|\b(?:could ?n[o']t|cannot"
-    r"|can't|unable to) (?:find|locate|load) (?:the |a )?(?:model|%)",
+    r"|can't|unable to) (?:find|locate|load|access) (?:the |a )?(?:non-serverless )?(?:model|%)",
     r"(?:\bnot|n't) have access to (?:the |this )?(?:model|[\"'`]?%)|\bno access to (?:the |this )?model|\bmodel access is denied\b",
     r"\bno (?:\w+ )?(?:endpoints?|channels?|providers?|deployments?|route)(?: \w+){0,2} for (?:model )?[\"'`]?%"
     r"|\bdeployment\b[^.;\n]{0,40}\bnot exist",
@@ -113,6 +116,11 @@ ADDRESS_WORDS = words(
     r"\binvalid url\b|\bunknown (?:url|endpoint|route|path)\b|\b(?:url|route|path|page|endpoint) (?:\S+ )?(?:was )?(?:not found"
     r"|does not exist|not be found)\b|\bcannot (?:post|get) /"
     r"|\bno (?:route|handler)\b|\bmethod not allowed\b"
+)
+#: Where the operator has the vendor asked: no word of a request says which version of an API that is.
+VERSION_WORDS = words(
+    r"\bapi[- ]versions? (?:is |are )?(?:not |un|in)(?:supported|valid)|\b(?:unsupported|invalid|unknown|missing) api[- ]version\b",
+    r"\bmissing required query parameter\b|\benabled only for api[- ]versions?\b|\burl error\b",
 )
 CONTENT_WORDS = words(
     rf"\b(?:violat\w+|flagged|breach\w*|contraven\w+){SAME}{{0,100}}\b(?:polic(?:y|ies)|guidelines?|terms|safety|rules|standards)\b",
@@ -144,9 +152,21 @@ FEATURE_WORDS = words(
     r"\bunknown name\b|\bextra_forbidden\b|\bnot (?:available|allowed|permitted|enabled|compatible|possible|valid) (?:for|with|on"
     r"|in|by) (?:this|the|that) (?:model|endpoint|version|engine)|\bdeprecated for (?:this|the) model",
     r"\b(?:cannot|can't|can not) be used with (?:this|the) model|\bnot enabled\b|\bnot a (?:multi-?modal|vision|reasoning|tool)\b",
-    r"(?:\bnot|n't) (?:accept|handle|process|take) (?:any )?(?:images?|pictures?|audio|videos?|files?|documents?|tools?"
+    r"(?:\b(?:can)?not|n't) (?:accept|handle|process|take) (?:any )?(?:images?|pictures?|audio|videos?|files?|documents?|tools?"
     r"|functions?|media)\b",
     r"[`'\"][\w.\[\]]{1,80}[`'\"] (?:is|are) (?:not (?:permitted|allowed|accepted)|forbidden)\b",
+)
+#: What a model, or the server that runs it, was not made or started for: so said that no other fault is meant, whatever the status.
+LACKING_WORDS = words(
+    rf"\b(?:image|audio|video|vision|multi-?modal|tool|function){SAME}{{0,30}}\b(?:is|are) (?:not supported|disabled (?:for|on|by|in) )",
+    r"\bat most 0 \w+|\bmissing data required for \w+ input\b|\bunknown (?:content |message )?(?:part|block|tool) type\b",
+    r"\brequires? [^.;\n]{0,40}--[a-z]",  # an option of its command line
+    r"\bonly (?:supported|available|enabled) (?:by|for|in|on|with) (?:\w+ ){0,3}models?\b|\bmodel only (?:works|runs|operates)\b",
+    rf"\bonly\b{SAME}{{0,60}}\broles? (?:is|are) supported\b|\broles must alternate\b|\bshould alternate with\b",
+    r"\bunknown variant\b",  # so programs in Rust name a kind of part, a role or a word that they have not
+    rf"\bcontents?\b{SAME}{{0,40}}\b(?:must|should) be (?:a |of type )(?:valid )?string\b",  # where others take a list of parts
+    r"\b(?:not have|lacks?)(?: \w+){1,3} capabilit|\bcannot use tools? with stream",
+    rf"\b(?:thinking|reasoning)\b{SAME}{{0,60}}\b(?:cannot|can ?not|can't) be (?:disabled|turned off)\b|\bfor non-?streaming calls\b",
 )
 FILE_WORDS = words(
     rf"\b(?:files?|attachments?|vector stores?|assistants?|containers?|cached ?contents?|uploads?"

@@ -17,6 +17,8 @@ from aisa.process import ignore
 from aisa.storage.lock import own_folder
 from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, SharedMemory, new_memory
 from aisa.workers.crew import BEATS, RESTART_PAUSE_SECONDS, STILL_LOOKS, STILL_LOOKS_MAX, Crew, Descriptors, Worker
+from aisa.workers.link import LENGTH_BYTES, decode
+from aisa.workers.messages import Begin, FolderGone, KeysDoubted, Message
 from server import serving
 from test_workers import ask, connection, sample, until, workers_of
 
@@ -183,3 +185,68 @@ def test_no_new_connection_waits_for_a_worker_that_stands_still(tmp_path: Path) 
         until(lambda: f"(process {victim}) goes on" in server.log, "nobody sees that it goes on")
         for client in clients:
             client.close()
+
+
+def test_a_worker_that_begins_during_a_reload_serves_what_was_reloaded(tmp_path: Path) -> None:
+    """[issue 13] It had begun with the file of before, was not asked to take the new one, and served the old until the next reload."""
+    model = "  {name}: {{to: [embedded/tiny], prices: {{input: 1.0, output: 1.0}}}}\n"
+    local = 'local: {dialect: openai, base_url: "http://127.0.0.1:9", api_key: secret}'  # else any name is served
+    written = f"metrics: {{listen: '127.0.0.1:0'}}\nvendors: {{{local}}}\nmodels:\n" + model.format(name="before")
+    with serving(tmp_path, written, workers=2) as server:
+        others = workers_of(server)
+        os.kill(others[0], signal.SIGKILL)
+        until(lambda: bool(set(workers_of(server)) - set(others)), "no other begins")
+        fresh = next(iter(set(workers_of(server)) - set(others)))
+        os.kill(fresh, signal.SIGSTOP)  # within the second that a start takes
+        try:
+            (server.folder / "aisa.yaml").write_text(written + model.format(name="reloaded"))
+            assert "models.reloaded" in server.aisa("reload")
+        finally:
+            os.kill(fresh, signal.SIGCONT)
+        until(lambda: sample(server, "aisa_workers") == 2, "it is not ready")
+        clients = [connection(server) for _ in range(4)]
+        for client in clients:
+            client.connect()
+        assert [ask(client, server.key, "reloaded", max_tokens=2)[0] for client in clients] == [200] * 4
+        for client in clients:
+            client.close()
+
+
+class Overheard(Crew):
+    """Workers whose link ends at a test: `far` is the end that the process would have had."""
+
+    far: socket.socket
+
+    async def _link(self, worker: Worker, ours: socket.socket) -> None:
+        """Link with the test."""
+        ours.close()
+        near, self.far = socket.socketpair()
+        await super()._link(worker, near)
+
+
+def test_a_worker_is_told_what_has_changed_while_it_was_made(tmp_path: Path) -> None:
+    """[issue 13] It was in no list yet when the data folder went, or when keys were doubted, and took calls for as long as that was so."""
+
+    async def main() -> list[Message]:
+        descriptor = new_memory(tmp_path, random.Random(1))
+        memory = SharedMemory(descriptor, SharedLock(tmp_path / LOCK_NAME))
+        crew = Overheard(Config(), Descriptors(descriptor, descriptor), memory, office=NoBooks(), report=ignore)
+        making = asyncio.ensure_future(crew._hire())
+        await asyncio.sleep(0)
+        assert not making.done()
+        crew.lose_folder(True)
+        crew.hold(KeysDoubted(True))
+        worker = await making
+        worker.link.close()
+        data, said = b"", list[Message]()
+        with crew.far as far:
+            while more := await asyncio.to_thread(far.recv, 65_536):
+                data += more
+        while data:
+            end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "big")
+            said += decode(data[LENGTH_BYTES:end])
+            data = data[end:]
+        await crew.stop(0)
+        return said
+
+    assert [type(message) for message in asyncio.run(main())] == [Begin, FolderGone, KeysDoubted]

@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack, suppress
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from aisa.config.schema import Config
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.http.server import GRACE_SECONDS_MAX
 from aisa.storage.shared_memory import WORKER_WORDS, WORKERS_MAX, SharedMemory
 from aisa.workers.link import ASK_SECONDS_MAX, Link, tell_bugs
-from aisa.workers.messages import Begin, Drain, FolderGone, Message, ModelsKnown, Ready, Written
+from aisa.workers.messages import CONFIGURE, Begin, Drain, FolderGone, Message, ModelsKnown, Ready, Written
 
 #: The words of a worker in shared memory: calls whose task runs, open connections, connections that it was ever passed; and how often it
 #: has said so, twenty times a second for as long as its loop turns.
@@ -47,11 +49,12 @@ class Descriptors(NamedTuple):
 class Worker:
     """One worker process. `passed` counts the connections that it was ever passed; `unwritten` are ids of its rows that wait here.
 
-    `claims` are its calls with an Idempotency-Key by their marks. `still` is how many looks have found that it stands, at the same `beats`;
-    `given_up` says that it was killed for that.
+    `config` is what it was told last to serve with. `claims` are its calls with an Idempotency-Key by their marks. `still` is how many
+    looks have found that it stands, at the same `beats`; `given_up` says that it was killed for that.
     """
 
     link: Link
+    config: Config
 
     def __init__(self, number: int, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -124,6 +127,7 @@ class Crew:
         self._count = 0  # of workers that there are to be
         self._free = set(range(1, WORKERS_MAX))  # 0 is the office's own
         self.gone = False  # the data folder: none begins while it is, as it would begin in another
+        self._held: dict[type[Message], Message] = {}  # what is so, by its kind, and that whoever begins later is told too
         #: Finds out whether it is at this moment, and tells `lose_folder` then.
         self.look_at_folder: Callable[[], Awaitable[None]] = not_looked
         self._stopping = False
@@ -163,6 +167,11 @@ class Crew:
             if worker is not but:
                 worker.link.send(message)
 
+    def hold(self, message: Message) -> None:
+        """Tell all of them how something is, and those that begin later, or are being made while it changes."""
+        self._held[type(message)] = message
+        self.send(message)
+
     async def ask(self, what: str, body: bytes = b"", *, but: Worker | None = None) -> list[bytes]:
         """Ask all of them at once, or all but one, and return the answers of those that answer."""
         workers = [worker for worker in self.workers.values() if worker is not but and worker.ready.done()]
@@ -176,7 +185,7 @@ class Crew:
     def lose_folder(self, gone: bool) -> None:
         """Tell all of them that the data folder is gone, or back."""
         self.gone = gone
-        self.send(FolderGone(gone))
+        self.hold(FolderGone(gone))
 
     def drain(self) -> None:
         """Have them make each answer the last on its connection, and start no other for one that ends."""
@@ -265,7 +274,9 @@ class Crew:
             worker = Worker(number, process, channel)
             await self._link(worker, ours)
             undone.pop_all()
-        self.workers[number] = worker  # from here on it is told what all are; what was before it reads when it begins
+        self.workers[number] = worker  # from here on it is told what all are; what was before it reads when it begins, or hears now
+        for held in self._held.values():
+            worker.link.send(held)
         if self._stopping:
             kill(process)  # it has served nobody, and would take a second to begin before it left
         self._keep(self._watch(worker))
@@ -276,7 +287,7 @@ class Crew:
 
         def heard(message: Message) -> None:
             if isinstance(message, Ready):
-                worker.ready.set_result(True)
+                self._keep(self._let_in(worker))
             else:
                 self._office.hear(worker, message)
 
@@ -285,7 +296,17 @@ class Crew:
 
         worker.link = await Link.on(ours, heard, answer, ended=lambda: done(worker.silent))
         worker.link.unsent = tell_bugs(self._report)
+        worker.config = self.config
         worker.link.send(Begin(self.config, self.models))
+
+    async def _let_in(self, worker: Worker) -> None:
+        """Let a worker that has begun take connections, once it has the configuration that counts now: it was not asked while it began."""
+        while worker.config is not self.config:
+            worker.config = self.config
+            with suppress(ApiError):  # it has it all the same when its loop turns again
+                await worker.link.ask(CONFIGURE, msgspec.msgpack.encode(worker.config))
+        if not worker.ready.done():
+            worker.ready.set_result(True)
 
     async def _watch(self, worker: Worker) -> None:
         """Wait for the end of a worker, start another, and have settled what it left."""

@@ -239,7 +239,7 @@ def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:
 
     def doubted(doubted: bool) -> None:
         here(doubted)
-        crew.send(KeysDoubted(doubted))
+        crew.hold(KeysDoubted(doubted))
 
     keys.doubted = doubted
 

@@ -49,8 +49,9 @@ class Descriptors(NamedTuple):
 class Worker:
     """One worker process. `passed` counts the connections that it was ever passed; `unwritten` are ids of its rows that wait here.
 
-    `config` is what it was told last to serve with. `claims` are its calls with an Idempotency-Key by their marks. `still` is how many
-    looks have found that it stands, at the same `beats`; `given_up` says that it was killed for that.
+    `config` is what it was told last to serve with. `claims` are its calls with an Idempotency-Key by their marks, `asking` are ids of
+    those whose claim is not decided. `still` is how many looks have found that it stands, at the same `beats`; `given_up` says that it was
+    killed for that.
     """
 
     link: Link
@@ -70,6 +71,7 @@ class Worker:
         self.unwritten: set[str] = set()
         self._emptied: asyncio.Future[None] | None = None
         self.claims: dict[str, str] = {}
+        self.asking: set[str] = set()
         self.written: Written | None = None
 
     def note_written(self, call_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -126,12 +127,23 @@ class RetriesByLink:
         self._link.send(RetryKept(mark, kept))
 
     async def claim(self, mark: str, now: float) -> Kept | None:
-        """Return what is kept under a mark, and keep it no longer."""
+        """Return what is kept under a mark, and keep it no longer, unless whoever wants it leaves before it is here."""
+        asked = asyncio.ensure_future(self._link.ask(RETRIED, msgspec.msgpack.encode(Retried(mark, now))))
         try:
-            answer = await self._link.ask(RETRIED, msgspec.msgpack.encode(Retried(mark, now)))
+            answer = await asyncio.shield(asked)
         except ApiError:
             return None  # the office is stuck: it is asked anew then
+        except asyncio.CancelledError:
+            asked.add_done_callback(partial(self._keep_on, mark))
+            raise
         return msgspec.msgpack.decode(answer, type=Kept | None)
+
+    def _keep_on(self, mark: str, asked: asyncio.Future[bytes]) -> None:
+        """Give back what nobody waits for any more: the client tries again, and its vendor has been paid for this."""
+        if not asked.cancelled() and asked.exception() is None:
+            kept = msgspec.msgpack.decode(asked.result(), type=Kept | None)
+            if kept is not None:
+                self.keep(mark, kept)
 
 
 class SharedMoney:

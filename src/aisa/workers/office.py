@@ -41,6 +41,7 @@ from aisa.shared_uses import SharedUses
 from aisa.states import held, standing, stores_away, together
 from aisa.storage.shared_memory import STUCK_SECONDS, SharedStuck
 from aisa.workers.admin_way import answered_by, metrics_by, page_by
+from aisa.workers.claims import Claims
 from aisa.workers.crew import Crew, Worker
 from aisa.workers.messages import (
     ADMIN,
@@ -109,7 +110,7 @@ class Office:
         self._writer = writer
         self._store = store
         self._treasury = treasury
-        self._idempotency = idempotency
+        self._claims = Claims(idempotency)
         self._retries = Retries()
         self._wall_clock = wall_clock
         self._forget = forget
@@ -155,22 +156,18 @@ class Office:
             case PersonMet(key):
                 self.adopt(key)
             case AnswerKept(answer):
-                self._idempotency.keep(answer.call_id, answer.content_type, answer.body)
+                self._claims.uses.keep(answer.call_id, answer.content_type, answer.body)
             case RetryKept(mark, kept):
                 self._retries.keep(mark, kept)
             case ClaimForgotten(mark, call_id):
-                worker.claims.pop(mark, None)
-                self._idempotency.forget(mark, call_id)
+                self._claims.forget(worker, mark, call_id)
             case _:
                 raise AssertionError(f"a worker says no {message}")
 
     async def answer(self, worker: Worker, what: str, body: bytes) -> bytes:
         """Answer what a worker asks. Raises ApiError."""
         if what == CLAIM:
-            claim = msgspec.msgpack.decode(body, type=Claim)
-            if (answer := await self._idempotency.claim(claim.mark, claim.call_id)) is None:
-                worker.claims[claim.mark] = claim.call_id
-            return msgspec.msgpack.encode(answer)
+            return msgspec.msgpack.encode(await self._claims.decide(worker, msgspec.msgpack.decode(body, type=Claim)))
         if what == CALL:
             return msgspec.msgpack.encode(await self.find(body.decode(), but=worker))
         if what == ADMIN:
@@ -222,8 +219,7 @@ class Office:
                 slot.free()
             journal.close()
             path.unlink()
-        for mark, call_id in worker.claims.items():
-            self._idempotency.forget(mark, call_id)
+        self._claims.leave(worker)
         self._treasury.forget_worker(worker.number)
 
     async def _known(self, ids: Sequence[str]) -> set[str]:
@@ -238,9 +234,7 @@ class Office:
         self.calls[row.id] = PostedRow(row)
         worker.unwritten.add(row.id)
         self._writer.post(row, lambda: self._row_written(worker, row))
-        if row.idempotency is not None:
-            worker.claims.pop(row.idempotency, None)
-            self._idempotency.final(row)
+        self._claims.final(worker, row)
 
     def _row_written(self, worker: Worker, row: CallRow) -> None:
         if not self._behind:

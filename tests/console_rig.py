@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import text
 
 from aisa.clock import wall_clock
+from aisa.console.assets import Assets
 from aisa.ids import first_id
 from aisa.keys.rules import READ, WRITE, SpendCap
 from aisa.keys.store import KeyStore
@@ -32,6 +34,9 @@ from aisa.usage import COUNTED, REPORTED, Usage
 from server import Server, serving
 
 CHROMIUM = shutil.which("chromium")
+MISSING = Assets().missing
+#: For what is shown otherwise, or not at all, without them: a plot without its library is a table.
+needs_assets = pytest.mark.skipif(bool(MISSING), reason=f"`make assets` has not fetched {', '.join(MISSING)}")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 FLAGS += ["--disable-component-update", "--font-render-hinting=none", "--hide-scrollbars"]
 DAY_MS = 86_400_000

@@ -15,8 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from aisa.console.assets import Assets
-from console_rig import CHROMIUM, CONFIGURATION, Consoled, chromium, consoled, sign_in
+from console_rig import CHROMIUM, CONFIGURATION, Consoled, chromium, consoled, needs_assets, sign_in
 from server import Server
 from test_console import Visitor
 from test_reload import asked
@@ -26,8 +25,6 @@ from vendor import ScriptedVendor
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt install chromium")
 
 AXE = Path(__file__).resolve().parents[1] / "build" / "axe" / "axe.min.js"
-MISSING = Assets().missing
-needs_assets = pytest.mark.skipif(bool(MISSING), reason=f"`make assets` has not fetched {', '.join(MISSING)}")
 CALLS = 100_000
 READ_BYTES_MAX = 500_000  # of a database of 43 MB: some fifty calls, through an index, and what else there is
 PLOTS = "/usage/plots?by=model&days=30"
@@ -199,6 +196,7 @@ MISPLACED = """() => {
 }"""
 
 
+@needs_assets
 @pytest.mark.parametrize("width", [1200, 1280])
 def test_no_number_is_cut_beside_the_menu(at: Consoled, browser: Browser, width: int) -> None:
     """Neither inside nor beyond the room of its table, which is scrolled for names alone. A million dollars is not cut, either."""

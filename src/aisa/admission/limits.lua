@@ -48,12 +48,30 @@ local function forget(w)
   w.dirty = true
 end
 
+-- This server's clock may be set, or another server take over. What was used at a time that is yet to come, within a window, stays so, and
+-- what comes goes with the newest. Further ahead it is taken for used just now: it would count until the clock is there again.
+local function catch_up(w)
+  local line_ahead = w.waiting > 0 and w.first > bucket_now + PLACES
+  if w.newest <= bucket_now + BUCKETS and not line_ahead then return end
+  local gone = select(2, buckets(w, 'b', w.oldest, w.newest))
+  if w.waiting > 0 then
+    for _, field in ipairs((select(2, buckets(w, 'l', w.first, w.last)))) do gone[#gone + 1] = field end
+  end
+  if #gone > 0 then redis.call('HDEL', w.record, unpack(gone)) end
+  w.oldest, w.newest, w.waiting, w.dirty = 0, -1, 0, true
+  if w.used > 0 then
+    redis.call('HSET', w.record, w.kind .. 'b' .. text(bucket_now), text(w.used * PACK + now - bucket_now * width))
+    w.oldest, w.newest = bucket_now, bucket_now
+  end
+end
+
 local function window(record, kind, limit)
   if limit == '' then return nil end
   local state = redis.call('HMGET', record, kind .. 'u', kind .. 'o', kind .. 'n', kind .. 'w', kind .. 'f', kind .. 'g')
   local w = {record = record, kind = kind, limit = tonumber(limit)}
   w.used, w.oldest, w.newest = tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(state[3] or -1)
   w.waiting, w.first, w.last = tonumber(state[4] or 0), tonumber(state[5] or 0), tonumber(state[6] or 0)
+  catch_up(w)
   forget(w)
   return w
 end
@@ -83,11 +101,13 @@ local function leave_line(w, amount)
 end
 
 local function add(w, amount)
-  local field = w.kind .. 'b' .. text(bucket_now)
-  local had = math.floor(tonumber(redis.call('HGET', w.record, field) or 0) / PACK)
-  redis.call('HSET', w.record, field, text((had + amount) * PACK + now - bucket_now * width))
-  if w.newest < w.oldest then w.oldest = bucket_now end
-  w.newest, w.used, w.dirty = math.max(w.newest, bucket_now), w.used + amount, true
+  local number = math.max(w.newest, bucket_now)
+  local field = w.kind .. 'b' .. text(number)
+  local packed = tonumber(redis.call('HGET', w.record, field) or 0)
+  local used_at = math.max(packed % PACK, now - number * width)
+  redis.call('HSET', w.record, field, text((math.floor(packed / PACK) + amount) * PACK + used_at))
+  if w.newest < w.oldest then w.oldest = number end
+  w.newest, w.used, w.dirty = number, w.used + amount, true
   if w.waiting > 0 and w.first <= bucket_now then leave_line(w, amount) end
 end
 
@@ -160,8 +180,16 @@ local function keep(record, leases)
   redis.call('PEXPIRE', leases, milliseconds)
 end
 
+-- No end of these is further ahead than one that is set now, but where the clock was set back.
+local function bound(ends, longest)
+  for _, one in ipairs(redis.call('ZRANGEBYSCORE', ends, '(' .. text(now + longest), '+inf', 'LIMIT', 0, 1000)) do
+    redis.call('ZADD', ends, text(now + longest), one)
+  end
+end
+
 -- Leases whose process has gone end by themselves.
-local function end_old_leases(record, leases)
+local function end_old_leases(record, leases, longest)
+  bound(leases, longest)
   local old = redis.call('ZRANGEBYSCORE', leases, '-inf', text(now), 'LIMIT', 0, 1000)
   if #old > 0 then
     redis.call('ZREM', leases, unpack(old))
@@ -178,7 +206,7 @@ if asked == 'begin' then
   for place = 1, #KEYS / 2 do
     local at = 8 + (place - 1) * 3
     local one = {record = KEYS[2 * place - 1], leases = KEYS[2 * place], in_flight_max = tonumber(ARGV[at + 2] ~= '' and ARGV[at + 2] or nil)}
-    end_old_leases(one.record, one.leases)
+    end_old_leases(one.record, one.leases, lease)
     again = again or redis.call('ZSCORE', one.leases, lease_id)
     one.calls, one.tokens = window(one.record, 'r', ARGV[at]), window(one.record, 't', ARGV[at + 1])
     one.in_flight = redis.call('ZCARD', one.leases)
@@ -288,6 +316,7 @@ end
 -- list of processes. Leases that an emptied server has lost are there again. Returns how many processes there are.
 local there, lease = tonumber(ARGV[5]), tonumber(ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now))
+bound(KEYS[1], there)
 redis.call('ZADD', KEYS[1], text(now + there), lease_id)
 for place = 1, (#KEYS - 1) / 2 do
   redis.call('ZADD', KEYS[2 * place + 1], text(now + lease), ARGV[6 + place])

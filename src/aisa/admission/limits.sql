@@ -92,6 +92,13 @@ BEGIN
 END
 $$;
 
+-- This server's clock may be set, or another server take over. What counts for longer than two windows from now was used at a time that is
+-- yet to come: it is taken for used just now, as it would count until the clock is there again.
+CREATE OR REPLACE FUNCTION aisa_limits.catch_up_VERSION(of_record text, span bigint, now bigint) RETURNS void LANGUAGE sql AS $$
+  UPDATE aisa_limits.used SET counts_until = now + span, gone_by = now + 2 * span WHERE record = of_record AND counts_until > now + span;
+  DELETE FROM aisa_limits.line WHERE record = of_record;
+$$;
+
 CREATE OR REPLACE FUNCTION aisa_limits.begin_VERSION(records text[], asked text[], span bigint, now bigint)
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -118,12 +125,21 @@ BEGIN
     tokens_max := nullif(asked[6 + 3 * n], '');
     places_max := nullif(asked[7 + 3 * n], '');
     DELETE FROM aisa_limits.leases WHERE record = records[n] AND ends_at <= now;
-    SELECT count(*) AS places, coalesce(bool_or(lease = lease_id), false) AS mine INTO each FROM aisa_limits.leases WHERE record = records[n];
+    SELECT count(*) AS places, coalesce(bool_or(lease = lease_id), false) AS mine, max(ends_at) AS latest INTO each
+      FROM aisa_limits.leases WHERE record = records[n];
+    IF each.latest > now + lasting THEN  -- as none is set, but where the clock was set back
+      UPDATE aisa_limits.leases SET ends_at = now + lasting WHERE record = records[n] AND ends_at > now + lasting;
+    END IF;
     again := again OR each.mine;
     flying[n] := each.places;
     SELECT coalesce(sum(amount) FILTER (WHERE kind = 'calls'), 0) AS calls, coalesce(sum(amount) FILTER (WHERE kind = 'tokens'), 0) AS tokens,
            max(counts_until) FILTER (WHERE kind = 'calls') AS calls_free, max(counts_until) FILTER (WHERE kind = 'tokens') AS tokens_free
       INTO each FROM aisa_limits.used WHERE record = records[n] AND counts_until > now;
+    IF greatest(each.calls_free, each.tokens_free) > now + 2 * span THEN
+      PERFORM aisa_limits.catch_up_VERSION(records[n], span, now);
+      each.calls_free := least(each.calls_free, now + span);
+      each.tokens_free := least(each.tokens_free, now + span);
+    END IF;
     calls[n] := calls_max - each.calls;
     tokens[n] := tokens_max - each.tokens;
     calls_free[n] := CASE WHEN each.calls > 0 THEN each.calls_free ELSE now END;
@@ -206,13 +222,18 @@ DECLARE
   granted boolean;
   left_over bigint[] := '{}';
   most bigint;
+  each record;
   when_told bigint;
   told text[] := '{}';
 BEGIN
   FOR n IN 1 .. cardinality(records) LOOP
     most := asked[9 + n];
-    left_over[n] := most - (SELECT coalesce(sum(amount), 0) FROM aisa_limits.used
-      WHERE record = records[n] AND kind = 'tokens' AND counts_until > now);
+    SELECT coalesce(sum(amount), 0) AS tokens, max(counts_until) AS latest INTO each FROM aisa_limits.used
+      WHERE record = records[n] AND kind = 'tokens' AND counts_until > now;
+    IF each.latest > now + 2 * span THEN
+      PERFORM aisa_limits.catch_up_VERSION(records[n], span, now);
+    END IF;
+    left_over[n] := most - each.tokens;
     had := coalesce(had, (SELECT l.tokens FROM aisa_limits.leases AS l WHERE l.record = records[n] AND l.lease = lease_id));
     room := room AND needed <= left_over[n];
     more := CASE WHEN forced THEN more ELSE least(more, left_over[n]) END;
@@ -284,6 +305,7 @@ DECLARE
   gone CONSTANT bigint := now - 5000000;
 BEGIN
   DELETE FROM aisa_limits.processes WHERE gone_by <= now;
+  UPDATE aisa_limits.processes SET gone_by = now + asked[5]::bigint WHERE gone_by > now + asked[5]::bigint;
   INSERT INTO aisa_limits.processes VALUES (asked[4], now + asked[5]::bigint) ON CONFLICT (process) DO UPDATE SET gone_by = excluded.gone_by;
   INSERT INTO aisa_limits.leases AS l SELECT record, lease, now + asked[6]::bigint FROM unnest(records, asked[7:]) AS renewed (record, lease)
     ON CONFLICT (record, lease) DO UPDATE SET ends_at = excluded.ends_at;

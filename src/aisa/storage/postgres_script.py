@@ -22,6 +22,8 @@ LOAD_SECONDS_MAX = 5.0  # for the script, once a version; it waits for another s
 ASKED_AT_ONCE = 64  # questions of one statement, which holds the locks of all of them for some 0.1 ms each
 LOADING_LOCK = 0x61697362  # the advisory lock of whoever loads; that of writers is in `postgres.py`
 VERSION = "VERSION"  # a word of the script, put for which is what tells two of its versions apart
+#: What an error's code says when statements that were prepared on one connection are looked for on another one (SQLSTATE).
+POOLED = ("26000", "42P05")
 ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
 
 
@@ -68,13 +70,13 @@ class PostgresScript:
         try:
             connection = await connected(url)
         except ERRORS as error:
-            raise StoreAway(str(error) or "it does not answer") from error
+            raise StoreAway(said_of(error)) from error
         try:
             async with asyncio.timeout(LOAD_SECONDS_MAX):
                 await load(connection, script, version)
         except ERRORS as error:
             connection.terminate()
-            raise StoreAway(str(error) or "it does not answer") from error
+            raise StoreAway(said_of(error)) from error
         return cls(connection, version, looks_max)
 
     def run(self, keys: Sequence[str], arguments: Iterable[str]) -> asyncio.Future[list[str]]:
@@ -102,7 +104,7 @@ class PostgresScript:
                 rows = await self._connection.fetch(self._statement, msgspec.json.encode(some).decode())
             except ERRORS as error:
                 if not self.lost.done():
-                    self._asked.refused(str(error))
+                    self._asked.refused(said_of(error))
                     self.give_up()
                 break
             if self.lost.done():  # given up while the answer was on its way
@@ -110,6 +112,13 @@ class PostgresScript:
             for row in rows:
                 self._asked.answered(row[0])
         self._work = None
+
+
+def said_of(error: Exception) -> str:
+    """Return what an error says, in words that help whoever looks after the server."""
+    if getattr(error, "sqlstate", None) in POOLED:
+        return "a pooler of connections is in front of it, through which it cannot decide: name the database itself in stores.limits"
+    return str(error) or "it does not answer"
 
 
 async def connected(url: str) -> Session:

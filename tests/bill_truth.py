@@ -22,7 +22,7 @@ MILLION = 1_000_000
 NANOS = 1_000_000_000
 ZONES = {"UTC": UTC, **{name: ZoneInfo(name) for name in {"Asia/Kathmandu", "America/St_Johns"} & available_timezones()}}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-FEES = ("per_request", "per_search", "per_source")
+FEES = ("per_request", "per_search", "per_source", "per_file_search", "per_code_run")
 #: Every kind of token, and its side.
 SIDES = {
     **dict.fromkeys(("input", "cached_input", "cache_write", "input_audio", "cached_input_audio", "input_image"), "input"),
@@ -39,6 +39,8 @@ class Truth(NamedTuple):
     tokens: Mapping[str, int]
     searches: int = 0
     sources: int = 0
+    file_searches: int = 0
+    code_runs: int = 0
 
     def side(self, side: str) -> int:
         """Return the tokens of a side."""
@@ -113,6 +115,7 @@ def exact_cost(truth: Truth, prices: Prices, moment: float, tier: str) -> Fracti
     each = rates(prices, moment, tier, truth.side("input"))
     total = sum((count * each[kind] / MILLION for kind, count in truth.tokens.items()), Fraction(0))
     total += truth.searches * each["per_search"] + truth.sources * each["per_source"]
+    total += truth.file_searches * each["per_file_search"] + truth.code_runs * each["per_code_run"]
     return (total + (each["per_request"] if any(truth.tokens.values()) else 0)) * NANOS
 
 
@@ -174,6 +177,8 @@ def reports(draw: st.DrawFn, truth: Truth) -> dict[str, Any]:
         usage |= nested(draw(st.sampled_from(ways)).split(), truth.searches)
     if truth.sources:
         usage["num_sources_used"] = truth.sources
+    tools = {"file_search_calls": truth.file_searches, "code_interpreter_calls": truth.code_runs}
+    usage |= {"server_side_tool_usage_details": tools} if any(tools.values()) else {}
     usage |= {name: tree for name, tree in ((into, inner), (outof, outer)) if tree}
     return spelled(usage, draw(st.sampled_from(["{:d}", "{:.1f}", '"{:d}"'])))
 
@@ -200,7 +205,7 @@ def truths(draw: st.DrawFn, words: int) -> Truth:
     tokens = {kind: draw(count) for kind in SIDES}
     tokens["input"] += 1
     tokens["output"] += words
-    return Truth(tokens, draw(st.integers(0, 3)), draw(st.integers(0, 3)))
+    return Truth(tokens, *[draw(st.integers(0, 3)) for _ in range(4)])
 
 
 DOLLARS = st.integers(0, 5_000).map(lambda cents: cents / 100)

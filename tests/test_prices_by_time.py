@@ -302,7 +302,7 @@ def test_a_correction_is_still_needed_and_has_its_page(correction: Correction) -
     assert correction.read <= datetime.now(UTC).date()
 
 
-@pytest.mark.parametrize(("fee", "model"), [(fee, model) for fee in FEES for model in sorted(fee.models)])
+@pytest.mark.parametrize(("fee", "model"), [(fee, model) for fee in FEES for model in sorted(fee.models or ())])
 def test_a_fee_is_still_lacking_and_every_tier_of_the_model_has_it(fee: Fee, model: str) -> None:
     """[fault M12] Codex offers a search with every request: without its price it was refused, or what was searched cost nothing."""
     provider = next(provider for provider in providers if provider.id == fee.vendor)
@@ -317,7 +317,25 @@ def test_a_fee_is_still_lacking_and_every_tier_of_the_model_has_it(fee: Fee, mod
     for term in listed.terms:
         for price in (term.price, *term.tiers.values()):
             sizes = [tier.prices for tier in price.prices.tiers]
-            assert {each.per_search for each in (price.prices, *sizes)} == {10_000_000}
+            assert {(each.per_search, each.per_file_search) for each in (price.prices, *sizes)} == {(10_000_000, 2_500_000)}
+
+
+@pytest.mark.parametrize("fee", [fee for fee in FEES if fee.models is None], ids=lambda fee: fee.vendor)
+def test_a_fee_of_all_models_of_a_vendor_is_lacking_in_the_catalogue(fee: Fee) -> None:
+    """[fault M12] It has no such price for any; those that have the price beside it get it, and no other price changes."""
+    provider = next(provider for provider in providers if provider.id == fee.vendor)
+    assert fee.page.startswith("https://")
+    assert fee.read <= datetime.now(UTC).date()
+    found = 0
+    for model in provider.models:
+        listed = catalogue_price(fee.vendor, "http://127.0.0.1:9", model.id)
+        for price in () if listed is None else [term.price for term in listed.terms]:
+            has = not fee.beside or getattr(price.prices, fee.beside) is not None
+            assert {kind: getattr(price.prices, kind) for kind in fee.prices} == {
+                kind: fee.prices[kind] if has else None for kind in fee.prices
+            }
+            found += has
+    assert found > 15
 
 
 def test_a_fee_takes_no_other_price_and_goes_to_no_model_that_is_not_named() -> None:

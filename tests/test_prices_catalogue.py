@@ -137,7 +137,8 @@ def test_a_price_says_which_catalogue_and_which_model_of_it() -> None:
     assert listed is not None
     assert listed.at(1.8e9).source == f"{CATALOGUE} genai-prices {version('genai-prices')}: openai/gpt-4o"
     assert listed.at(1.8e9).prices == unit_prices(
-        {"input": 2_500_000_000, "output": 10**10, "cached_input": 1_250_000_000, "per_search": 10_000_000}
+        {"input": 2_500_000_000, "output": 10**10, "cached_input": 1_250_000_000}
+        | {"per_search": 10_000_000, "per_file_search": 2_500_000, "per_code_run": 30_000_000}
     )
 
 

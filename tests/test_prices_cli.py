@@ -61,7 +61,8 @@ def test_a_price_is_explained_with_target_source_kinds_and_an_example() -> None:
     assert lines[0] == "gpt-4.1 is served by openai/gpt-4.1."
     assert lines[1].startswith("Source of its price: catalogue genai-prices ")
     assert lines[1].endswith(": openai/gpt-4.1")
-    assert lines[2].startswith("Found by its own name. The last check that this list notes: 20")
+    assert lines[2].startswith("Found by its own name, with the price of code that it runs that https://")
+    assert ". The last check that this list notes: 20" in lines[2]
     assert lines[2].endswith(" days before.")
     for line in (
         "input 2",

@@ -137,7 +137,9 @@ def test_price_as_says_which_price_a_deployment_has_for_a_vendor_and_for_a_targe
         "azure/prod": full,
     }
     assert lists["vendor"] is not None
-    assert lists["vendor"].found == "as `price_as: openai/gpt-4o` says, by its own name"
+    assert lists["vendor"].found.startswith(
+        "as `price_as: openai/gpt-4o` says, by its own name, with the price of code that it runs that https://"
+    )
     assert [bool(routes.find(name).unpriced) for name in ("typo", "other", "vendor")] == [True, True, False]
 
 

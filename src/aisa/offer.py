@@ -24,8 +24,8 @@ class Offer(msgspec.Struct, frozen=True):
 
     Without a price list it is never asked if `needs_price`, else it is asked free of charge. `alias` is the name, `vendor/model`, under
     which the operator says that the catalogue has its price. The same holds for a tier's price. `price_by` says whose price the catalogue's
-    is where another model answers: then `listed` has both; None where the catalogue has no price at all. `lacking` are kinds of cost that
-    a request may show and that have no price of their own; for want of `flaw` there is no price list, as every call makes that kind.
+    is where another model answers: then `listed` has both; None where the catalogue has no price at all. For want of `flaw`, a kind of cost
+    that every call makes, there is no price list.
     `step` is the place of its group among those that are tried one after the other, `weight` its share of the calls within the group, 0
     for a stand-by; `dear_input` is as `prices.dear_input` says. `takes` is what a request may show besides text, None if nobody has said;
     `shown` what callers are told of it.
@@ -39,7 +39,6 @@ class Offer(msgspec.Struct, frozen=True):
     tier: str = ""
     price_by: str = ANSWER
     listed: Listed | None = None
-    lacking: frozenset[str] = frozenset()
     flaw: str = ""
     dear_input: bool = True
     step: int = 0

@@ -14,7 +14,7 @@ from aisa.usage import Breakdown, Usage
 TIERS_MAX = 4  # the catalogue's richest model has two; each is kept with every call's row
 
 # What a call costs fits a signed 64-bit integer, as the database's are: a billion tokens on each side at PRICE_MAX are 2 * 10**18, a
-# thousand searches and as many sources at FEE_MAX 2 * 10**15, in nano-dollars.
+# thousand each of what is charged by number at FEE_MAX 4 * 10**15, in nano-dollars.
 PRICE_MAX: Nanos = 10**15  # for a million tokens: a million dollars
 FEE_MAX: Nanos = 10**12  # for each request, search or source: a thousand dollars
 
@@ -22,7 +22,7 @@ FEE_MAX: Nanos = 10**12  # for each request, search or source: a thousand dollar
 class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nano-dollars per million tokens, by kind of token. `tiers` stand by rising threshold and have no tiers of their own.
 
-    Audio and the rarer kinds are None without a price of their own; the last three are nano-dollars each.
+    Audio and the rarer kinds are None without a price of their own; the last five are nano-dollars each.
     """
 
     input: Nanos
@@ -42,6 +42,8 @@ class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True):
     per_request: Nanos | None = None
     per_search: Nanos | None = None
     per_source: Nanos | None = None
+    per_file_search: Nanos | None = None
+    per_code_run: Nanos | None = None
 
     def for_input(self, input_tokens: int) -> UnitPrices:
         """Return the prices of a call with so many input tokens, cached ones included: the highest tier's that it is above.
@@ -86,11 +88,11 @@ RARER: Mapping[str, str] = {
     "output_image": "output",
 }
 #: What is charged by number; free without a price.
-FEES = ("per_request", "per_search", "per_source")
+FEES = ("per_request", "per_search", "per_source", "per_file_search", "per_code_run")
 PRICED = (*KINDS, *RARER, *FEES)
 #: What a vendor processed and does not charge for, and the kinds that it is of: the first as far as it goes, then the next.
 UNCHARGED: Mapping[str, tuple[str, str]] = {"uncharged_input": ("input", "cached_input"), "uncharged_output": ("output", "reasoning")}
-RARER_PRICES_MAX = 10  # of one set, tiers by input included: all without a tier, five with one; each is kept with every call's row
+RARER_PRICES_MAX = 10  # of one set, tiers by input included: five with one tier; each is kept with every call's row
 
 
 def unit_prices(given: Mapping[str, Nanos | None], tiers: tuple[Tier, ...] = ()) -> UnitPrices:
@@ -178,6 +180,7 @@ def parts_of(usage: Usage, rates: UnitPrices) -> list[Part]:
     free = {kind: take_uncharged(counts, kind, getattr(rarer, f"{kind}_tokens")) for kind in UNCHARGED}
     counts["per_request"] = 1 if rates.per_request is not None and (usage.input_tokens or usage.output_tokens) else 0
     counts["per_search"], counts["per_source"] = rarer.searches, rarer.sources
+    counts["per_file_search"], counts["per_code_run"] = rarer.file_searches, rarer.code_runs
     charged = [part_of(kind, count, rates) for kind in PRICED if (count := counts[kind])]
     charged += advised if rarer.advice_tokens or rarer.advice_cost else []
     return charged + [Part(kind, count, 0, 0) for kind, count in free.items() if count]

@@ -27,6 +27,7 @@ from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configu
 from aisa.pricing import unit_prices
 from aisa.providers.bedrock_marks import keeps_an_hour
 from aisa.providers.counting import Counting
+from aisa.providers.responses_models import HOST as OPENAI
 from aisa.providers.shape import Target
 from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
@@ -34,7 +35,7 @@ from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_targ
 from aisa.wire.door import Request
 from aisa.wire.kinds_asked import Native
 from aisa.wire.model_name import shown_name
-from aisa.wire.own_kinds import MARKED, kinds_in
+from aisa.wire.own_kinds import MARKED, RESPONSES, kinds_in
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -224,14 +225,13 @@ class Routes:
             grouped_before = grouped
             offers.append(
                 Offer(
-                    target,
+                    msgspec.structs.replace(target, lacking=lacks),
                     setting.target,
                     price_list,
                     needs_price=needs,
                     alias=alias,
                     price_by=priced_by,
                     listed=self._listing(target, alias),
-                    lacking=lacks,
                     flaw=flaw,
                     dear_input=may_be_dear(price_list, target.dialect),
                     step=step,
@@ -328,7 +328,7 @@ def entry_of(name: str, model: Model, offers: list[Offer], *, capped: bool) -> E
         model,
         unpriced=tuple([offer for offer in offers if offer.needs_price and offer.price_list is None]),
         limited=has_limits(model),
-        lacking=frozenset([kind for offer in offers for kind in offer.lacking]),
+        lacking=frozenset([kind for offer in offers for kind in offer.target.lacking]),
         ranked=offers[-1].step < len(offers) - 1 or route.affinity == PROMPT,
         watched=route.by in (LOAD, LATENCY) and len(offers) > 1,
         choosy=any(offer.takes is not None for offer in offers),
@@ -345,7 +345,7 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
     """
     offers = [offer for offer in entry.offers if offer not in entry.unpriced]
     if kinds:
-        offers = [offer for offer in offers if not any(kind in offer.lacking and asks(offer, member) for kind, member in kinds)]
+        offers = [offer for offer in offers if not any(kind in offer.target.lacking and asks(offer, member) for kind, member in kinds)]
         if not offers:
             kind, member = kinds[0]
             raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
@@ -358,4 +358,7 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
 
 def asks(offer: Offer, member: str) -> bool:
     """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, others in their own."""
-    return offer.target.dialect in member.dialects if isinstance(member, Native) else member != MARKED or keeps_an_hour(offer.target)
+    target = offer.target
+    if not isinstance(member, Native):
+        return member != MARKED or keeps_an_hour(target)
+    return target.dialect in member.dialects or (target.host == OPENAI and RESPONSES in member.dialects)  # which speaks both

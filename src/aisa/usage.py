@@ -19,8 +19,8 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rarer kinds that a call's tokens are of, and what was counted beside tokens.
 
     Cache writes that last longer than five minutes are parts of `cache_write_tokens`; cached audio of `cached_tokens` and of
-    `input_audio_tokens`. Searches and sources are numbers of them. Uncharged tokens are those that the vendor
-    processed and does not charge for. What other models advised the one that answered is in no other count; it costs `advice_cost`
+    `input_audio_tokens`. Searches, sources, searches in files and runs of code are numbers of them. Uncharged tokens are those that the
+    vendor processed and does not charge for. What other models advised the one that answered is in no other count; it costs `advice_cost`
     nano-dollars, and some of it, `advice_unpriced_tokens`, at a price that stands in for one that nobody knows. So do the turns of models
     that gave up, and `given_up` tokens say what of it these are, as of an answer that was cut they are charged for: their input and what
     it costs, their output, a million of which costs `given_up_output_price` or more, whether that is dearer than the answer's own output,
@@ -47,6 +47,8 @@ class Breakdown(msgspec.Struct, frozen=True, omit_defaults=True):
     given_up_dearer: int = 0
     given_up_unpriced_tokens: int = 0
     given_up_reasoning_tokens: int = 0
+    file_searches: int = 0
+    code_runs: int = 0
 
 
 class Way(msgspec.Struct, frozen=True):

@@ -127,7 +127,7 @@ def why_not(entry: Entry, offer: Offer, chat: ChatRequest) -> str:
     """Say why a target is left out."""
     if offer in entry.unpriced:
         return "left out: it has no price, and may not be used without"
-    for kind, member in kinds_asked(chat, offer.lacking):
+    for kind, member in kinds_asked(chat, offer.target.lacking):
         return f"left out: `{member}` asks for what has no price there, `{kind}`"
     tier, member = chat.tier()
     if tier and offer.lacks(tier):

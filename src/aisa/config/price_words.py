@@ -33,6 +33,8 @@ FEES_IN_WORDS = {
     "per_request": "each call of which anything is billed",
     "per_search": "each search of the web that is reported",
     "per_source": "each source that is reported as used",
+    "per_file_search": "each search in files that the vendor keeps",
+    "per_code_run": "each container, or run, in which the vendor ran code",
 }
 
 #: dotted path of a setting about prices -> what it means; a part of `schema.FIELDS`.

@@ -125,6 +125,8 @@ class VendorTier(Section, frozen=True, kw_only=True):
     per_request: Fee | None = None
     per_search: Fee | None = None
     per_source: Fee | None = None
+    per_file_search: Fee | None = None
+    per_code_run: Fee | None = None
     tiers: tuple[PriceTier, ...] = ()
 
 
@@ -151,6 +153,8 @@ class PriceHours(Section, frozen=True, kw_only=True):
     per_request: Fee | None = None
     per_search: Fee | None = None
     per_source: Fee | None = None
+    per_file_search: Fee | None = None
+    per_code_run: Fee | None = None
 
 
 class Prices(Section, frozen=True, kw_only=True):
@@ -172,6 +176,8 @@ class Prices(Section, frozen=True, kw_only=True):
     per_request: Fee | None = None
     per_search: Fee | None = None
     per_source: Fee | None = None
+    per_file_search: Fee | None = None
+    per_code_run: Fee | None = None
     tiers: tuple[PriceTier, ...] = ()
     factor: Factor = 1.0
     service_tiers: dict[str, VendorTier] = {}

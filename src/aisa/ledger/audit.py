@@ -270,6 +270,7 @@ def exact_cost(usage: Usage, prices: UnitPrices) -> int:
     total += parts_of(written, writes) + parts_of(usage.input_tokens - cached - written, inputs)
     total += parts_of(usage.output_tokens, outputs)
     fees = rarer.searches * (rates.per_search or 0) + rarer.sources * (rates.per_source or 0)
+    fees += rarer.file_searches * (rates.per_file_search or 0) + rarer.code_runs * (rates.per_code_run or 0)
     fees += (rates.per_request or 0) if usage.input_tokens or usage.output_tokens else 0
     total += (fees + rarer.advice_cost) * TOKENS_PER_PRICE
     return int(Fraction(total, TOKENS_PER_PRICE) + Fraction(1, 2))  # amounts are not below zero, so this rounds halves up

@@ -41,12 +41,13 @@ CHARGED: Mapping[str, str] = {
     "output_image_mtok": "output_image",
     "requests_kcount": "per_request",
     "web_searches_kcount": "per_search",
+    "storage_searches_kcount": "per_file_search",
 }
 PLACES_OF_A_THOUSAND = 3  # what is charged by number, the catalogue prices by the thousand
 #: A price that is another under a second name -> that one: what is read for an answer is input. It is read over where both are the same.
 TWICE: Mapping[str, str] = {"output_citation_mtok": "input_mtok"}
 #: Prices of what only some calls use and what no usage report of a chat tells apart. Not charged.
-NOT_CHARGED = frozenset("cache_write_5m_mtok storage_searches_kcount".split())
+NOT_CHARGED = frozenset({"cache_write_5m_mtok"})
 
 
 def catalogue_price(vendor: str, base_url: str, model: str) -> PriceList | None:

@@ -5,6 +5,7 @@ A test tells when the catalogue has caught up, so that a row can go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -76,31 +77,55 @@ CORRECTIONS = tuple(
 
 
 class Fee(NamedTuple):
-    """What some entries lack: the price of a search, in nano-dollars, which their vendor has for every model of its own."""
+    """What entries lack: prices of what is charged by number, in nano-dollars, which their vendor has for every model of its own.
+
+    `models` are the catalogue's ids, None for all that have the price `beside` it, or for all if that is empty.
+    """
 
     vendor: str
-    models: frozenset[str]
-    per_search: Nanos
+    models: frozenset[str] | None
+    prices: Mapping[str, Nanos]
     page: str
     read: date
+    beside: str = ""
 
 
-#: OpenAI's `web_search` costs the same for all models, and Codex offers it with every request. Models that cannot search are not named.
+#: OpenAI's tools cost the same for all models, and Codex offers `web_search` with every request. Models that cannot search are not named.
+#: A container is one of 1 GB, by LiteLLM's list (`openai/container`); xAI's tools cost the same for all of its models, too.
 FEES = (
     Fee(
         "openai",
         frozenset({"codex-mini", "gpt-5.1-codex-mini", "gpt-5.3", "gpt-5.3-codex", "o3-pro"}),
-        per_search=10_000_000,  # 10 dollars a thousand
+        {"per_search": 10_000_000, "per_file_search": 2_500_000},  # 10 and 2.5 dollars a thousand
         page="https://developers.openai.com/api/docs/pricing",
+        read=date(2026, 11, 30),
+    ),
+    Fee(
+        "openai",
+        None,
+        {"per_code_run": 30_000_000},
+        page="https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json",
+        read=date(2026, 11, 30),
+        beside="per_file_search",
+    ),
+    Fee(
+        "x-ai",
+        None,
+        {"per_search": 5_000_000, "per_file_search": 2_500_000, "per_code_run": 5_000_000},
+        page="https://docs.x.ai/developers/pricing.md",
         read=date(2026, 11, 30),
     ),
 )
 
 
+#: What a fee is of, in words.
+FEES_SAID = {"per_search": "a search", "per_file_search": "one in files", "per_code_run": "code that it runs"}
+
+
 def corrected(vendor: str, model: str, listed: PriceList) -> PriceList:
     """Return what the catalogue lists for a model of its own, by its own id there, without what is known to be wrong with it."""
     for fee in FEES:
-        if vendor == fee.vendor and model in fee.models:
+        if vendor == fee.vendor and (model in fee.models if fee.models is not None else has_price(listed, fee.beside)):
             listed = with_fee(listed, fee)
     for correction in CORRECTIONS:
         if (correction.vendor, correction.model) == (vendor, model):
@@ -110,13 +135,18 @@ def corrected(vendor: str, model: str, listed: PriceList) -> PriceList:
     return listed
 
 
+def has_price(listed: PriceList, kind: str) -> bool:
+    """Say whether a price list has a price of its own for a kind; of none it has."""
+    return not kind or all(getattr(term.price.prices, kind) is not None for term in listed.terms)
+
+
 def with_fee(listed: PriceList, fee: Fee) -> PriceList:
-    """Return a price list in which a search has this price where it has none."""
+    """Return a price list with these prices where it has none."""
 
     def charged(prices: UnitPrices) -> UnitPrices:
         tiers = tuple([Tier(tier.over_input_tokens, charged(tier.prices)) for tier in prices.tiers])
-        per_search = fee.per_search if prices.per_search is None else prices.per_search
-        return msgspec.structs.replace(prices, per_search=per_search, tiers=tiers)
+        lacking = {kind: price for kind, price in fee.prices.items() if getattr(prices, kind) is None}
+        return msgspec.structs.replace(prices, **lacking, tiers=tiers)
 
     def priced(price: Price) -> Price:
         return msgspec.structs.replace(price, prices=charged(price.prices))
@@ -125,5 +155,6 @@ def with_fee(listed: PriceList, fee: Fee) -> PriceList:
         msgspec.structs.replace(term, price=priced(term.price), tiers={tier: priced(price) for tier, price in term.tiers.items()})
         for term in listed.terms
     ]
-    page = f"{listed.found}, with the price of a search that {fee.page} has (read {fee.read})"
+    what = " and ".join([FEES_SAID[kind] for kind in fee.prices])
+    page = f"{listed.found}, with the price of {what} that {fee.page} has (read {fee.read})"
     return msgspec.structs.replace(listed, terms=tuple(terms), found=page)

@@ -14,7 +14,7 @@ from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
 TIERS_SHOWN_MAX = 20  # in an error
 NOTHING_LACKING: frozenset[str] = frozenset()
 #: Kinds that a request shows; without a price of their own, it is refused.
-SHOWN = (*AUDIO, "output_image", "per_search", "per_source")
+SHOWN = (*AUDIO, "output_image", "per_search", "per_source", "per_file_search", "per_code_run")
 WRITES = ("cache_write_1h", "cache_write_12h")  # half an hour costs what a write does
 #: Models that make such costs in every call: by their names, one of the kinds that must have a price.
 ALWAYS = (
@@ -32,6 +32,8 @@ IN_WORDS = {
     "cache_write_12h": "input that is cached for 12 hours",
     "per_search": "searches",
     "per_source": "sources of a search",
+    "per_file_search": "searches in files that the vendor keeps",
+    "per_code_run": "code that the vendor runs",
 }
 
 

@@ -16,12 +16,14 @@ from aisa.providers.shape import Target
 from aisa.wire.finish import STOP
 from aisa.wire.sse import Event
 from aisa.wire.trees import Tree, as_list, is_tree, text_or_none, trees_in
+from aisa.wire.usage_report import IN_FILES
 from aisa.wire.vendor_error import VendorError, error_in, is_error
 
 #: What official clients need beside the data of sound; nothing is kept here that an id could name.
 SPOKEN: Tree = {"id": "audio_0", "transcript": "", "expires_at": 0}
 UNREAD: Tree = {"\0": 1}  # stands for a running report that is read when it is asked for; no vendor's says as much
 CONTINUES = "CONTINUATION"  # the finish of an answer that is not at its end
+FREE_FILES = "generativelanguage.googleapis.com"  # where searches in files cost their tokens alone
 #: What makes an object one of Gemini's answers, or part of one.
 OF_ANSWERS = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "responseId")
 
@@ -35,7 +37,7 @@ class GeminiReader:
         self.ended = self.reported = False
         self._before = 0  # characters of the parts of the answer that have ended
         self._builder = builder
-        self._model = target.model
+        self._model, self._host = target.model, target.host
         self._signatures = Signatures(target.state)
         self._cited: set[tuple[object, ...]] = set()
         self._first_said: list[str] = []
@@ -255,6 +257,8 @@ class GeminiReader:
             if searches:
                 searches = searches if generation(self._model) >= FIRST_WITH_LEVELS else 1  # older models bill by the prompt
                 self._builder.reported({"num_search_queries": searches})
+            if (looked := len(as_list(grounding.get("retrievalQueries")))) and self._host != FREE_FILES:
+                self._builder.reported({IN_FILES[0]: looked})
         if is_tree(cited):
             found += [
                 self._citation(each, each.get("startIndex"), each.get("endIndex"))

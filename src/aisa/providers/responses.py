@@ -36,7 +36,8 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     """Write the request. Raises UpstreamFailed for what this API has no words for."""
     headers = (STREAM_HEADERS if request.stream else DOCUMENT_HEADERS) + target.headers
     if isinstance(request, ResponsesRequest):
-        return UpstreamRequest(PATH, headers, msgspec.json.encode(own_request(request, target)), added=ADDED)
+        fields, dropped = own_request(request, target)
+        return UpstreamRequest(PATH, headers, msgspec.json.encode(fields), dropped=dropped, added=ADDED)
     chat = request.as_chat()
     title = f"the model '{chat.model}', which is asked through the Responses API"
     concessions = Concessions(target, title, translated=not isinstance(request, ChatRequest))

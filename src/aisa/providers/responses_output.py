@@ -44,3 +44,9 @@ def told_before(output: list[Tree], told: Iterable[Told]) -> list[Told | None]:
         if found[place] is None and (rest := left.get(str(item.get("type")))):
             found[place] = rest.pop()
     return found
+
+
+def chat_annotation(note: Tree) -> Tree:
+    """Return a note on a text as chat completions have it: what it says in an object of its own."""
+    kind = str(note.get("type"))
+    return {"type": kind, kind: {name: value for name, value in note.items() if name != "type"}}

@@ -13,8 +13,9 @@ from msgspec import Meta
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.content_blocks import blocks_of
-from aisa.providers.responses_output import Told, told_before
-from aisa.providers.responses_report import tell_report
+from aisa.providers.responses_output import Told, chat_annotation, told_before
+from aisa.providers.responses_report import CALLS as OWN_CALLS
+from aisa.providers.responses_report import reduced, tell_report
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.lenient_json import encode
 from aisa.wire.tool_calls import arguments_text
@@ -83,6 +84,7 @@ class ResponsesReader:
         self.held_bytes = 0  # of what items began with
         self._said = self._thought = False
         self._pictures = 0
+        self._ran: list[Tree] = []  # calls of the vendor's tools, which some leave out of the output at the end
 
     def take(self, event: Tree) -> None:
         """Tell what an event, or a whole document, says. Raises VendorError where that is a failure."""
@@ -240,6 +242,9 @@ class ResponsesReader:
             self._phase(item, given)
         elif item.kind == "reasoning":
             self._sealed(item, given)
+        elif item.kind in OWN_CALLS and "done" not in item.told:
+            self._ran.append(call := reduced(given))
+            self._hold(len(encode(call)))
         elif item.kind == "image_generation_call" and "done" not in item.told and (data := text_or_none(given.get("result"))):
             url = f"data:image/{text_or_none(given.get('output_format')) or 'png'};base64,{data}"
             self._builder.carry(0, "images", [{"type": "image_url", "image_url": {"url": url}, "index": self._pictures}], made=True)
@@ -348,7 +353,7 @@ class ResponsesReader:
             elif not item.told and item.kind == "function_call" and item is not cut:
                 self._given(item, "{}")
         why = response.get("incomplete_details")
-        tell_report(response, self._builder, complete=status == "completed" and not why)
+        tell_report(response if output else response | {"output": self._ran}, self._builder, complete=status == "completed" and not why)
         reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
         self._builder.finish(0, STOPPED.get(reason, reason))
         self.last, self.ended = event, True
@@ -392,9 +397,3 @@ def failure_in(event: Tree) -> object:
             return error
     told = {name: event[name] for name in ("code", "message", "param") if event.get(name) is not None}
     return told or {"message": f"the answer ended as {str(event.get('status') or event.get('type'))[:40]}"}
-
-
-def chat_annotation(note: Tree) -> Tree:
-    """Return a note on a text as chat completions have it: what it says in an object of its own."""
-    kind = str(note.get("type"))
-    return {"type": kind, kind: {name: value for name, value in note.items() if name != "type"}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.responses_plain import plain_usage
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
-from aisa.wire.usage_report import SEARCHES, USED, count_of
+from aisa.wire.usage_report import CODE_RUNS, IN_FILES, SEARCHES, USED, count_of
 from aisa.wire.vendor_tier import tier_named
 
 SIDES = ("input_tokens", "output_tokens")
@@ -13,7 +13,11 @@ CHANGE = ("type", "action", "reason")  # what a change of the input is told by
 CHANGES_MAX = 8  # kinds of them that are told: there are five
 SEARCHED = "num_search_queries"
 COUNTING = frozenset({*SEARCHES, *USED})  # members in which a report of usage counts searches itself
+CONTAINER = "container_id"
 CALL, SEARCH = "web_search_call", "search"  # an item of the output, and what was done: pages that are opened or searched cost nothing
+CALLS = frozenset({CALL, "file_search_call", "code_interpreter_call", "shell_call"})  # items that may be billed by the call
+INSIDE = (("action", "type"), ("environment", CONTAINER))
+USED_TOOLS = "server_side_tool_usage_details"  # xAI's, which has the calls of each of its tools
 WORD_MAX = 40  # characters of a vendor's word in it
 
 
@@ -22,9 +26,9 @@ def tell_report(response: Tree, builder: AnswerBuilder, *, complete: bool | None
     used, tier = response.get("usage"), tier_named(response.get("service_tier"))
     if is_tree(used) and (complete is not None or any(map(count_of, used.values()))):
         told = (
-            {**with_pictures(used, response), **searches_in(response, used)}
+            {**with_pictures(used, response), **searches_in(response, used), **looked_up_in(response, used)}
             if response.get("tool_usage")
-            else {**used, **shown_in(response, used)}
+            else {**used, **shown_in(response, used), **looked_up_in(response, used)}
         )
         plain = plain_usage(told) if complete else None
         if plain is not None or (complete is not None and all(count_of(used.get(name)) for name in SIDES)):
@@ -33,6 +37,12 @@ def tell_report(response: Tree, builder: AnswerBuilder, *, complete: bool | None
     builder.tier = builder.tier if tier is None else tier
     if changes := response.get("input_transformations"):
         builder.input_changes = changes_in(changes) or builder.input_changes
+
+
+def reduced(call: Tree) -> Tree:
+    """Return what of a call of the vendor's own tool says how it is billed."""
+    kept = {name: call.get(name) for name in ("type", "id", CONTAINER)}
+    return kept | {name: {of: said} for name, of in INSIDE if (said := as_tree(call.get(name)).get(of)) is not None}
 
 
 def changes_in(changes: object) -> str:
@@ -55,6 +65,21 @@ def shown_in(response: Tree, used: Tree) -> Tree:
     calls = [as_tree(item.get("action")) for item in trees_in(response.get("output")) if item.get("type") == CALL]
     number = len([action for action in calls if action.get("type", SEARCH) == SEARCH])
     return {SEARCHED: number} if number else {}
+
+
+def looked_up_in(response: Tree, used: Tree) -> Tree:
+    """Return the searches in files, and the containers in which code ran, that a response shows whose report counts no tools."""
+    output = [] if USED_TOOLS in used else trees_in(response.get("output"))
+    looked = len([item for item in output if item.get("type") == "file_search_call"])
+    places = {"code_interpreter_call": lambda item: item.get(CONTAINER) or item.get("id"), "shell_call": hosted_at}
+    ran = [places[kind](item) for item in output if (kind := str(item.get("type"))) in places]
+    counts = {IN_FILES[0]: looked, CODE_RUNS[0]: len({str(container) for container in ran if container})}
+    return {name: count for name, count in counts.items() if count}
+
+
+def hosted_at(call: Tree) -> object:
+    """Return the container in which a shell ran; None of one that the client ran."""
+    return as_tree(call.get("environment")).get(CONTAINER)
 
 
 def with_pictures(used: Tree, response: Tree) -> Tree:

@@ -19,6 +19,7 @@ from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
 from aisa.wire.addresses import is_web_address
 from aisa.wire.chat import ChatRequest
+from aisa.wire.hosted_tools import SEARCH, without_searches
 from aisa.wire.reasoning_details import SEALED_PREFIX, seals_in
 from aisa.wire.responses import ResponsesRequest
 from aisa.wire.trees import Tree, is_list, is_tree, key_in, text_or_none, trees_in
@@ -48,20 +49,23 @@ WORDS = ("text", "input_text", "output_text", "refusal", "thinking")  # parts of
 OLDER_CALL = "call_of_function_{}"  # the id of a call in the older form, which has none
 
 
-def own_request(request: ResponsesRequest, target: Target) -> dict[str, object]:
-    """Return a request of this API with the vendor's model, that stores nothing and gets its reasoning sealed.
+def own_request(request: ResponsesRequest, target: Target) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Return a request of this API with the vendor's model, that stores nothing and gets its reasoning sealed; and what was left out.
 
-    Reasoning without its seal is left out, as the vendor keeps none to find it by; so is what was sealed for somebody else.
+    Reasoning without its seal is left out unsaid, as the vendor keeps none to find it by; so is what was sealed for somebody else. Searches
+    are left out where they have no price, and those that must be made are not asked for here.
     """
     given_members = request.fields()
-    fields: dict[str, object] = {**given_members, "model": target.model, "store": False}
+    changed, dropped = without_searches(request) if SEARCH in target.lacking else ({}, ())
+    fields: dict[str, object] = {**given_members, "model": target.model, "store": False, **changed}
     if ENCRYPTED not in target.omit:
         asked = request.known.include or []
         fields["include"] = asked if INCLUDED in asked else [*asked, INCLUDED]
     given = request.known.input
     if not isinstance(given, str) and b'"reasoning"' in bytes(given_members["input"]):
-        fields["input"] = [item for item in given if item.get("type") != "reasoning" or is_sealed_here(item)]
-    return fields
+        items = trees_in(changed.get("input", given))
+        fields["input"] = [item for item in items if item.get("type") != "reasoning" or is_sealed_here(item)]
+    return fields, dropped
 
 
 def is_sealed_here(item: Tree) -> bool:

@@ -46,6 +46,7 @@ class Target(msgspec.Struct, frozen=True):
     public: str = ""  # what answers call the model; nothing: what the vendor calls it, unless that is a path on its machine
     unsupported: str = "refuse"  # what becomes of what the dialect cannot express: `concessions.py`
     facts: ModelFacts | None = None  # what is known of its model
+    lacking: frozenset[str] = frozenset()  # kinds of cost that a request may show and that have no price of their own
     state: VendorState | None = None  # what this vendor wants back from the account that calls; the path of a call puts it here
 
 

@@ -41,14 +41,18 @@ class Native(str):
 #: It may also stand at a mark. Other dialects have lifetimes of their own.
 OPTIONS = Native("prompt_cache_options", "openai", "responses")
 CACHEABLE = ("messages", "tools", "cache_control", OPTIONS)  # members in which a request may ask for a cache
-#: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts,
-#: OpenRouter puts its name before its tools, and Groq has a browser look.
+RUNS_CODE = Native("tools", "openai", "responses", "mistral")  # elsewhere code that is run costs its tokens alone, or is not offered so
+#: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts
+#: and collections, OpenRouter puts its name before its tools, and Groq has a browser look.
 TOOLS = {
     "per_search": re.compile(
         rb'"type"\s*:\s*"(?:(?:openrouter:)?(?:web|x|browser|google|enterprise_web)_search[a-z0-9_]{0,40}|google_maps)"'
     ),
-    "output_image": re.compile(rb'"type"\s*:\s*"image_generation[a-z0-9_]{0,40}"'),
+    "output_image": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?image_generation[a-z0-9_]{0,40}"'),
+    "per_file_search": re.compile(rb'"type"\s*:\s*"(?:file|collections|attachment)_search"'),
+    "per_code_run": re.compile(rb'"type"\s*:\s*"code_(?:interpreter|execution)"'),
 }
+BY = {"per_code_run": RUNS_CODE}  # the member that asks for a kind, where that is not heeded everywhere
 
 
 def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, str]]:
@@ -60,7 +64,7 @@ def kinds_asked(chat: ChatRequest, wanted: AbstractSet[str]) -> list[tuple[str, 
     if known.web_search_options is not None:
         found.append(("per_search", "web_search_options"))
     if "tools" in fields:
-        found += [(kind, "tools") for kind, tool in TOOLS.items() if kind in wanted and offers(tool, bytes(fields["tools"]))]
+        found += [(kind, BY.get(kind, "tools")) for kind, tool in TOOLS.items() if kind in wanted and offers(tool, bytes(fields["tools"]))]
         found += [("per_search", "tools")] if types_offered(known) - {OWN} else []  # Moonshot names the function
     for member, (kind, asks) in SEARCHING.items():
         if member in fields and asks(msgspec.json.decode(fields[member])):

@@ -1,7 +1,4 @@
-"""Which rarer kinds of cost a request shows in members of its own protocol, that only vendors who speak it are sent. Knows no price.
-
-A tool of the Responses API is none of them: agents offer the search with every request, used or not. What is used, the answer shows.
-"""
+"""Which rarer kinds of cost a request shows in members of its own protocol, that only vendors who speak it are sent. Knows no price."""
 
 from __future__ import annotations
 
@@ -14,12 +11,20 @@ from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.door import Request
 from aisa.wire.gemini import GeminiRequest
 from aisa.wire.gemini_names import member, trees_at
+from aisa.wire.hosted_tools import kinds_hosted
 from aisa.wire.kinds_asked import LONG_WRITES, MADE, TOOLS, WRITES, Native, kinds_asked, offers
 from aisa.wire.messages import MessagesRequest
+from aisa.wire.responses import ResponsesRequest
 from aisa.wire.trees import as_tree, is_list
 
 MARKED = "cache_control.ttl"  # the member that asks in a request of the Messages API, whose marks only some targets get
-SEARCHING = ("googleSearch", "googleSearchRetrieval", "enterpriseWebSearch", "googleMaps")  # tools that Gemini runs; maps are searched, too
+RESPONSES = ResponsesRequest.protocol
+#: Tools that Gemini runs and charges for, by the kind of cost: maps are searched, too, and others' searches of the web are charged through.
+#: Code, pages and files of its own cost no more than their tokens.
+OF_GEMINI = {
+    "per_search": ("googleSearch", "googleSearchRetrieval", "enterpriseWebSearch", "googleMaps", "parallelAiSearch", "exaAiSearch"),
+    "per_file_search": ("retrieval",),
+}
 MODALITIES = "generationConfig.responseModalities"
 
 
@@ -37,6 +42,8 @@ def own_kinds(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str
         found += tools_asked(request.tree.get("tools"), request.protocol)
     elif isinstance(request, GeminiRequest):
         found = list(asked_of_gemini(request))
+    elif isinstance(request, ResponsesRequest):
+        found = [(kind, Native("tools", RESPONSES)) for kind in kinds_hosted(request)]
     else:
         return []
     return [(kind, asks) for kind, asks in found if kind in wanted]
@@ -53,8 +60,9 @@ def tools_asked(tools: object, dialect: str) -> Iterator[tuple[str, str]]:
 def asked_of_gemini(request: GeminiRequest) -> Iterator[tuple[str, str]]:
     """Yield the kinds of cost that a request of Gemini's own API asks for."""
     tools = trees_at(request.tree, "tools")
-    if any(member(tool, name) is not None for tool in tools for name in SEARCHING):
-        yield "per_search", Native("tools", request.protocol)
+    for kind, names in OF_GEMINI.items():
+        if any(member(tool, name) is not None for tool in tools for name in names):
+            yield kind, Native("tools", request.protocol)
     asked = member(as_tree(member(request.tree, "generationConfig")), "responseModalities")
     for word in asked if is_list(asked) else ():
         if isinstance(word, str) and word.lower() in MADE:

@@ -54,6 +54,9 @@ SEARCHED = (
 )
 USED = ("server_tool_use", "server_tool_use_details", "server_side_tool_usage_details")
 SOURCES = ("num_sources_used",)
+#: Searches in files and runs of code, each by the tool that made them: xAI's, and ours for what a response shows.
+IN_FILES = ("file_search_calls", "collections_search_calls", "attachment_search_calls", "document_search_calls")
+CODE_RUNS = ("code_interpreter_calls", "code_execution_calls")
 #: Perplexity's, for what a search found and the model read. It has the price of the prompt, where there is one.
 CITED = "citation_tokens"
 BILLED = "billed_units"  # Cohere's: what is charged for, where that is less than what was processed
@@ -337,6 +340,8 @@ def breakdown(fields: Tree, parts: tuple[int, int, int], lifetime: Callable[[], 
     )
     # A report beyond what is possible is none: what it tells of happened at least once.
     found["searches"], found["sources"] = possible(searched), possible(largest(SOURCES, fields))
+    found["file_searches"] = possible(sum([largest((name,), fields, *used) for name in IN_FILES]))
+    found["code_runs"] = possible(largest(CODE_RUNS, fields, *used))
     billed = fields.get(BILLED)
     if is_tree(billed):
         found["uncharged_input_tokens"] = uncharged(billed.get("input_tokens"), taken)

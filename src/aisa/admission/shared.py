@@ -340,10 +340,13 @@ class SharedLease(MemoryLease):
                 raise ApiError("overloaded", said) from None
 
     def _correct(self, more: int, now: int) -> None:
-        if more < 0 and not self._step_tokens:  # what it had at first is put back to this process's advance, where there is one
-            back = min(-more, self._first)
-            shared = cast("tuple[SharedAllowance, ...]", self._allowances)
-            rest: list[Limited] = [each for each in shared if each.tokens is not None and not each.tokens.keep(self._began, back)]
+        if not self._step_tokens:  # of this process's advances, where it has some: what it used more, or what is left of what it had first
+            shared, back = cast("tuple[SharedAllowance, ...]", self._allowances), min(-more, self._first)
+            windows = [(each, each.tokens) for each in shared if each.tokens is not None]
+            if more > 0:
+                rest: list[Limited] = [each for each, used in windows if not used.spend(now, more)]
+            else:
+                rest = [each for each, used in windows if not used.keep(self._began, back)]
             if not rest:
                 return
             self._allowances = tuple(rest)

@@ -113,6 +113,13 @@ class SharedWindow:
         """Say whether this process may use so much of its advance at this moment. Needs no lock."""
         return self.advance >= amount and self._advance_bucket == now // self._width
 
+    def spend(self, now: int, amount: int) -> bool:
+        """Use so much of the advance, and say so; False if it is another bucket's, or not enough. Needs no lock."""
+        if not self.has_advance(now, amount):
+            return False
+        self.advance -= amount
+        return True
+
     def keep(self, then: int, amount: int) -> bool:
         """Put what was used then back to the advance, and say so; False if that is another bucket's, or large enough. Needs no lock."""
         if self._advance_bucket != then // self._width or self.advance + amount > self._advance_max:

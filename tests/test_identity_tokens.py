@@ -16,11 +16,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 
 from aisa.composition import in_thread
+from aisa.config.identity import IdentitySettings
+from aisa.credentials.port import Question, Reply
 from aisa.edge.admin_gate import WRONG_KEYS_MAX, AdminGate, Hosts
 from aisa.edge.control import Control
 from aisa.edge.routes import RouteTable
 from aisa.errors import ApiError
+from aisa.facts import Fact, ServerNotice, ServerWarning
 from aisa.identity.keys import ADOPT_AGAIN_SECONDS, TokenAdminKeys
+from aisa.identity.signing_keys import FIRST_SECONDS, SigningKeys
 from aisa.identity.tokens import Tokens
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.doubted import DoubtedAdminKeys
@@ -203,3 +207,23 @@ def test_a_set_of_keys_that_is_larger_than_any_is_not_read(provider: Provider) -
         assert await bench.refused_for_good(provider.token(headers={"kid": "k100"})) == "invalid_api_key"
 
     run_virtual(scene())
+
+
+def test_a_set_that_is_nested_deeper_than_a_parser_goes_is_told_and_asked_for_again() -> None:
+    """[issue 13] The task that fetches ended by it, and the keys were never fetched anew: a withdrawn one would have counted for ever."""
+    deep = b'{"keys":[{"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}]}"
+    answers = [deep, json.dumps({"keys": [public_key("one")]}).encode()]
+    reported: list[Fact] = []
+
+    async def send(_question: Question) -> Reply:
+        return Reply(200, answers.pop(0))
+
+    async def scene() -> None:
+        settings = IdentitySettings(issuer="https://login.example.com", audience=AUDIENCE, keys_url="https://login.example.com/keys")
+        signing_keys = SigningKeys(settings, send, reported.append, loop=asyncio.get_running_loop())
+        signing_keys.fetch()
+        await asyncio.sleep(FIRST_SECONDS + 1)
+        assert [key.name for key in signing_keys.find("one", "RS256")] == ["one"]
+
+    run_virtual(scene())
+    assert [type(fact) for fact in reported] == [ServerWarning, ServerNotice]

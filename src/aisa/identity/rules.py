@@ -16,6 +16,7 @@ KEY_ID_PREFIX, ADMIN_ID_PREFIX = "idp_", "adm_idp_"
 ID_CHARS = 16  # of a person, from 95 bits of a hash: no two of them meet
 SECONDS_MAX = 2**53  # of a time that is stated; beyond, numbers of JSON are not exact
 SHOWN_CHARACTERS_MAX = 100  # of a claim's value, in a message
+SAID_MAX = 5  # of a claim's values that mean nothing here: enough for that message, where a directory may name hundreds of groups
 
 Claims = Mapping[str, object]
 
@@ -49,7 +50,11 @@ def counting(settings: IdentitySettings, claims: Claims) -> Claims:
     """Return what of a token's claims counts here, as it is kept while the token lives: the others may be large, and are nobody's here."""
     own = {name: claims[name] for name in ("sub", "iat", "exp") if name in claims}
     named = (settings.label_claim, settings.account_claim, settings.admin_claim)
-    return own | {claim: list(values_of(claims, claim)) for claim in named if claim is not None and claim not in own}
+    meant = {*settings.accounts, *settings.admin_read, *settings.admin_write}
+    kept = {claim: values_of(claims, claim) for claim in named if claim is not None and claim not in own}
+    return own | {
+        claim: [value for place, value in enumerate(values) if place < SAID_MAX or value in meant] for claim, values in kept.items()
+    }
 
 
 def person(settings: IdentitySettings, claims: Claims) -> str:

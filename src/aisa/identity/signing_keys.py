@@ -136,7 +136,7 @@ class SigningKeys:
             if self._failed_at is not None:
                 self._report(ServerNotice("the identity provider's signing keys are here again"))
             self._failed_at = None
-        except (UpstreamFailed, OSError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
+        except (UpstreamFailed, OSError, TimeoutError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             wait = RETRY_SECONDS if self._keys else FIRST_SECONDS
             why = error.detail or error.error.message if isinstance(error, UpstreamFailed) else str(error) or "it did not answer in time"
             if self._failed_at is None:  # once, until it works again
@@ -194,10 +194,11 @@ def read_set(keys: list[dict[str, object]]) -> tuple[SigningKey, ...]:
 
 
 def for_signatures(key: Mapping[str, object]) -> bool:
-    """Say whether a key is there to check signatures, and nobody who reads it can sign: it is no shared secret and no private half."""
-    operations = key.get("key_ops")
+    """Say whether a key is there to check such signatures, and nobody who reads it can sign: no secret, no private half."""
+    operations, said = key.get("key_ops"), key.get("alg")
     meant = key.get("use", "sig") == "sig" and (operations is None or "verify" in as_list(operations))
-    return meant and key.get("kty") != "oct" and "d" not in key
+    taken = said is None or (isinstance(said, str) and said in ALGORITHMS)
+    return meant and taken and key.get("kty") != "oct" and "d" not in key
 
 
 def algorithms_of(key: Mapping[str, object]) -> tuple[str | None, ...]:

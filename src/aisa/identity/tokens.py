@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jwt
 
 from aisa.clock import WallClock
@@ -18,6 +20,10 @@ TOKENS_MAX = 20_000  # that are known as proven, some 1 KB each; the one that wa
 TOKEN_CHARACTERS_MAX = 16_384  # more than a request's head may have
 NEEDED = ("exp", "iat", "iss", "aud", "sub")
 TIMES = ("exp", "iat", "nbf")
+#: The kinds (`typ`) of token that say who somebody is. Others have the same signature, issuer and audience, and are about something else
+#: (RFC 8725, 2.8): a sign-out is told by a claim of its own, where it says no kind (RFC 8417).
+OF_PERSONS = re.compile(r"(?:application/)?(?:[\w.-]{0,60}at\+)?jwt", re.IGNORECASE)
+OF_EVENTS = "events"
 
 
 class Tokens:
@@ -76,6 +82,8 @@ class Tokens:
             raise unproven(f"it has no claim {error.claim!r}") from None
         except jwt.PyJWTError:
             raise unproven("its signature or its form is not right") from None
+        if OF_EVENTS in claims:
+            raise unproven("it tells of an event")
         if not claims["sub"]:
             raise unproven("it names nobody: `sub` is empty")
         for time in TIMES:
@@ -90,6 +98,9 @@ class Tokens:
         name, signed_by = head.get("kid"), head.get("alg")
         if not isinstance(signed_by, str) or signed_by not in ALGORITHMS:
             raise unproven("it is signed in a way that is not taken")
+        kind = head.get("typ")
+        if kind and not OF_PERSONS.fullmatch(str(kind)):
+            raise unproven("it is of a kind (`typ`) that says of nobody who he is")
         keys = self._signing_keys.find(name, signed_by)
         for key in keys:
             claims = self._claims_by(key, token)

@@ -158,6 +158,17 @@ def test_an_unknown_path_is_told_so_and_neither_echoed_nor_logged_beyond_reason(
     assert fact.path == "/" + "x" * (SHOWN_CHARACTERS_MAX - 1) + "…"
 
 
+@pytest.mark.parametrize("secret", ["sk-aisa-" + "x9" * 21, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"])
+@pytest.mark.parametrize("where", ["/v1/{}/chat/completions", "/v1/models/{}", "/v1beta/models/{}:generateContent", "/{}"])
+def test_a_key_in_an_address_or_in_place_of_a_model_is_neither_told_nor_logged_nor_kept(where: str, secret: str) -> None:
+    """[fault S11] The log had it whole, and so had the row of the refused call, for thirty days."""
+    for request in (get(where.format(secret)), get(where.format(secret), key=None), post(body(model=secret))):
+        reply, home = asked(request)
+        [fact] = [fact for fact in home.facts if isinstance(fact, Refused)]
+        assert fact.status in (401, 404, 405)
+        assert secret[8:20] not in f"{fact} {reply.body!r}"
+
+
 def test_a_flood_of_refusals_does_not_flood_the_log() -> None:
     """[fault S10] A hundred are told in a minute, the rest is a number; in the next minute they are told again."""
 

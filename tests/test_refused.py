@@ -44,6 +44,7 @@ models:
 server: {body_bytes_max: 100000}
 """
 PROMPT = "a-prompt-that-nobody-keeps"
+MISPLACED = "sk-aisa-" + "x9" * 21
 GOOD = {"model": "gpt-4.1", "messages": [{"role": "user", "content": PROMPT}]}
 
 
@@ -300,6 +301,16 @@ def test_texts_are_cut_where_they_are_kept() -> None:
         assert len(record.message) == MESSAGE_CHARACTERS_MAX
         assert record.model == "?" * STORED_CHARACTERS_MAX
         assert record.message.isprintable()
+
+    in_virtual_time(scenario)
+
+
+def test_no_key_is_kept_where_somebody_put_it_in_place_of_a_name() -> None:
+    """[fault S11] In a message or as a model it would lie in the database for thirty days, and in its copies."""
+
+    async def scenario(rig: Rig) -> None:
+        rig.refuse(1, message=f"There is no /v1/{MISPLACED} here.", model=MISPLACED)
+        assert (rig.posted[0][0].message, rig.posted[0][0].model) == ("There is no /v1/sk-aisa-… here.", "sk-aisa-…")
 
     in_virtual_time(scenario)
 

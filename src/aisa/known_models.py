@@ -16,7 +16,7 @@ import msgspec
 from aisa.config.schema import Config, Model
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.names import MODEL_NAME_CHARACTERS_MAX, without_secrets
 
 SUGGESTIONS_MAX = 3
 COMPARED_MAX = 500  # names that an unknown one is compared with, those that begin alike first: some milliseconds
@@ -144,7 +144,7 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
 
 def unknown_model(name: str, near: list[str]) -> ApiError:
     """Return the error for a name that nothing serves, with the nearest names."""
-    name = name[:MODEL_NAME_CHARACTERS_MAX]
+    name = without_secrets(name[:MODEL_NAME_CHARACTERS_MAX])
     hint = f" Did you mean {', '.join(repr(other) for other in near)}?" if near else " GET /v1/models lists the models of this server."
     return ApiError("unknown_model", f"The model {name!r} does not exist here.{hint}", param="model")
 

@@ -5,6 +5,7 @@ What is accepted fits everything that it later goes into: the bounds stand here 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 MODEL_NAME_CHARACTERS_MAX = 256  # vendors' longest, such as ARNs, have some 110
@@ -19,6 +20,15 @@ KEPT_NAMES_MAX = 4_096  # of models, targets and prices, whose kept form is know
 
 #: Of any text in a row: the longest name in it, `vendors.VENDOR.prices.MODEL`, is kept whole.
 STORED_CHARACTERS_MAX = len("vendors..prices.") + VENDOR_NAME_CHARACTERS_MAX + MODEL_NAME_CHARACTERS_MAX
+
+
+#: A key of ours, or a token, where somebody has put it in place of something else.
+SECRET = re.compile(r"(sk-aisa-|eyJ)[\w-]{9,}[\w.-]*")
+
+
+def without_secrets(text: str) -> str:
+    """Return what somebody wrote as a name or an address as it may be told, logged and kept."""
+    return SECRET.sub(r"\1…", text)
 
 
 def stored(text: str, characters_max: int = STORED_CHARACTERS_MAX) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
+from aisa.names import without_secrets
+
 SHOWN_CHARACTERS_MAX = 128  # of an unknown path: what is compared, told and logged of it; no route of anybody's is longer
 LIKENESS_MIN = 0.8  # of an unknown path to a route that it is compared with; below it a hint misleads more often than it helps
 
@@ -79,5 +81,5 @@ def begins(path: str, beginning: str) -> bool:
 
 
 def shown(path: str) -> str:
-    """Return a path as it may be told and logged."""
-    return path if len(path) <= SHOWN_CHARACTERS_MAX else path[:SHOWN_CHARACTERS_MAX] + "…"
+    """Return a path, or a model's name, as it may be told, logged and kept."""
+    return without_secrets(path if len(path) <= SHOWN_CHARACTERS_MAX else path[:SHOWN_CHARACTERS_MAX] + "…")

@@ -11,7 +11,7 @@ from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.facts import Fact, RefusalsNotKept
 from aisa.ledger.refusal import KEPT_EACH_MAX, Refusal, RefusedCalls
-from aisa.names import stored
+from aisa.names import stored, without_secrets
 
 MINUTE_SECONDS = 60
 #: Keys and codes of one minute that are counted, in some 2 MB; what comes beyond is only counted together, and told.
@@ -83,10 +83,10 @@ class RefusalRecords:
             id=refusal.call_id,
             account=key.account,
             key_id=key.id,
-            model=stored(refusal.model),
+            model=stored(without_secrets(refusal.model)),
             status=error.status,
             code=error.code,
-            message=stored(said(error), MESSAGE_CHARACTERS_MAX),
+            message=stored(without_secrets(said(error)), MESSAGE_CHARACTERS_MAX),
             at_ms=now_ms,
             last_ms=now_ms,
             client_request_id=refusal.client_request_id,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from aisa.errors import CALLER, ApiError, UpstreamFailed
-from aisa.providers.blame import judge, may_do_better, refused_of, verdict_on
+from aisa.errors import CALLER, ApiError, CreditSpent, KeyRefused, UpstreamFailed
+from aisa.providers.blame import blame_for, broken_off, judge, may_do_better, refused_of, verdict_on
 from aisa.providers.report import Report
 from aisa.providers.shape import Target
 from aisa.usage import BYTES_PER_TOKEN
+from aisa.wire.vendor_error import Unintelligible
 from test_blame import JSON, TARGET, refusal, saying, verdict
 
 
@@ -92,3 +93,28 @@ def test_a_prompt_that_was_too_long_is_sent_to_whose_window_is_larger(window: in
     failed = UpstreamFailed(ApiError("context_length_exceeded", "x"), blame=CALLER, may_fall_back=False, overflow_tokens=tokens)
     target = msgspec.structs.replace(TARGET, context_window=window)
     assert may_do_better(failed, target, 8_192 * BYTES_PER_TOKEN) is may
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [("Invalid API key", KeyRefused), ("Your credit balance is too low.", CreditSpent), ("model 'm-1' not found", UpstreamFailed)],
+)
+def test_of_several_keys_one_rests_where_it_or_its_account_was_refused_and_not_where_the_model_was(words: str, kind: type) -> None:
+    """[fault B1] The kind of the failure says which of them the next call is to be made without."""
+    assert type(refusal(400, saying(words))) is kind
+
+
+def test_a_refusal_names_the_field_that_its_vendor_named_else_the_one_that_its_code_is_of() -> None:
+    """[fault B8] Clients show it beside the message."""
+    assert refusal(400, saying("temperature is too high", param="temperature")).error.param == "temperature"
+    assert refusal(400, saying("temperature is too high")).error.param is None
+    assert refusal(400, saying("The prompt is too long: 9000 tokens > 8192 maximum")).error.param == "messages"
+
+
+def test_an_answer_that_cannot_be_read_was_none_and_one_that_broke_off_was_begun() -> None:
+    """[fault B5] A page in place of an answer is another thing than half of one; both are the vendor's failures and say so in the log."""
+    for failed in (blame_for(Unintelligible("a tool call without a name"), TARGET), broken_off(TARGET, heard=False)):
+        assert (failed.error.code, failed.may_fall_back) == ("gateway_error", True)
+        assert (failed.detail or "").startswith("acme: ")
+    failed = broken_off(TARGET, heard=True)
+    assert (failed.error.code, failed.detail) == ("upstream_unavailable", "acme ended without a finish reason")

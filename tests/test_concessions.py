@@ -142,13 +142,14 @@ TRANSLATING = {
     "gemini": "gemini-3.6-flash",
     "mistral": "mistral-large-2512",
 }
+SHOWING = {**TRANSLATING, "responses": "gpt-5"}
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 
 def in_dialect(dialect: str, members: Mapping[str, object], unsupported: str = "refuse") -> UpstreamRequest:
     """What a model of a dialect is asked for a chat with these members."""
     chat = parse_chat(msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "Hi."}], **members}))
-    return DIALECTS[dialect].to_upstream(chat, Target("v", TRANSLATING[dialect], dialect, unsupported=unsupported))
+    return DIALECTS[dialect].to_upstream(chat, Target("v", SHOWING[dialect], dialect, unsupported=unsupported))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def in_dialect(dialect: str, members: Mapping[str, object], unsupported: str = "
     [{"tool_choice": "required"}, {"tool_choice": NAMED}, {"tool_choice": "required", "tools": []}, {"function_call": {"name": "f"}}],
     ids=str,
 )
-@pytest.mark.parametrize("dialect", TRANSLATING)
+@pytest.mark.parametrize("dialect", SHOWING)
 def test_a_choice_of_a_tool_where_none_is_offered_is_refused(dialect: str, members: dict[str, object]) -> None:
     """It vanished, and a client that had forgotten its tools waited for a call. OpenAI refuses it, too."""
     with pytest.raises(UpstreamFailed) as failed:
@@ -183,10 +184,11 @@ def test_a_form_of_the_answer_of_no_known_type_is_refused(dialect: str, form: di
     assert in_dialect(dialect, {"response_format": form}, "drop").dropped == ("response_format",)
     for harmless in ({}, {"type": "text"}, None):
         assert in_dialect(dialect, {"response_format": harmless}).body == in_dialect(dialect, {}).body
+    for nothing in ({}, None):
+        assert in_dialect("responses", {"response_format": nothing}).body == in_dialect("responses", {}).body
 
 
 HI = {"role": "user", "content": "Hi."}
-SHOWING = {**TRANSLATING, "responses": "gpt-5"}
 NOTHING_CALLED = [HI, {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "hologram", "hologram": {"name": "f"}}]}]
 
 

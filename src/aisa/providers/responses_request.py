@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from aisa.providers.concessions import Concessions, refused
 from aisa.providers.counting import BOUND_MIN
+from aisa.providers.legacy_calls import refuse_choice_of_nothing
 from aisa.providers.malformed import calls_in
 from aisa.providers.responses_reader import BREAK, PHASE
 from aisa.providers.shape import Target
@@ -93,8 +94,10 @@ def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> d
     if chat.known.reasoning_effort is not None:
         body["reasoning"] = {"effort": chat.known.reasoning_effort}
     form = {"format": flat_format(chat.known.response_format), "verbosity": chat.known.verbosity}
-    if text := {name: value for name, value in form.items() if value is not None}:
+    if text := {name: value for name, value in form.items() if value}:  # a form without a type is none
         body["text"] = text
+    if "tools" not in body:
+        refuse_choice_of_nothing(chat, concessions)
     give_up(chat, concessions)
     return body
 

@@ -194,6 +194,25 @@ def test_who_is_told_that_a_call_was_cut_pays_for_what_came_and_no_more(reason: 
     assert [fact.blame for fact in rig.facts if isinstance(fact, VendorFailed)] == [fault]
 
 
+@pytest.mark.parametrize("reason", ["length", "tool_calls"])
+@pytest.mark.parametrize("at_once", [1, 2, 3, 4])
+def test_what_came_in_the_same_read_as_the_end_inside_a_call_is_told_and_paid_for(reason: str, at_once: int) -> None:
+    """[fault B1] As it is in a read of its own: it was lost to the client, and free."""
+    steps = cut_call(reason, before="Hi")
+    steps.insert(2, chunk({"content": " there, and more."}))
+    told: list[tuple[bytes, int, int]] = []
+    for reads in ([*steps], [*steps[:2], b"".join(steps[2 : 2 + at_once]), *steps[2 + at_once :]]):
+        client = MemoryClient()
+        rig = Rig(ScriptedUpstream(Script(reads)), prices=Prices(input=1, output=2))
+        run_virtual(rig.call(client, message_asked(stream=True), door=MESSAGES_DOOR))
+        [row] = rig.rows
+        assert (row.outcome, row.delivered) == ("cut", row.billed.output_tokens)
+        told.append((client.body, row.cost, row.delivered))
+        assert [event["type"] for event in data_of(client.body)].count("error") == 1
+    assert b" there, and more." in told[1][0]
+    assert told[0] == told[1]
+
+
 def test_a_call_that_the_model_made_badly_is_asked_of_the_next_target() -> None:
     """[fault B6] As long as the client has nothing of it."""
     client = MemoryClient()

@@ -68,6 +68,8 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
             if (waiting := give(context, piece)) is not None:
                 await waiting
             await read_on(context, give)
+            if (cut := getattr(context.encoder, "cut", None)) is not None:
+                raise cut
         if context.target.measure.tokenizer is not None:
             await context.timeouts.wait_for_store(dependencies.long_counts.count(context.decoder))
         bill = context.settle(COMPLETED)  # 7 settle, before the client can see the end

@@ -99,7 +99,10 @@ class Encoder(Protocol):
         ...
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Return what goes to the client for these parts; None if that is nothing yet."""
+        """Return what goes to the client for these parts; None if that is nothing yet.
+
+        An encoder may have besides a `cut`: the failure that an answer is in its protocol, to be told behind all that it has written.
+        """
         ...
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

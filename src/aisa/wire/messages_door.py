@@ -83,11 +83,17 @@ class StreamEncoder(MessageEncoder):
 
     def __init__(self, identity: Identity, call_id: str) -> None:
         super().__init__(identity, call_id, "text/event-stream; charset=utf-8")
-        self._opened = False
+        self.cut: UpstreamFailed | None = None
+        self._opened = self._begun = self._told = False  # before, and in, what is written now
         self._owed = 0  # tokens of what no event has told
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Return the events for these parts as one piece. Raises UpstreamFailed for an answer that ends inside a call."""
+        """Return the events for these parts as one piece.
+
+        Raises UpstreamFailed for an answer that ends inside a call, if it says nothing else here or nothing was sent before: another
+        target may be asked then.
+        """
+        self._begun, self._told = self._opened, False
         if len(parts) != 1:
             return by_runs(parts, self._written)
         return parts[0] if type(parts[0]) is Piece else self._written(parts)
@@ -96,6 +102,7 @@ class StreamEncoder(MessageEncoder):
         """Return the same for parts that are all further texts, or for any."""
         texts = [part.text for part in parts if type(part) is Text and part.choice == 0 and part.text]
         if len(texts) == len(parts) and (place := self._blocks.further(texts)) is not None:
+            self._told = True
             return run_of([FURTHER % (place, encode(text)) for text in texts], [part.tokens for part in parts])
         pieces: list[Piece] = []
         for part in parts:
@@ -105,7 +112,10 @@ class StreamEncoder(MessageEncoder):
             data = b"".join([event_of(event) for event in self._blocks.take(part)])
             self._owed += part.tokens
             if isinstance(part, Finish) and (name := self._blocks.cut_call):
-                raise cut_inside(name, part.reason)
+                self.cut = cut_inside(name, part.reason)
+                if not (self._begun and (self._told or pieces)):
+                    raise self.cut
+                break  # what came before it in the same read is told first, and paid for
             if not self._opened and not isinstance(part, Identity):
                 data = self._opening() + data
             if data:
@@ -114,6 +124,7 @@ class StreamEncoder(MessageEncoder):
                 pieces.append(Piece(data, told, carries=isinstance(part, OUTPUT) or told > 0))
         if not pieces and self._blocks.waiting and any(isinstance(part, OUTPUT) for part in parts):
             return Piece(PING, 0, carries=True)  # it waits for a call to be whole: the model is at work
+        self._told = self._told or bool(pieces)
         return together(pieces)[0] if pieces else None
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

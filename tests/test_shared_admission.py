@@ -366,7 +366,7 @@ def test_four_processes_that_take_in_advance_never_let_more_in_than_a_large_limi
     for number, first in enumerate(begins):
         assert bisect_left(ends, first + seconds * MICROS) - number <= limit
     assert max(in_flight for *_, in_flight in calls) <= cap + 3
-    assert len(calls) > limit, "the machine is too slow for this to be put to the test"
+    assert len(calls) > limit // 2, "a process stood still"
 
 
 def test_a_killed_process_neither_keeps_its_slots_nor_the_lock(tmp_path: Path) -> None:

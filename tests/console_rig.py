@@ -95,6 +95,8 @@ def call(number: int, began_ms: int, key: tuple[str, str], chance: random.Random
         total_ms=took,
         bytes_sent=size * 180,
         error_code="upstream_unavailable" if outcome == FAILED else "upstream_timeout" if outcome == CUT else None,
+        error_message=f"The vendor '{vendor}' sent no token in time." if outcome == CUT else None,
+        error_detail="192.0.2.7:443: Connection refused" if outcome == FAILED else None,
     )
 
 

@@ -381,6 +381,15 @@ def test_the_receipt_is_what_aisa_explain_says(at: Consoled, writer: Visitor) ->
     assert "The ledger has the same." in page
 
 
+def test_why_calls_failed_stands_below_them(writer: Visitor) -> None:
+    """As `aisa calls` has it; and on the receipt what else the log says."""
+    page = writer.ask("/calls?kind=failed").text
+    assert '<span class="why">192.0.2.7:443: Connection refused</span>' in page
+    assert "sent no token in time.</span>" in page
+    receipt = writer.ask(re.findall(r'href="/console(/calls/req_[0-9A-Z]+)"', page.partition("Connection refused")[0])[-1]).text
+    assert "<dt>the log says</dt><dd>192.0.2.7:443: Connection refused</dd>" in receipt
+
+
 @pytest.mark.parametrize("path", ["/keys", "/teams/bots/keys"])
 def test_who_makes_a_key_is_told_what_he_may_not_expect_of_it(at: Consoled, writer: Visitor, path: str) -> None:
     """A name that nothing serves, a model that its cap does not count, an account that is new: as the command line says it."""

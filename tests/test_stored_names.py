@@ -20,7 +20,7 @@ from aisa.facts import Fact
 from aisa.keys.rules import check_account, check_label
 from aisa.ledger.charge import Charge, amended, crashed, row_of
 from aisa.ledger.journal import CLOSING_BYTES_MAX, OPENING_BYTES_MAX, Slot
-from aisa.ledger.journal_record import KEPT, closing_record, opening_record
+from aisa.ledger.journal_record import KEPT, WORDS, closing_record, opening_record
 from aisa.ledger.port import Ending
 from aisa.ledger.record import record_of
 from aisa.ledger.record import row_of as row_of_record
@@ -33,6 +33,7 @@ from aisa.names import (
     CLIENT_ID_CHARACTERS_MAX,
     LABEL_CHARACTERS_MAX,
     MODEL_NAME_CHARACTERS_MAX,
+    REASON_CHARACTERS_MAX,
     STORED_CHARACTERS_MAX,
     VENDOR_NAME_CHARACTERS_MAX,
     stored,
@@ -141,6 +142,8 @@ endings = st.builds(
     bytes_sent=st.sampled_from([0, 2**50]),
     error_code=st.none() | st.sampled_from(sorted(CODES)),
     told=tolds,
+    error_message=st.none() | texts(NASTY, 2 * REASON_CHARACTERS_MAX),  # a vendor may say anything
+    error_detail=st.none() | texts(NASTY, 2 * REASON_CHARACTERS_MAX),
 )
 
 
@@ -183,8 +186,9 @@ def test_ordinary_names_are_kept_whole(opening: Opening, ending: Ending) -> None
     row = row_of(plain, msgspec.structs.replace(ending, told=Told(model="m" * 50)))
     assert msgspec.json.decode(opening_record(plain), type=Opening) == plain
     kept = msgspec.json.decode(closing_record(row), type=CallRow)
-    assert row.price_source.startswith(kept.price_source)  # is no name, and gives way first
-    assert msgspec.structs.replace(kept, price_source=row.price_source) == row
+    words = {name: getattr(row, name) for name in WORDS}
+    assert all((word or "").startswith(getattr(kept, name) or "") for name, word in words.items())  # are no names, and give way first
+    assert msgspec.structs.replace(kept, **words) == row
 
 
 def facts_with(text: str) -> Iterator[Fact]:

@@ -79,12 +79,12 @@ def bills() -> Document:
         "timings": or_null(object_of(timings)),
         "attempts": nullable("integer"),
         "error_code": nullable("string"),
+        "error_message": {**nullable("string"), "description": "What the caller was told of a call that failed, was cut or refused."},
         "client_request_id": nullable("string"),
     }
     many = "Above 1, so many refused calls of a minute are kept as one, with what the first of them was told."
     refused = {
         "error_status": {"type": "integer", "description": "The status that a refused call was answered with."},
-        "error_message": {"type": "string", "description": "What a refused call was told."},
         "number": {"type": "integer", "description": many},
     }
     return {

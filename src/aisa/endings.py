@@ -57,8 +57,8 @@ def too_silent(vendor: str) -> ApiError:
 def report_failure(context: CallContext, target: Target, failure: UpstreamFailed) -> None:
     """Tell the operator about a failed attempt, and the next plans."""
     context.life.failed, detail = failure, failure.detail or failure.error.message
-    if context.answer is not None and context.answer.status == 200:
-        detail += odd_type(context.answer.headers)
+    if context.answer is not None and context.answer.status == 200 and (odd := odd_type(context.answer.headers)):
+        failure.detail = detail = detail + odd
     context.dependencies.report(
         VendorFailed(context.call.id, target.vendor, target.model, failure.error.code, detail, failure.loud, failure.blame)
     )

@@ -204,6 +204,11 @@ def fault_of(error: ApiError, failed: UpstreamFailed | None) -> str:
     return SERVER if error.status >= 500 else CALLER
 
 
+def detail_of(error: ApiError, failed: UpstreamFailed | None) -> str | None:
+    """Return what the log says of a call's error where that is more than what its caller is told; `failed` as in `fault_of`."""
+    return failed.detail or None if failed is not None and failed.error.code == error.code else None
+
+
 class KeyRefused(UpstreamFailed):
     """A vendor refused our key."""
 

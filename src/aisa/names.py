@@ -18,10 +18,12 @@ CLIENT_ID_CHARACTERS_MAX = 128  # of a caller's own id for a request (contract, 
 
 KEPT_NAMES_MAX = 4_096  # of models, targets and prices, whose kept form is known: each call has one of each
 
-#: Of any text in a row: the longest name in it, `vendors.VENDOR.prices.MODEL`, is kept whole.
+#: Of any name in a row: the longest name in it, `vendors.VENDOR.prices.MODEL`, is kept whole.
 STORED_CHARACTERS_MAX = len("vendors..prices.") + VENDOR_NAME_CHARACTERS_MAX + MODEL_NAME_CHARACTERS_MAX
 
 
+#: Of why a call failed: our own words have some 100, of a vendor's the first sentences are enough, and a row must fit into the journal.
+REASON_CHARACTERS_MAX = 500
 #: A key of ours, or a token, where somebody has put it in place of something else.
 SECRET = re.compile(r"(sk-aisa-|eyJ)[\w-]{9,}[\w.-]*")
 

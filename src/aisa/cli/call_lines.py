@@ -133,8 +133,8 @@ def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> st
     shown = [head]
     for line, row in zip(lines, rows, strict=False):
         shown.append(row)
-        if line.message is not None:
-            shown += [paint(each, dim=True) for each in told(line.message, width)]
+        if line.reason is not None:
+            shown += [paint(each, dim=True) for each in told(line.reason, width)]
     shown += [note] if note and not fixed else []
     return "\n".join(shown)
 
@@ -197,6 +197,7 @@ def document(line: CallLine) -> dict[str, object]:
         "error_status": line.status,
         "error_code": line.code,
         "error_message": line.message,
+        "error_detail": line.detail,
         "calls": line.number,
         "billed_input_tokens": line.input_tokens,
         "billed_output_tokens": line.output_tokens,

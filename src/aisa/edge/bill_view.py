@@ -46,7 +46,7 @@ BROKE_OFF: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("upstream_unavailable", "upstream_timeout", "gateway_error"), " by the vendor's fault"),
     }
 )
-#: Errors of tries at vendors: what such a try may have cost is in its row, and what the vendor said only in the log.
+#: Errors of tries at vendors. Rows of before schema 0052 do not have what the vendor said.
 OF_TRIES = frozenset({"upstream_unavailable", "upstream_timeout", "gateway_error", "upstream_rate_limit", "overloaded"})
 IN_LOG = " Why, in its vendor's words where it said any, is in the server's log beside this id."
 LOST = "The client left before it had the whole document, which costs nothing then."
@@ -170,7 +170,8 @@ def ending(row: CallRow) -> str:
     """Say how a call ended, and with which error."""
     ending = LOST if row.outcome == CLIENT_GONE and not row.stream else ENDINGS.get(row.outcome, f"It ended as {row.outcome}.")
     ending = ending.replace("{why}", BROKE_OFF.get(row.error_code or "", ""))
-    said = IN_LOG if row.error_code in OF_TRIES and row.attempts and row.outcome in (FAILED, CUT) else ""
+    tried = row.error_code in OF_TRIES and row.attempts and row.outcome in (FAILED, CUT)
+    said = IN_LOG if tried and row.error_message is None else ""
     return ending + (f" The error was {row.error_code}.{said}" if row.error_code else "")
 
 
@@ -185,6 +186,8 @@ def facts_of(row: CallRow) -> list[tuple[str, str]]:
     """Return what else is known of a call: where it was served, how long everything took, what the vendor may charge."""
     asked, first = milliseconds(row.queue_ms), milliseconds(row.first_token_ms)
     return [
+        *([("the caller was told", row.error_message)] if row.error_message and row.outcome != REFUSED else []),
+        *([("the log says", row.error_detail)] if row.error_detail else []),
         ("model", row.model + (", streamed" if row.stream else "")),
         *([("answered by", row.answered_model + (OTHERWISE if OTHER_PRICE in (row.marks or "") else ""))] if row.answered_model else []),
         ("served by", f"{served_by(row)}{row.attempts} attempt{'' if row.attempts == 1 else 's'}"),

@@ -47,7 +47,8 @@ def receipt(row: CallRow, *, final: bool, refused: RefusedCalls | None = None) -
         "timings": {"queue_ms": row.queue_ms, "first_token_ms": row.first_token_ms, "total_ms": None if is_timeless(row) else row.total_ms},
         "attempts": row.attempts,
         "error_code": row.error_code,
-        **({} if refused is None else {"error_status": refused.status, "error_message": refused.message}),
+        "error_message": row.error_message if refused is None else refused.message,
+        **({} if refused is None else {"error_status": refused.status}),
         "client_request_id": row.client_request_id,
     }
 
@@ -78,6 +79,7 @@ def running_receipt(opening: Opening, tokens: int) -> Document:
         "timings": None,
         "attempts": None,
         "error_code": None,
+        "error_message": None,
         "client_request_id": opening.client_request_id,
     }
 

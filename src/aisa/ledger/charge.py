@@ -21,7 +21,7 @@ from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE, CallRow, Opening
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, REFUSED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
-from aisa.names import kept_name, stored
+from aisa.names import REASON_CHARACTERS_MAX, kept_name, stored
 from aisa.offer import Offer
 from aisa.prices.lacking import always_searches
 from aisa.prices.rules import CATALOGUE, Price
@@ -306,6 +306,8 @@ def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> Cal
         told.cost,
         marks_of(charged, opening.prices, other_price=listed is not None),
         opening.operator_cost or None,
+        ending.error_message and stored(ending.error_message, REASON_CHARACTERS_MAX),
+        ending.error_detail and stored(ending.error_detail, REASON_CHARACTERS_MAX),
     )
 
 

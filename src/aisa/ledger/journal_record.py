@@ -17,7 +17,9 @@ from aisa.names import STORED_CHARACTERS_MAX
 #: Texts by which a row is found and charged to somebody, each with a bound of its own; and those that are words of ours.
 KEPT = frozenset({"id", "account", "key_id", "idempotency", "outcome"})
 
-SOURCE_CHARACTERS = 64  # of where the prices come from, in a record that would be too long: enough to know the source by
+#: What is no name, and how much of it there is in a record that would be too long: where the prices come from, enough to know that by,
+#: and why the call failed, of which the journal is no place to look it up.
+WORDS = {"price_source": 64, "error_message": 100, "error_detail": 100}
 
 Recorded = TypeVar("Recorded", Opening, CallRow)
 encode = msgspec.json.Encoder().encode
@@ -36,16 +38,17 @@ def closing_record(row: CallRow) -> bytes:
 
 
 def shortened(given: Recorded, bytes_max: int) -> bytes:
-    """Return a record whose texts are cut as little as its bound allows, and where prices come from first: that is no name.
+    """Return a record whose texts are cut as little as its bound allows, and those first that are no names.
 
     Without any text a record fits; a test makes the longest.
     """
-    given = msgspec.structs.replace(given, price_source=given.price_source[:SOURCE_CHARACTERS])
+    texts = {name: text for name in given.__struct_fields__ if name not in KEPT and isinstance(text := getattr(given, name), str)}
+    texts |= {name: texts[name][:characters] for name, characters in WORDS.items() if name in texts}
+    given = msgspec.structs.replace(given, **texts)
     if len(record := encode(given)) <= bytes_max:
         return record
     characters = STORED_CHARACTERS_MAX
     while True:
-        texts = {name: text for name in given.__struct_fields__ if name not in KEPT and isinstance(text := getattr(given, name), str)}
         record = encode(msgspec.structs.replace(given, **{name: text[:characters] for name, text in texts.items()}))
         if len(record) <= bytes_max or characters == 0:
             return record

@@ -31,7 +31,7 @@ class Ending(msgspec.Struct, frozen=True):
     """How a call ended, as the path saw it. Durations are milliseconds since the call was received; None for what never happened.
 
     `delivered` is what the client has if it was lost, else what was handed to its connection; `told` what the answer says of itself, and
-    `choices` how many its vendor made: the next call's hold is learned of those.
+    `choices` how many its vendor made: the next call's hold is learned of those. The errors are as in a row, at any length.
     """
 
     outcome: str
@@ -45,6 +45,8 @@ class Ending(msgspec.Struct, frozen=True):
     error_code: str | None
     told: Told = Told()
     choices: int = 1
+    error_message: str | None = None
+    error_detail: str | None = None
 
 
 class Short(ApiError):

@@ -40,7 +40,8 @@ class Wanted(msgspec.Struct, frozen=True):
 class CallLine(msgspec.Struct, frozen=True):
     """One call in a list. `number` is above 1 where so many refused calls of a minute are kept as one; it has what the first of them had.
 
-    `ended_ms` is UNIX milliseconds, `cost` nano-dollars; tokens are those that were billed.
+    `ended_ms` is UNIX milliseconds, `cost` nano-dollars; tokens are those that were billed. `message` is what the caller was told, `detail`
+    what the log has of it where that is more.
     """
 
     id: str
@@ -60,6 +61,12 @@ class CallLine(msgspec.Struct, frozen=True):
     target: str = ""
     key_label: str = ""
     address: str | None = None
+    detail: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it did not come to its end, for operators; None where it did, or nobody knows."""
+        return self.detail or self.message
 
 
 class LastUse(NamedTuple):
@@ -127,6 +134,8 @@ def line_of_row(row: CallRow) -> CallLine:
         outcome=row.outcome,
         ended_ms=row.ended_ms,
         code=row.error_code,
+        message=row.error_message,
+        detail=row.error_detail,
         input_tokens=row.billed.input_tokens,
         output_tokens=row.billed.output_tokens,
         cost=row.cost,

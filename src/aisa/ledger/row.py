@@ -48,6 +48,8 @@ class CallRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     `reported_cost` what it says itself that it charges. `answered_model` is the model that the answer names, in the vendor's words. `marks`
     are words of MARKS with spaces between, None in most rows; behind the second stand a colon and the kinds, with commas between.
     `operator_cost` is what tries that failed may have cost us with their vendors, None if none has: never the caller's.
+    `error_message` is what the caller was told of a call that failed or was cut, `error_detail` what the log has of it where that is more:
+    for operators, as it may name addresses.
     """
 
     id: str
@@ -80,3 +82,5 @@ class CallRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     reported_cost: Nanos | None = None
     marks: str | None = None
     operator_cost: Nanos | None = None
+    error_message: str | None = None
+    error_detail: str | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 #: The newest migration. Kept here so that Alembic is not imported to find a database current.
-HEAD = "0051"
+HEAD = "0052"
 
 # Names for constraints, so that later migrations can refer to them on every database.
 metadata = MetaData(
@@ -157,6 +157,8 @@ calls = Table(
     Column("reported_cost", BigInteger),
     Column("marks", Text),
     Column("operator_cost", BigInteger),
+    Column("error_message", Text),
+    Column("error_detail", Text),
     Column("billed_input_tokens", BigInteger, nullable=False),
     Column("billed_output_tokens", BigInteger, nullable=False),
     Column("billed_cached_tokens", BigInteger, nullable=False),

@@ -87,6 +87,14 @@ def test_calls_tokens_and_money_are_summed_by_model_and_vendor() -> None:
     assert found['aisa_cost_dollars_total{model="m",vendor="v"}'] == 3.0
 
 
+def test_answers_that_broke_off_are_counted_by_whose_fault_it_was() -> None:
+    """A wallet that was empty in the stream is its caller's; where a bug of ours ended the call, nobody else is to blame."""
+    cuts = [ended(outcome="cut", blame=blame) for blame in ("caller", "vendor", "vendor", None)]
+    found = counted(*cuts, ended(), ended(outcome="failed", blame="vendor"))
+    shares = {sample.partition('blame="')[2][:-2]: value for sample, value in found.items() if sample.startswith("aisa_cut_total{")}
+    assert shares == {"caller": 1, "vendor": 2, "server": 1}
+
+
 def test_waits_for_vendors_limits_are_counted_by_how_they_ended() -> None:
     """How many and how long, of each vendor."""
     waits = [

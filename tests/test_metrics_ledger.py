@@ -120,3 +120,10 @@ def test_the_alert_of_failing_calls_counts_what_usage_calls_failed() -> None:
     rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
     [expression] = [rule["expr"] for rule in rules if rule["alert"] == "AisaCallsFail"]
     assert set(expression.partition('outcome=~"')[2].partition('"')[0].split("|")) == set(FAILURES) - {CRASHED}
+
+
+def test_the_alert_of_failing_calls_leaves_out_what_callers_cannot_pay_for() -> None:
+    """[fault R1] One caller whose wallet was empty in each of his streams woke people; before there is one, there is no such series."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    [expression] = [rule["expr"] for rule in rules if rule["alert"] == "AisaCallsFail"]
+    assert '- (sum(rate(aisa_cut_total{blame="caller"}[5m])) or vector(0))' in expression

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from aisa import __version__
+from aisa.errors import SERVER
 from aisa.facts import (
     FOLDER,
     BugFound,
@@ -26,7 +27,7 @@ from aisa.facts import (
     Refused,
     VendorFailed,
 )
-from aisa.ledger.rules import REFUSED
+from aisa.ledger.rules import CUT, REFUSED
 from aisa.money import NANOS_PER_DOLLAR
 from aisa.names import stored
 from aisa.observe.counters import NAME_BYTES_MAX, Counters
@@ -62,6 +63,7 @@ SUMS = (FIRST_SUM, WHOLE_SUM, EACH_SUM)  # which are floating point
 SIZE = EACH_SUM + 1
 #: Kinds of records, ahead of their labels.
 OF_CALLS, OF_FAILURES, OF_REFUSALS, OF_BUGS, OF_UNTOLD, OF_QUEUED = "calls", "failures", "refusals", "bugs", "untold", "queued"
+OF_CUTS = "cuts"
 OF_LOST = "lost"  # documents
 OF_AWAY = "away"  # parts of the ledger, with 1 while they fail
 QUEUED_SUM = FIRST_SUM  # of how long calls waited, in a record that has but their number beside
@@ -123,6 +125,8 @@ class Metrics:
         if fact.outcome == REFUSED:  # by its caller's fault, a limit or its account's money: no failure
             self._add(OF_REFUSALS, str(fact.error_code))
             return
+        if fact.outcome == CUT:
+            self._add(OF_CUTS, fact.blame or SERVER)
         streamed = fact.stream
         named = (fact.model, fact.target, fact.outcome, streamed)
         at = self._series.get(named)
@@ -185,6 +189,8 @@ class Metrics:
         yield from family("vendor_failures_total", "Attempts at vendors that failed, by whose fault it was.", failures)
         refused = [((("code", name[1]),), each[0]) for name, each in found.items() if name[0] == OF_REFUSALS]
         yield from family("refused_total", "Requests that were refused: by their caller's fault, a limit or a wallet.", refused)
+        cuts = [((("blame", name[1]),), each[0]) for name, each in found.items() if name[0] == OF_CUTS]
+        yield from family("cut_total", "Calls whose answers broke off, by whose fault it was.", cuts)
         queued = [((("vendor", name[1]), ("ended", name[2])), each) for name, each in found.items() if name[0] == OF_QUEUED]
         waits = [(labels, each[0]) for labels, each in queued]
         yield from family("queued_total", "Calls that waited for a vendor's limit, by how that ended.", waits)

@@ -9,6 +9,7 @@ import pytest
 from aisa.config.schema import Prices
 from aisa.edge.bill_view import ending
 from aisa.errors import CODES
+from aisa.facts import CallEnded
 from aisa.ledger.audit import differences_of
 from aisa.ledger.rules import CUT
 from aisa.ledger.wallets import Wallet
@@ -83,6 +84,15 @@ def test_what_arrived_of_an_answer_costs_a_token_at_least(count: int) -> None:
     assert (row.outcome, row.delivered, row.billed.output_tokens) == ("client_gone", count, 1)
     assert row.cost == 9 * IN + OUT
     assert list(differences_of(row)) == []
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_left_before_anything_was_sent_got_no_200(*, stream: bool) -> None:
+    """[fault P13] The log says 499, as nginx does, and 200 of one that had the head of its stream."""
+    heard = [fact for fact in made([FOR_EVER], during=leaves, stream=stream)[1].facts if isinstance(fact, CallEnded)]
+    assert [(fact.outcome, fact.status, fact.bytes_sent) for fact in heard] == [("client_gone", 499, 0)]
+    heard = [fact for fact in made([*text("a"), FOR_EVER], during=leaves)[1].facts if isinstance(fact, CallEnded)]
+    assert [(fact.outcome, fact.status) for fact in heard] == [("client_gone", 200)]
 
 
 def test_a_stream_that_its_vendor_cut_costs_what_was_delivered() -> None:

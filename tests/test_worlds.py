@@ -590,7 +590,8 @@ def audit_lines(left: Left) -> Iterator[Fault]:
             line.attempts,
         )
         fails = row.first_token_ms is None and row.error_code is not None
-        if ours != theirs or (line.status == 200) == fails:
+        unheard = row.outcome == "client_gone" and not line.bytes_sent
+        if ours != theirs or (line.status == 200) == (fails or unheard) or (line.status == 499) != unheard:
             yield Fault(f"{row.id}: the row says {ours}, the log {line.status} {theirs}")
 
 

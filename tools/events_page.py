@@ -117,7 +117,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "seconds": "how long",
         "calls_ended": "how many of them had ended before, and only waited for the database",
         "ended": "how a wait has: `served`, `refused` as there was no room in time, or `left` by its client",
-        "status": "HTTP status that the client got; of a credential what the vendor answered, 0 if it could not be had",
+        "status": "HTTP status that the client got, 499 if it left before it got any; "
+        "of a credential what the vendor answered, 0 if it could not be had",
         "stream": "whether a stream was asked for",
         "target": "`vendor/model` that was asked last",
         "team_id": "the team's id",

@@ -345,10 +345,11 @@ class CallContext:
     def _fact(self, outcome: str, usage: Usage, tokens: int, *, cost: Nanos | None) -> CallEnded:
         """Return the call's line for the log, by position, as a row is made. `tokens` are billed."""
         call, life, key, error, first = self.call, self.life, self.key, self.error, self.life.first_token_at
+        unheard = outcome == CLIENT_GONE and not self.client.started
         return CallEnded(
             call.id,
             outcome,
-            200 if error is None or life.answered or self.padded else error.status,
+            STATUS_OF_NOBODY if unheard else 200 if error is None or life.answered or self.padded else error.status,
             self.plan.entry.name,
             self.request.stream,
             key.id,
@@ -370,3 +371,4 @@ class CallContext:
 
 
 NOTHING = Usage()
+STATUS_OF_NOBODY = 499  # in the log, of a client that left before it was told any: nginx has called it so first

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import requests
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
@@ -324,6 +325,40 @@ def test_an_answer_without_an_end_is_not_read_to_it(piece: bytes, pause: float, 
     assert sent[0] < most  # what the system's buffers hold is sent in any case
 
 
+@contextmanager
+def dripping(pause: float) -> Generator[str]:
+    """A collector that sends its head byte by byte, one after each pause, in seconds; its address."""
+    ended = threading.Event()
+
+    class Handler(Quiet):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            for byte in b"HTTP/1.1 200 OK\r\nx-filled: " + b"x" * 5_000:
+                if ended.wait(pause):
+                    return
+                try:
+                    self.wfile.write(bytes([byte]))
+                except OSError:
+                    return
+
+    with run_by(Handler) as url:
+        try:
+            yield url
+        finally:
+            ended.set()
+
+
+def test_a_head_that_comes_byte_by_byte_holds_nobody_beyond_the_time_out() -> None:
+    """[fault S7] Each byte began the time-out anew: a minute for a hundred of them, in which no span was sent and nothing was told."""
+    way = Way()
+    with dripping(0.05) as url:
+        began = monotonic_micros()
+        with pytest.raises(requests.Timeout):
+            way.post(url, b"spans", timeout=0.5)
+        assert (monotonic_micros() - began) / 1e6 < 5
+    assert way.said == "it does not answer in time"
+
+
 SOME = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="quota")).SerializeToString()
 
 
@@ -354,6 +389,28 @@ def test_the_operator_hears_once_a_minute_what_a_collector_does_not_take_and_why
         telemetry.close()
     assert isinstance(heard[0], ServerWarning)
     assert said in heard[0].message
+
+
+def test_a_reason_is_told_of_what_it_was_the_reason_of() -> None:
+    """[fault P13] A collector that was away once was away whenever facts came too fast later: the last reason was kept for ever."""
+    heard: list[str] = []
+    twice = threading.Event()
+
+    def hear(fact: Fact) -> None:
+        assert isinstance(fact, ServerWarning)
+        heard.append(fact.message)
+        for _ in range(WAITING_FACTS_MAX + 1 if len(heard) == 1 else 0):
+            telemetry.note(VendorFailed("req_1", "a", "m", "overloaded", "", loud=False, blame="vendor"))  # more than fit, and no span yet
+        if len(heard) == 2:
+            twice.set()
+
+    minutes, clocked = iter(range(10**9)), (lambda: 0.0, lambda: next(minutes) * 3_000_000)
+    telemetry = Telemetry("http://127.0.0.1:9", SERVERS, clocks=clocked, report=hear, instance="here:1")
+    telemetry.note(ended(traceparent=traced({}), target=""))
+    assert twice.wait(30)
+    telemetry.close()
+    assert ["cannot be reached" in message for message in heard[:2]] == [True, False]
+    assert "it is too slow" in heard[1]
 
 
 def test_a_line_of_the_log_says_where_its_call_stands_in_a_trace() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 from typing import Any
 
 import requests
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from aisa.clock import Micros, monotonic_micros
@@ -16,11 +21,77 @@ ANSWER_BYTES_MAX = 65_536  # of one that is looked at; nothing is read beyond
 ANSWER_SECONDS_MAX = 1.0  # from its head to its end
 
 
+class InTime(io.RawIOBase):
+    """What comes on a socket from now on, within its time-out in all. The library's own is for each read, and each byte begins it anew."""
+
+    def __init__(self, sock: Any) -> None:
+        self._socket = sock
+        self._file: io.RawIOBase = sock.makefile("rb", buffering=0)
+        self._seconds: float | None = sock.gettimeout()
+        self._until = monotonic_micros() + int((self._seconds or ANSWER_SECONDS_MAX) * 1e6)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return what a response reads."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Say that it can be read from."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what is there, or wait for it. Raises TimeoutError."""
+        left = self._until - monotonic_micros()
+        if left <= 0:
+            raise TimeoutError("it took too long in all")
+        self._socket.settimeout(left / 1e6)
+        try:
+            return self._file.readinto(buffer)
+        finally:
+            self._socket.settimeout(self._seconds)
+
+    def close(self) -> None:
+        """Let go of the socket, which its connection may go on with."""
+        super().close()
+        self._file.close()
+
+
+class Answer(http.client.HTTPResponse):
+    """An answer whose head comes in time, or not at all."""
+
+    def __init__(self, sock: Any, *options: Any, **more: Any) -> None:
+        bounded: Any = InTime(sock)  # as much of a socket as it uses
+        super().__init__(bounded, *options, **more)
+
+
+class Plain(HTTPConnection):
+    """A connection whose answers are such."""
+
+    response_class = Answer
+
+
+class Secured(HTTPSConnection):
+    """The same with TLS."""
+
+    response_class = Answer
+
+
+class Adapter(HTTPAdapter):
+    """Makes such connections, through a proxy too."""
+
+    def get_connection_with_tls_context(self, *request: Any, **options: Any) -> Any:
+        """Return the pool for a request."""
+        pool: Any = super().get_connection_with_tls_context(*request, **options)
+        pool.ConnectionCls = Secured if isinstance(pool, HTTPSConnectionPool) else Plain
+        return pool
+
+
 class Way(requests.Session):
     """One exporter's connections. Whoever redirects us is no collector, though the exporter takes it for one that has taken everything."""
 
     def __init__(self, micros: Micros = monotonic_micros) -> None:
         super().__init__()
+        self.mount("http://", Adapter())
+        self.mount("https://", Adapter())
         self.headers["accept-encoding"] = "identity"  # what is small may be large in full
         self._micros = micros
         self.said = ""  # why the last sending was not taken, or not all of it

@@ -149,7 +149,7 @@ class Telemetry:
         if (self._lost or self._dropped) and now >= self._told_at + QUIET_SECONDS:
             lost, self._lost = self._lost + self._dropped, 0
             self._dropped, self._told_at = 0, now
-            said = self._said or "it is too slow"
+            said, self._said = self._said or "it is too slow", ""
             what = f"telemetry: {lost} spans or readings were lost, as {self._endpoint} did not take them: {said}; calls go on"
             self._report(ServerWarning(what))
 

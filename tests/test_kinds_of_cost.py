@@ -29,6 +29,7 @@ GEMINI_AUDIO = Prices(input=0.3, output=2.5, cached_input=0.03, input_audio=1, c
 CLAUDE = Prices(input=3, output=15, cached_input=0.3, cache_write=3.75, cache_write_1h=6)
 GROK = Prices(input=0.3, output=0.5, per_source=0.025)
 SEARCHING = Prices(input=2.5, output=10, per_search=0.025)
+VOXTRAL = Prices(input=0.1, output=0.3, cached_input=0.01, input_audio=5, cached_input_audio=0.5)
 HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 
 
@@ -104,6 +105,27 @@ CASES: dict[str, tuple[Prices, dict[str, Any], dict[str, Any], int]] = {
         {},
         64_500_000,
     ),
+    # Mistral's: 12 seconds are 375 tokens beside the prompt, in the total alone: 3 x 0.1 + 375 x 5 + 41 x 0.3
+    "sound in the total alone": (
+        VOXTRAL,
+        {
+            **report(3, 41, total_tokens=419, prompt_audio_seconds=12),
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 375},
+        },
+        {},
+        1_887_600,
+    ),
+    # the same of which nobody says how much it is: 5 x 0.1 + 375 x 5 + 24 x 0.3
+    "sound of so many seconds": (VOXTRAL, report(5, 24, total_tokens=404, prompt_audio_seconds=5), {}, 1_882_700),
+    # of 380 tokens 368 are cached: 5 of them can be text, so 363 are not: 5 x 0.01 + 363 x 0.5 + 12 x 5 + 24 x 0.3
+    "sound of which most is cached": (
+        VOXTRAL,
+        report(5, 24, total_tokens=404, prompt_audio_seconds=5, prompt_tokens_details={"cached_tokens": 368}),
+        {},
+        248_750,
+    ),
+    # no sound: what is in the total alone is thinking: 5 x 0.1 + 399 x 0.3
+    "no seconds of sound": (VOXTRAL, report(5, 24, total_tokens=404, prompt_audio_seconds=0), {}, 120_200),
     # 1,000 x 0.3 + 100 x 0.5 micro-dollars, and 10 sources at 25,000
     "sources": (GROK, report(1_000, 100, num_sources_used=10), {}, 250_350_000),
     # 1,000 x 2.5 + 500 x 10 micro-dollars, and 2 searches at 25,000

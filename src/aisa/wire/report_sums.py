@@ -23,3 +23,15 @@ def fitted(told: tuple[int, int, int], *, beside: tuple[int, int], thought: int,
     if gap >= 0 and taken + more <= most[0] and made + more_made <= most[1]:
         return taken + more, made + more_made, max(thought, more_made)
     return with_part(taken, cached + written, most[0]), with_part(made, thought, most[1]), thought
+
+
+def heard_beside(told: tuple[int, int, int], *, heard: int, seconds: bool) -> int:
+    """Return how many tokens of sound stand in a total alone: those that were `heard`, if they fill what goes beyond the sum, or fit there.
+
+    Mistral tells `seconds` of sound, whose tokens it has in no side; `heard` is 0 where it does not say how many they are.
+    """
+    taken, made, total = told
+    gap = max(0, total - taken - made)
+    if not seconds:
+        return heard if heard == gap else 0
+    return heard if 0 < heard <= gap else gap

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from aisa.usage import IMPLAUSIBLE, REPORTED, Breakdown, Usage, Way
 from aisa.wire.lenient_json import encode
-from aisa.wire.report_sums import fitted, with_part
+from aisa.wire.report_sums import fitted, heard_beside, with_part
 from aisa.wire.shown import BESIDE_TOKENS_MAX, COUNT_MAX, Asked, Shown
 from aisa.wire.steps import Steps, beside
 from aisa.wire.trees import Tree, as_tree, is_tree
@@ -59,6 +59,7 @@ IN_FILES = ("file_search_calls", "collections_search_calls", "attachment_search_
 CODE_RUNS = ("code_interpreter_calls", "code_execution_calls")
 #: Perplexity's, for what a search found and the model read. It has the price of the prompt, where there is one.
 CITED = "citation_tokens"
+SECONDS = "prompt_audio_seconds"  # Mistral's, of sound whose tokens may stand in the total alone
 BILLED = "billed_units"  # Cohere's: what is charged for, where that is less than what was processed
 
 #: Written by us, or for us alone: `cost` is what we charge, and what a vendor charges us is nobody else's business.
@@ -268,8 +269,11 @@ def read(fields: Tree, shown: Shown, asked: Asked, *, steps: Steps | None = None
     if not made and shown.tokens:
         made = None
     output_source = input_source = REPORTED
-    cited = pondered = 0
+    cited = pondered = beside_it = 0
+    sound = largest(("audio_tokens",), inner)
     if taken is not None and made is not None:
+        beside_it = heard_beside((taken, made, total), heard=sound, seconds=bool(count_of(fields.get(SECONDS))))
+        taken += beside_it
         apart_of_it = apart(fields, CITED), apart(fields, "reasoning_tokens")
         cited, pondered, input_source = beside(steps, (taken, made, total), thought, apart=apart_of_it)
         total = 0 if total == taken + made and cited + pondered else total
@@ -299,7 +303,7 @@ def read(fields: Tree, shown: Shown, asked: Asked, *, steps: Steps | None = None
         input_source = source if input_source == REPORTED else input_source
     cached = min(cached, taken)
     written = min(written, taken - cached)
-    heard = min(largest(("audio_tokens",), inner), taken)
+    heard = min(sound or beside_it, taken)
     return Usage(
         input_tokens=taken,
         output_tokens=made,

@@ -36,6 +36,8 @@ MISTAKES: tuple[dict[str, Any], ...] = (
     {"model": "strict"},
     {"model": "stricter", "stream": True},
 )
+#: What is kept in place of what a vendor says, or the embedded model.
+OURS = ("The vendor refused the request as invalid.", "The model does not support a parameter of the request.")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -60,11 +62,31 @@ def test_every_reader_has_what_a_vendor_refuses_for_its_callers_fault_as_a_refus
         assert server.aisa("ledger", "audit")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_prompt_is_kept_that_a_vendor_quotes_in_its_refusal(tmp_path: Path, workers: int) -> None:
+    """[fault R1] Its caller reads it, who wrote it; it is in no file of the server, and in no line of its log."""
+    prompt = "Nobody but the vendor is to read this."
+    with ScriptedVendor() as vendor:
+        settings = SETTINGS.format(vendor=vendor.url) + "  quoting: {to: [local/quoting], prices: {input: 1.0, output: 3.0}}\n"
+        with serving(tmp_path, settings, workers=workers) as server:
+            key = made(server, "careless")
+            for stream in (False, True):
+                asked = chat(model="quoting", stream=stream, messages=[{"role": "user", "content": prompt}])
+                answer = ask(server, key, asked)
+                assert (answer.status, prompt in answer.body["error"]["message"]) == (400, True)
+            lines = listed(server, "--refused")
+            assert [line["error_message"] for line in lines] == ["The vendor refused the request as invalid."] * 2
+            log = server.log
+    assert "quoting" in log
+    for text in [log.encode(), *[path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]]:
+        assert prompt.encode() not in text
+
+
 def check_told(server: Server, key: str, answer: Answer, line: dict[str, Any]) -> None:
     """Check that a refused call has its reason, where it was asked and its bill of nothing, for operator and caller."""
     told = answer.body["error"]
     assert (line["outcome"], line["error_status"], line["error_code"]) == ("refused", answer.status, told["code"])
-    assert line["error_message"].startswith(told["message"])
+    assert line["error_message"] == told["message"] or line["error_message"].startswith(OURS), "a vendor's own words are not kept"
     assert told["param"] is None or told["param"] in line["error_message"]
     shown = server.aisa("explain", answer.id.lower())
     said = " ".join(shown.split())

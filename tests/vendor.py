@@ -240,6 +240,12 @@ async def echo(asked: Asked) -> None:
     asked.document(200, completion(asked.model, json.dumps({"headers": asked.headers, "body": asked.body})))
 
 
+async def quoting(asked: Asked) -> None:
+    """Refuse the request with the prompt in the refusal, as servers do that check requests by their types."""
+    wrong = {"type": "string_type", "loc": ["body", "messages", 0], "input": asked.body["messages"][-1]["content"]}
+    asked.document(422, {"error": {"message": f"Input should be a valid string: {json.dumps(wrong)}", "type": "invalid_request_error"}})
+
+
 async def corpus_case(asked: Asked) -> None:
     """Answer as the vendor of a case of the corpus does."""
     asked.raw((CORPUS / asked.model.removeprefix(CASE) / "upstream.sse").read_bytes(), "text/event-stream")
@@ -264,6 +270,7 @@ SCRIPTS: dict[str, Script] = {
     "garbage": garbage,
     "searched": searched,
     "echo": echo,
+    "quoting": quoting,
 }
 
 

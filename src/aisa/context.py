@@ -13,7 +13,7 @@ from aisa.clock import SECONDS_PLACES, Chance
 from aisa.config.schema import Stream
 from aisa.delivery import StreamDelivery, with_text
 from aisa.document import DocumentDelivery
-from aisa.errors import ApiError, detail_of, fault_of, without_frames
+from aisa.errors import ApiError, detail_of, fault_of, without_frames, words_kept
 from aisa.facts import (
     CallEnded,
     DocumentLost,
@@ -338,7 +338,7 @@ class CallContext:
             None if self.error is None else self.error.code,
             said,
             self._choices - self.choices_missing if self._choices > 1 else 1,
-            None if self.error is None else self.error.message,
+            None if self.error is None else words_kept(self.error),
             None if self.error is None else detail_of(self.error, life.failed),
         )
 

@@ -111,10 +111,11 @@ class ApiError(Exception):
     `code` is a key of CODES and fixes status and type. `message` says what was wrong, where, and what would be right; it must be
     free of keys, prompts and upstream addresses. `param` names the request field. `retry_after` is in seconds, kept as `wait` and
     told rounded up and clamped to 1..60. `should_retry=False` tells clients that no retry can cure it. `reason` is a vendor's own code on
-    which clients of its protocol act by themselves.
+    which clients of its protocol act by themselves. `kept` is what is written down in place of a message that is a vendor's: that may
+    quote the prompt, which is its caller's to read and nobody's to keep (contract, section 6).
     """
 
-    reason = ""
+    reason = kept = ""
 
     def __init__(
         self,
@@ -202,6 +203,12 @@ def fault_of(error: ApiError, failed: UpstreamFailed | None) -> str:
     if error.code == "upstream_rate_limit":
         return VENDOR  # nobody was asked, as the vendor would have refused
     return SERVER if error.status >= 500 else CALLER
+
+
+def words_kept(error: ApiError) -> str:
+    """Return what is written down of what a caller was told, with the parameter that is meant where the words do not name it."""
+    words = error.kept or error.message
+    return words if error.param is None or error.param in words else f"{words} (param: {error.param})"
 
 
 def detail_of(error: ApiError, failed: UpstreamFailed | None) -> str | None:

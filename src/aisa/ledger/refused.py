@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from aisa.clock import WallClock
-from aisa.errors import ApiError
+from aisa.errors import words_kept
 from aisa.facts import Fact, RefusalsNotKept
 from aisa.ledger.refusal import KEPT_EACH_MAX, Refusal, RefusedCalls
 from aisa.names import stored, without_secrets
@@ -86,7 +86,7 @@ class RefusalRecords:
             model=stored(without_secrets(refusal.model)),
             status=error.status,
             code=error.code,
-            message=stored(without_secrets(said(error)), MESSAGE_CHARACTERS_MAX),
+            message=stored(without_secrets(words_kept(error)), MESSAGE_CHARACTERS_MAX),
             at_ms=now_ms,
             last_ms=now_ms,
             client_request_id=refusal.client_request_id,
@@ -102,8 +102,3 @@ class RefusalRecords:
 
     def _written(self, call_id: str) -> None:
         self.waiting.pop(call_id, None)
-
-
-def said(error: ApiError) -> str:
-    """Return what a caller was told, with the parameter that is meant where the words do not name it, as many vendors' do not."""
-    return error.message if error.param is None or error.param in error.message else f"{error.message} (param: {error.param})"

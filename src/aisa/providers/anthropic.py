@@ -93,6 +93,7 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, target
     failed = judge(report, target, asked.added)
     if reason.startswith("thread_"):  # the caller's, though it has a status with which others speak of a model
         error = ApiError("resource_not_found" if reason == LOST else "invalid_request", fit_to_show(report.message, target), param=THREAD)
+        error.kept = f"The vendor '{target.vendor}' refused the request: {reason}."
         failed = UpstreamFailed(error, blame=CALLER, may_fall_back=False, detail=f"{target.vendor} answered {status} {reason}")
     if reason:
         failed.error.reason = reason

@@ -64,6 +64,7 @@ def judge(report: Report, target: Target, added: Sequence[str] = ()) -> Upstream
     if verdict.blame == CALLER:
         param = fit_to_show(report.param or "", target)[:PARAM_CHARACTERS_MAX] or PARAMS.get(verdict.code)
         error = ApiError(verdict.code, shown or verdict.ours.format(target.vendor), param=param)
+        error.kept = verdict.ours.format(target.vendor)
         return UpstreamFailed(
             error,
             blame=CALLER,

@@ -68,5 +68,5 @@ def in_own_names(error: ApiError, names: Mapping[str, str]) -> ApiError:
 def retold(error: ApiError, message: str, param: str | None) -> ApiError:
     """Return an error with other words."""
     told = ApiError(error.code, message, param=param, retry_after=error.wait, should_retry=error.should_retry, allow=error.allow)
-    told.reason = error.reason
+    told.reason, told.kept = error.reason, error.kept
     return told

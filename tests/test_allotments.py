@@ -19,11 +19,13 @@ from aisa.keys.following import BELIEVED_SECONDS, Following
 from aisa.keys.rules import SpendCap
 from aisa.keys.store import KeyStore
 from aisa.ledger.allotments import KEPT_SECONDS, LEASE_SECONDS, NOW, SEEN_SECONDS, Wanted, allot, forget_server
+from aisa.ledger.allotted import OwnAmounts
 from aisa.ledger.stored_money import BELIEVED, TICK, StoredMoney
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
 from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres, open_postgres_readers, open_postgres_unlocked, shown
+from aisa.storage.shared_memory import SharedStuck
 from aisa.storage.tables import accounts, allotments, cap_spent, servers
 from postgres_rig import Postgres, needs_postgres
 from rows import NOON, priced
@@ -152,6 +154,30 @@ def test_calls_that_wait_for_two_purses_take_neither_from_the_other(database: Da
     with database.transaction() as connection:
         connection.execute(insert(accounts).values(name="other", balance=1_000, charged=0, spent=0, calls=0, created_at=1))
     assert asyncio.run(main()) == 10
+
+
+class Stuck(OwnAmounts):
+    """Amounts in memory whose lock a worker has that was stopped."""
+
+    def ask(self, lacking: int, *, sweeping: bool = True) -> tuple[int, int]:
+        """Have no lock."""
+        raise SharedStuck
+
+
+def test_a_call_that_nobody_could_ask_for_is_not_told_that_its_wallet_is_empty(database: Database) -> None:
+    """[issue 13] While a worker was stopped within a step, a wallet with plenty was 402 at the others, which is no reason to try again."""
+
+    async def main() -> str:
+        money = StoredMoney(database, "one", wall_clock=lambda: 1_000.0, report=print, amounts=Stuck)
+        lacking = asyncio.ensure_future(money.more(money.wallet("acme"), 10))
+        await asyncio.sleep(0)  # it waits
+        money.start()
+        with pytest.raises(ApiError) as error:
+            await lacking
+        await money.leave(keep=True)
+        return error.value.code
+
+    assert asyncio.run(main()) == "overloaded"
 
 
 def test_a_server_takes_from_what_it_was_allotted_for_less_than_its_lease() -> None:

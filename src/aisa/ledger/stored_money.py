@@ -112,8 +112,9 @@ class StoredMoney:
         self._wanting[purse.name] = self._wanting.get(purse.name, 0) + amount
         self._in_use[purse.name] = purse
         self._wanted.set()
-        done, _ = await asyncio.wait([self._answered], timeout=MORE_MAX.total_seconds())
-        if not done or self.away:
+        answered = self._answered
+        done, _ = await asyncio.wait([answered], timeout=MORE_MAX.total_seconds())
+        if not done or answered.cancelled() or self.away:
             raise database_away()
         purse.refuse(amount)
 
@@ -123,21 +124,24 @@ class StoredMoney:
             wanting, self._wanting = self._wanting, {}
             answered, self._answered = self._answered, self._loop.create_future()
             self._wanted.clear()
-            await self._ask(wanting)
-            answered.set_result(None)
+            if await self._ask(wanting):
+                answered.set_result(None)
+            else:
+                answered.cancel()  # what is free nobody knows: it is not that there is none
             if not self._wanting:
                 waiting = asyncio.ensure_future(self._wanted.wait())
                 await asyncio.wait([waiting], timeout=TICK.total_seconds())
                 waiting.cancel()
 
-    async def _ask(self, wanting: dict[str, Nanos]) -> None:
+    async def _ask(self, wanting: dict[str, Nanos]) -> bool:
+        """Ask the database, and take its answer. False if there is none."""
         purses = [*self._in_use.values(), *self._in_turn()]
         now, began = self._wall_clock(), self._loop.time()
         sweeping = began - self._swept_at >= TICK.total_seconds()
         try:
             wanted = [each.ask(wanting.get(each.name, 0), now, sweeping=sweeping) for each in purses]
         except SharedStuck:
-            return  # whoever waits asks again
+            return False  # a worker that has the lock is stopped
         if sweeping:
             self._swept_at = began
         asking = self._asking = asyncio.ensure_future(asyncio.to_thread(self._allot, wanted))
@@ -147,7 +151,7 @@ class StoredMoney:
             given = asking.result()
         except StorageFailed:
             self._go_away()
-            return
+            return False
         for each in purses:
             each.answered(given[each.name], now)
             if not (each.amounts.in_use or each.name in self._wanting):
@@ -156,6 +160,7 @@ class StoredMoney:
         if self.away:
             self.away = False
             self._report(SharedStoreBack("database", "the database is back: wallets and caps can be looked up again"))
+        return True
 
     def _in_turn(self) -> list[AllottedPurse]:
         """Return some of the prepaid wallets that nothing else is asked of: others may spend from them."""

@@ -1,15 +1,21 @@
-"""Signals that would end a process which has no answer to them: the server goes on, and says so. A real process."""
+"""Signals that would end a process which has no answer to them, and who comes while a server begins. A real process."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import signal
+import socket
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
 
-from server import Server
+from server import Server, serving
+from test_workers import control, until
 
 ASKED_MAX = 10_000  # seconds of questions; the log is written within 0.05 s
 
@@ -33,3 +39,22 @@ def test_a_signal_that_others_use_for_reloading_cuts_no_stream(number: signal.Si
             break
     connection.close()
     assert f"{number.name} is ignored" in server.log
+
+
+def test_whoever_finds_the_control_socket_is_told_where_the_server_is(tmp_path: Path) -> None:
+    """[issue 13] It listened before the server knew its own address: who made a key in that moment was told that nothing listens."""
+    told = list[str | None]()
+
+    def listens() -> bool:
+        with socket.socket(socket.AF_UNIX) as tried:
+            return tried.connect_ex(str(tmp_path / "data" / "control.sock")) == 0
+
+    def look() -> None:
+        until(listens, "there is no server")
+        told.append(control(cast("Server", SimpleNamespace(folder=tmp_path)), "/keys", label="early")["url"])
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    with serving(tmp_path, "metrics: {listen: 'localhost:0'}\n") as server:
+        looking.join()
+        assert told == [server.url]

@@ -187,12 +187,12 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report, server=writer.server).look()
     first_key = ensure_first_key(keys, Path(config.server.data_dir), system_chance())
+    edge.traces, admin.attention = observers.traces, lambda: (*watch.attention(), *reload.attention())
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
-    await operators.listen(start.control)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    edge.traces, admin.attention = observers.traces, lambda: (*watch.attention(), *reload.attention())
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    await operators.listen(start.control)  # last: whoever finds it finds a server that knows where it is, and that can be reloaded
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))
     greet(start.say, admin, config, first_key=first_key, keys_count=len(keys), console=operators.console_address)
     keep_for_life()

@@ -99,12 +99,12 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     listener = start.handed or tcp_listener(config.server.host, config.server.port)
     acceptor = Acceptor(listener, crew.pass_on, crew.wanted)
     host, port = listener.getsockname()[:2]
-    await operators.listen(start.control)
+    await listing.follow(config, listing.routes)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
     admin.attention = lambda: (*watch.attention(), *reload.attention())
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
+    await operators.listen(start.control)  # last: whoever finds it finds a server that knows where it is, and that can be reloaded
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))
-    await listing.follow(config, listing.routes)
     greet(start.say, admin, config, first_key=first_key, keys_count=len(books.keys), console=operators.console_address)
     keep_for_life()
     await tell_until(watch.until(stopping.wait()), lambda: listing.routes, wall_clock=wall_clock, report=report)

@@ -30,7 +30,8 @@ STOP: Tree = {"type": "message_stop"}
 REASONS = frozenset(
     {"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "compaction", "refusal", "model_context_window_exceeded"}
 )
-OTHERS = {LENGTH: "max_tokens", CONTENT_FILTER: "refusal", TOOL_CALLS: "tool_use"}
+CALLED, ENDED = "tool_use", "end_turn"
+OTHERS = {LENGTH: "max_tokens", CONTENT_FILTER: "refusal", TOOL_CALLS: CALLED}
 
 
 def named_event(tree: Tree, data: bytes = b"") -> bytes:
@@ -151,10 +152,9 @@ class Passing:
 
 
 def reason_shown(reason: object, *, calls: bool) -> object:
-    """Return why a message stopped in a word that clients know; `calls` tells whether it has any."""
-    if reason is None or (isinstance(reason, str) and reason in REASONS):
-        return reason
-    return OTHERS.get(verdict_on(spoken(reason)), "tool_use" if calls else "end_turn")
+    """Return why a message stopped in a word that clients know, that does not contradict its calls; `calls` tells whether it has any."""
+    known = reason if reason is None or (isinstance(reason, str) and reason in REASONS) else OTHERS.get(verdict_on(spoken(reason)), ENDED)
+    return (CALLED if calls else ENDED) if known in (CALLED, ENDED) else known
 
 
 def says_something(delta: Tree) -> bool:

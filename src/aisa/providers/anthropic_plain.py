@@ -18,15 +18,17 @@ SIGN = b'"text_delta"'  # what has it not is not tried
 Word = Annotated[str, Meta(pattern=r"^[\w.:-]*\Z")]  # without braces, so that the end of what it stands in can be found
 
 
-class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="text_delta", gc=False):
-    """The piece."""
+class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The piece. Its type, and an event's, are fields: what only may be one thing is taken without its tag, too."""
 
+    type: Literal["text_delta"]
     text: str
 
 
-class PlainText(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="content_block_delta", gc=False):
+class PlainText(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """An event that says it of a block."""
 
+    type: Literal["content_block_delta"]
     index: int
     delta: PlainDelta
 
@@ -139,4 +141,5 @@ def plain_message(body: bytes | bytearray) -> PlainMessage | None:
         message = MESSAGE.decode(body)
     except NOT_PLAIN:
         return None
-    return message if message.content else None
+    told = message.stop_reason == ("end_turn" if any(isinstance(block, CallBlock) for block in message.content) else "tool_use")
+    return None if told or not message.content else message  # a reason that its calls, or that it has none, contradict is looked at again

@@ -97,8 +97,11 @@ class Blocks:
         events = self._close()
         while self._waiting:
             events += self._go_on() + self._close()
-        if self._seals and any(block["type"] == "tool_use" for block in self.content):
+        called = any(block["type"] == "tool_use" for block in self.content)
+        if self._seals and called:
             events += self._sealed()
+        if self.reason == "tool_use" and not called:  # clients would answer the calls that are not there, with nothing
+            self.reason = "end_turn"
         return events
 
     @property

@@ -16,7 +16,8 @@ import msgspec
 from aisa.config.schema import Config, Model
 from aisa.config.schema import Target as TargetSetting
 from aisa.errors import ApiError
-from aisa.names import MODEL_NAME_CHARACTERS_MAX, without_secrets
+from aisa.names import MODEL_NAME_CHARACTERS_MAX
+from aisa.redaction import without_secrets
 
 SUGGESTIONS_MAX = 3
 COMPARED_MAX = 500  # names that an unknown one is compared with, those that begin alike first: some milliseconds

@@ -5,7 +5,6 @@ What is accepted fits everything that it later goes into: the bounds stand here 
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 MODEL_NAME_CHARACTERS_MAX = 256  # vendors' longest, such as ARNs, have some 110
@@ -24,13 +23,6 @@ STORED_CHARACTERS_MAX = len("vendors..prices.") + VENDOR_NAME_CHARACTERS_MAX + M
 
 #: Of why a call failed: our own words have some 100, of a vendor's the first sentences are enough, and a row must fit into the journal.
 REASON_CHARACTERS_MAX = 500
-#: A key of ours, or a token, where somebody has put it in place of something else.
-SECRET = re.compile(r"(sk-aisa-|eyJ)[\w-]{9,}[\w.-]*")
-
-
-def without_secrets(text: str) -> str:
-    """Return what somebody wrote as a name or an address as it may be told, logged and kept."""
-    return SECRET.sub(r"\1…", text)
 
 
 def stored(text: str, characters_max: int = STORED_CHARACTERS_MAX) -> str:

@@ -19,6 +19,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.ids", "words"),
     ("aisa.clock", "words"),
     ("aisa.names", "words"),
+    ("aisa.redaction", "words"),
     ("aisa.callbacks", "words"),
     ("aisa.timers", "words"),
     ("aisa.trace", "words"),

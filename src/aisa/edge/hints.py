@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from aisa.names import without_secrets
+from aisa.redaction import without_secrets
 
 SHOWN_CHARACTERS_MAX = 128  # of an unknown path: what is compared, told and logged of it; no route of anybody's is longer
 LIKENESS_MIN = 0.8  # of an unknown path to a route that it is compared with; below it a hint misleads more often than it helps

@@ -11,7 +11,8 @@ from aisa.clock import WallClock
 from aisa.errors import words_kept
 from aisa.facts import Fact, RefusalsNotKept
 from aisa.ledger.refusal import KEPT_EACH_MAX, Refusal, RefusedCalls
-from aisa.names import stored, without_secrets
+from aisa.names import stored
+from aisa.redaction import without_secrets
 
 MINUTE_SECONDS = 60
 #: Keys and codes of one minute that are counted, in some 2 MB; what comes beyond is only counted together, and told.

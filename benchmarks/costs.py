@@ -94,10 +94,10 @@ def rows(costs: dict[str, list[Cost]], budget: float | None) -> tuple[Row, ...]:
     return tuple(found)
 
 
-async def call_round(running: Running, vendor_pid: int, plan: Plan, *, asked: bytes = b"", times: int = 1) -> Cost:
+async def call_round(running: Running, vendor_pid: int, plan: Plan, *, asked: bytes = b"", times: float = 1) -> Cost:
     """Keep 32 connections busy, or `times` as many, with non-streamed calls, or with these."""
     asked = asked or request(CALL_MODEL, key=running.subject.key)
-    load = Load(await connect(lambda: CallChannel(asked), running.subject.port, times * CALL_CONNECTIONS))
+    load = Load(await connect(lambda: CallChannel(asked), running.subject.port, int(times * CALL_CONNECTIONS)))
     await load.closed(plan.warm_up_seconds)
     meter = Meter(running, vendor_pid)
     rate = await load.closed(plan.call_seconds)
@@ -137,13 +137,13 @@ async def short_round(running: Running, vendor_pid: int, plan: Plan) -> Cost:
 
 
 async def paced_round(
-    running: Running, vendor_pid: int, plan: Plan, *, make: Callable[[], StreamChannel] | None = None, times: int = 1
+    running: Running, vendor_pid: int, plan: Plan, *, make: Callable[[], StreamChannel] | None = None, times: float = 1
 ) -> Cost:
     """Hold 64 streams open, or `times` as many, one chunk per 20 ms each, a new one when one has ended, 32 times a second.
 
     `make` makes the channels of other streams that are so long and so paced.
     """
-    asked, streams = request(PACED_MODEL, key=running.subject.key, stream=True), times * PACED_STREAMS
+    asked, streams = request(PACED_MODEL, key=running.subject.key, stream=True), int(times * PACED_STREAMS)
     channels = await connect(make or (lambda: StreamChannel(asked, PACED_CHUNKS)), running.subject.port, streams)
     load = Load(channels)
     ramp = PACED_CHUNKS * PACE_MS / 1000  # the first ends when the last begins

@@ -6,10 +6,9 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +27,12 @@ from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres
 from aisa.usage import Usage
 from aisa.wire.chat_door import CHAT_DOOR
-from benchmarks.calls import CALL_MODEL, CallChannel, request
-from benchmarks.costs import Cost, Round, call_round, paced_round
-from benchmarks.load import BenchFailed, Load, connect
+from benchmarks.calls import request
+from benchmarks.costs import Cost, call_round, paced_round
+from benchmarks.load import BenchFailed, connect
 from benchmarks.machine import cpu_seconds, tree, unpinned
 from benchmarks.plan import (
     ADMISSION_BUDGET_US,
-    CALL_CONNECTIONS,
     GAP_MS_BUDGET,
     MANY_PACE_MS,
     STORES_BUDGET,
@@ -119,37 +117,21 @@ def key_in(url: str) -> str:
         return KeyStore(database, time.time, random.SystemRandom()).create("bench")[1]
 
 
-async def apart_round(servers: Sequence[Running], plan: Plan) -> float:
-    """Return the CPU seconds of a call where servers have equal parts of the connections of `call_round`."""
-    channels: list[CallChannel] = []
-    for each in servers:
-        channels += await connect(
-            partial(CallChannel, request(CALL_MODEL, key=each.subject.key)), each.subject.port, CALL_CONNECTIONS // len(servers)
-        )
-    load = Load(channels)
-    await load.closed(plan.warm_up_seconds)
-    pids = [pid for each in servers for pid in each.pids]
-    before = cpu_seconds(pids)
-    await load.closed(plan.call_seconds)
-    taken = (cpu_seconds(pids) - before) / load.answers
-    load.leave()
-    return taken
-
-
-async def apart_grown_round(servers: Sequence[Running], vendor_pid: int, plan: Plan, one: Round) -> float:
-    """Return the CPU seconds of a unit where each server has the load of one to itself, at the same time."""
-    costs = await asyncio.gather(*(one(each, vendor_pid, plan) for each in servers))
+async def apart_round(
+    servers: Sequence[Running], vendor_pid: int, plan: Plan, one: Callable[..., Awaitable[Cost]], *, times: float
+) -> float:
+    """Return the CPU seconds of a unit where each server has so many times the load of one to itself, at the same time."""
+    costs = await asyncio.gather(*(one(each, vendor_pid, plan, times=times) for each in servers))
     return sum(cost.subject * cost.rate for cost in costs) / sum(cost.rate for cost in costs)
 
 
 def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan: Plan, *, kept: Stores) -> Table:
-    """Return the CPU of calls and of paced chunks, all in turn; of the first and this second server, of calls that they have together."""
-    apart: list[float] = []
+    """Return the CPU of calls and of paced chunks, all in turn, and of those that the first and this second server have together."""
     calls: dict[str, list[float]] = {each.subject.name: [] for each in running}
     chunks: dict[str, list[float]] = {each.subject.name: [] for each in running}
     theirs: dict[str, list[float]] = {name: [] for name in kept.settings}
     [grown] = [each for each in running if each.subject.name == TWO]
-    for name in (GROWN, APART_GROWN):
+    for name in (GROWN, APART, APART_GROWN):
         calls[name], chunks[name] = [], []
     for number in range(plan.rounds):
         for each in running if number % 2 else reversed(running):
@@ -165,17 +147,17 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
             calls[GROWN].append(uvloop.run(call_round(grown, vendor_pid, plan, times=2)).subject)
             chunks[GROWN].append(uvloop.run(paced_round(grown, vendor_pid, plan, times=2)).subject)
         with blaming(second.subject):
-            two = [running[0], second]
-            apart.append(uvloop.run(apart_round(two, plan)))
-            calls[APART_GROWN].append(uvloop.run(apart_grown_round(two, vendor_pid, plan, call_round)))
-            chunks[APART_GROWN].append(uvloop.run(apart_grown_round(two, vendor_pid, plan, paced_round)))
+            for name, share in ((APART, 0.5), (APART_GROWN, 1.0)):
+                for found, units in ((calls, call_round), (chunks, paced_round)):
+                    found[name].append(uvloop.run(apart_round([running[0], second], vendor_pid, plan, units, times=share)))
     rows: list[Row] = []
-    for name in (ONE, APART_GROWN, TWO, GROWN, STORED, ALONE, FREE, FREE_GROWN):
+    for name in (ONE, APART, APART_GROWN, TWO, GROWN, STORED, ALONE, FREE, FREE_GROWN):
         rounds, one = calls[name], FREE if name in (FREE, FREE_GROWN) else ONE
         by_call, by_chunk = ratios(rounds, calls[one]), ratios(chunks[name], chunks[one])
         both = f"call {verdict(by_call, WORKERS_BUDGET, 'x')}, chunk {verdict(by_chunk, WORKERS_BUDGET, 'x')}"
         judged = {
             ONE: "",
+            APART: "",
             APART_GROWN: "",
             TWO: both,
             GROWN: both,
@@ -187,8 +169,6 @@ def costs_of(running: Sequence[Running], second: Running, vendor_pid: int, plan:
         own = spread([each * 1e6 for each in theirs[name]]) if name in theirs else None
         figures = (spread([each * 1e6 for each in rounds]), by_call, spread([each * 1e6 for each in chunks[name]]), by_chunk)
         rows.append((name, *figures, own, judged))
-        if name == ONE:
-            rows.append((APART, spread([each * 1e6 for each in apart]), ratios(apart, rounds), None, None, None, ""))
     taken = admission_us()
     rows.append(("admission in memory", taken, None, None, None, None, verdict(taken, ADMISSION_BUDGET_US, "us")))
     how = (

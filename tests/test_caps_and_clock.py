@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -245,6 +246,24 @@ def test_a_call_of_this_process_in_a_window_that_is_read_is_counted_once(when: s
             ledger.end(charge)
         assert cap.spent_at(NOON) == COST
         ledger.commit()
+
+    play(scene)
+
+
+def test_the_first_call_after_a_cap_was_set_waits_for_what_was_spent() -> None:
+    """[issue 13] A key that an administrator had just made with a cap was 503 for the milliseconds in which the database was read."""
+
+    async def scene() -> None:
+        ledger = TimedLedger()
+        ledger.read_gate = asyncio.Event()
+        ledger.key = msgspec.structs.replace(ledger.key, spend_window=WEEK)
+        ledger.ledger.recap(ledger.key)
+        opening = asyncio.ensure_future(ledger.open())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (len(ledger.reads), opening.done()) == (1, False)
+        ledger.read_gate.set()
+        ledger.end(await opening)
 
     play(scene)
 

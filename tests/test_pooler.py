@@ -83,7 +83,7 @@ def test_keys_money_and_idempotency_keys_work_through_a_pooler(tmp_path: Path, p
             control(server, "/accounts", name="acme")
             key = control(server, "/keys", label="capped", account="acme", spend_cap="5/day")["secret"]
             control(server, "/accounts/acme/top-up", amount="1")
-            until(lambda: ask(client, key, "priced", max_tokens=5)[0] == 200, "what it may spend is not known")
+            until(lambda: ask(client, key, "priced", max_tokens=5)[0] == 200, "what it may spend is not allotted")
             marked = {"headers": {"idempotency-key": "once"}}
             until(lambda: ask(client, key, "priced", max_tokens=5, **marked)[0] == 200, "it is not answered")
             until(lambda: ask(other, key, "priced", max_tokens=5, **marked)[0] == 200, "it is not given again")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from aisa.call import Call
 from aisa.callbacks import call_guarded
@@ -34,6 +35,7 @@ from aisa.wire.content import input_tokens
 from aisa.wire.door import Request
 
 ALLOTTED_TRIES = 4  # to hold what was allotted before another call does
+READ_MAX = timedelta(milliseconds=200)  # that a call waits for what a cap has spent, read where the cap or the clock was set
 NO_WINDOW = ""  # of a cap that is yet to be given one
 #: Writes a row down and calls back when the database has it for good.
 Post = Callable[[CallRow, Callable[[], None]], None]
@@ -103,10 +105,10 @@ class LiveLedger:
         limits: list[Limit] = []
         if wallet.balance is not None or key.spend_cap is not None or key.team is not None:
             rates = rates_of(plan, began, price, request=request)
-            if rates and wallet.balance is not None:
-                limits.append(wallet)
-            if rates and (key.spend_cap is not None or key.team is not None):
-                limits += [self._known_cap(each, now) for each in capped(key)]
+            bound = rates and (key.spend_cap is not None or key.team is not None)
+            limits += [await self._known_cap(each, now) for each in capped(key)] if bound else ()
+            if rates and wallet.balance is not None:  # now, as caps may have been waited for
+                limits.insert(0, wallet)
         content, target = call.door.content(request), offer.target
         counted = input_tokens(content, target.model, target.context_window)
         opening = Opening(  # by position, as a row is made
@@ -167,11 +169,14 @@ class LiveLedger:
             wallet = self.wallets[account] = Wallet(account, None)
         return wallet
 
-    def _known_cap(self, whose: Capped, now: float) -> Spending:
-        """Return a cap. Raises ApiError overloaded while what was spent by this time is read from the database."""
+    async def _known_cap(self, whose: Capped, now: float) -> Spending:
+        """Return a cap, once what was spent by this time was read from the database. Raises ApiError overloaded when that takes long."""
         cap = self.spending(whose, now)
         if cap.spent_at(now) is None:
             self._read_soon(whose.id, cap, now)
+            if self._reading:
+                await asyncio.wait(self._reading, timeout=READ_MAX.total_seconds())  # a key that was just made is used at once
+        if cap.spent_at(now) is None:
             message = "This server's clock or this cap was set, and it reads what was spent. Try again in a second."
             raise ApiError("overloaded", message, retry_after=1)
         return cap

@@ -117,6 +117,7 @@ class Office:
         self._loop = asyncio.get_running_loop()  # asked for once: before Python 3.12 that is a system call
         self._behind: deque[tuple[Worker, CallRow]] = deque()  # rows that the database has, while the lock of the memory is not to be had
         self._reading: set[asyncio.Task[None]] = set()  # one for each change of a key at most
+        self._being_read: dict[str, asyncio.Future[None]] = {}  # caps by the id of key or team
 
     @property
     def caps(self) -> Mapping[str, Cap | AllottedCap]:
@@ -275,13 +276,20 @@ class Office:
     async def _read_cap(self, id_: str) -> None:
         """Let all see what a key or team has spent in the window that it is now: asked of the ledger when the clock was set."""
         span = self._treasury.unread(id_, self._wall_clock())
-        if span is not None:
-            spent = None
+        if span is None:
+            if (read := self._being_read.get(id_)) is not None:
+                await asyncio.wait([read])  # by whoever came first
+        else:
+            spent, read = None, self._loop.create_future()
+            self._being_read[id_] = read
             try:
                 # Of calls on their way the cap is told once they are written: those first, as they may be among the others a moment later.
                 spent = await asyncio.to_thread(self._store.spent_in, span, lambda: [*tuple(self.calls), *self._treasury.late(span)])
             finally:
                 self._treasury.learn(span, spent, self._wall_clock())
+                read.set_result(None)
+                if self._being_read.get(id_) is read:
+                    del self._being_read[id_]
 
 
 class CrewStatement(Statement):

@@ -260,6 +260,10 @@ def test_calls_never_exceed_the_limit_in_any_window(tmp_path: Path) -> None:
     assert len(calls) >= 0.99 * 60 * int(span / 5.0)
 
 
+#: In the refusal (503) of whoever could not look for 0.1 s: another process was stopped within a step, as a busy machine may do to any.
+NOT_LOOKED_UP = "This server cannot look up what is left "
+
+
 async def hammered(server: Server, key: str, *, clients: int, seconds: float) -> list[tuple[float, float]]:
     """Let clients make calls for a while, and return when each good one was sent and when its head was there."""
     host, port = re.findall(r"//([\d.]+):(\d+)", server.url)[0]
@@ -275,11 +279,11 @@ async def hammered(server: Server, key: str, *, clients: int, seconds: float) ->
             answer = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: (\d+)", answer)
             assert length is not None
-            await reader.readexactly(int(length[1]))
+            said = await reader.readexactly(int(length[1]))
             if answer.startswith(b"HTTP/1.1 200"):
                 good.append((begin, time.monotonic()))
             else:
-                assert answer.startswith(b"HTTP/1.1 429"), answer
+                assert answer.startswith(b"HTTP/1.1 429") or NOT_LOOKED_UP.encode() in said, answer + said
                 await asyncio.sleep(0.25)
         writer.close()
 
@@ -326,7 +330,7 @@ def spend(server: Server, key: str) -> None:
             continue
         if status == 402:
             break
-        assert status == 200, body
+        assert status == 200 or NOT_LOOKED_UP in body["error"]["message"], body
     client.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property, lru_cache, partial
 from math import inf
 
@@ -20,22 +19,21 @@ from aisa.known_models import NOTHING_KNOWN, Known, KnownModels, ambiguous, fold
 from aisa.model_limits import check_limits, has_limits
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import ANSWER, Entry, Listed, Offer, Plan
+from aisa.other_models import refuse_others
+from aisa.priced_offers import priced
 from aisa.prices.dear_input import may_be_dear
 from aisa.prices.geographies import listed_address
-from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced, unpriced_kind, unpriced_tier
+from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
-from aisa.providers.bedrock_marks import keeps_an_hour
 from aisa.providers.counting import Counting
-from aisa.providers.responses_models import HOST as OPENAI
 from aisa.providers.shape import Target
 from aisa.ranking import Scene, ranked
 from aisa.traffic import Traffic
 from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
-from aisa.wire.kinds_asked import Native
 from aisa.wire.model_name import shown_name
-from aisa.wire.own_kinds import MARKED, RESPONSES, kinds_in
+from aisa.wire.own_kinds import kinds_in
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -161,6 +159,7 @@ class Routes:
             raise unpriced(entry.name, entry.unpriced[0].target.vendor, entry.unpriced[0].flaw)
         if key.models is not None:
             self.allow(key, entry)
+            refuse_others(key.models, entry, request, find=self.find)
         if entry.limited:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
@@ -336,29 +335,3 @@ def entry_of(name: str, model: Model, offers: list[Offer], *, capped: bool) -> E
         patience_seconds=route.first_token_seconds,
         capped=capped,
     )
-
-
-def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]) -> list[Offer]:
-    """Return the offers of an entry that have the prices which a request needs, as what it asks for costs there.
-
-    `kinds` of cost and the service `tier` are given with the member of the request that asks for them. Raises ApiError if there is none.
-    """
-    offers = [offer for offer in entry.offers if offer not in entry.unpriced]
-    if kinds:
-        offers = [offer for offer in offers if not any(kind in offer.target.lacking and asks(offer, member) for kind, member in kinds)]
-        if not offers:
-            kind, member = kinds[0]
-            raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
-    if tier[0]:
-        offers = [msgspec.structs.replace(offer, tier=tier[0]) for offer in offers if not offer.lacks(tier[0])]
-        if not offers:
-            raise unpriced_tier(entry.name, [offer.price_list for offer in entry.offers], tier=tier[0], member=tier[1])
-    return offers
-
-
-def asks(offer: Offer, member: str) -> bool:
-    """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, others in their own."""
-    target = offer.target
-    if not isinstance(member, Native):
-        return member != MARKED or keeps_an_hour(target)
-    return target.dialect in member.dialects or (target.host == OPENAI and RESPONSES in member.dialects)  # which speaks both

@@ -60,6 +60,8 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.resets", "rules"),
     ("aisa.offer", "rules"),
     ("aisa.fitness", "rules"),
+    ("aisa.other_models", "rules"),
+    ("aisa.priced_offers", "rules"),
     ("aisa.ranking", "rules"),
     ("aisa.traffic", "rules"),
     ("aisa.tries", "rules"),

@@ -1,0 +1,40 @@
+"""Which offers of a model have the prices that a request needs: of kinds of cost that it shows, and of its service tier. Orders none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aisa.offer import Entry, Offer
+from aisa.prices.lacking import unpriced_kind, unpriced_tier
+from aisa.providers.bedrock_marks import keeps_an_hour
+from aisa.providers.responses_models import HOST as OPENAI
+from aisa.wire.kinds_asked import Native
+from aisa.wire.own_kinds import MARKED, RESPONSES
+
+
+def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]) -> list[Offer]:
+    """Return the offers of an entry that have the prices which a request needs, as what it asks for costs there.
+
+    `kinds` of cost and the service `tier` are given with the member of the request that asks for them. Raises ApiError if there is none.
+    """
+    offers = [offer for offer in entry.offers if offer not in entry.unpriced]
+    if kinds:
+        offers = [offer for offer in offers if not any(kind in offer.target.lacking and asks(offer, member) for kind, member in kinds)]
+        if not offers:
+            kind, member = kinds[0]
+            raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
+    if tier[0]:
+        offers = [msgspec.structs.replace(offer, tier=tier[0]) for offer in offers if not offer.lacks(tier[0])]
+        if not offers:
+            raise unpriced_tier(entry.name, [offer.price_list for offer in entry.offers], tier=tier[0], member=tier[1])
+    return offers
+
+
+def asks(offer: Offer, member: str) -> bool:
+    """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, others in their own."""
+    target = offer.target
+    if not isinstance(member, Native):
+        return member != MARKED or keeps_an_hour(target)
+    return target.dialect in member.dialects or (target.host == OPENAI and RESPONSES in member.dialects)  # which speaks both

@@ -1,0 +1,70 @@
+"""(fault S3) Further models that a request names for its vendor to ask are no way around a key's allow-list."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aisa.config.schema import Config, Model, Prices, Vendor
+from aisa.errors import ApiError
+from aisa.keys.rules import Key
+from aisa.prices.rules import unlisted
+from aisa.routing import Routes
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import Door
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.responses_door import RESPONSES_DOOR
+
+SAYS: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi."}]}
+CLAUDE: dict[str, Any] = {**SAYS, "max_tokens": 9}
+#: The door and what a request has besides its model, in which `dear` is named; the member that names it.
+NAMING: list[tuple[Door, dict[str, Any], str]] = [
+    (CHAT_DOOR, {**SAYS, "models": ["cheap", "dear"]}, "models"),
+    (CHAT_DOOR, {**SAYS, "fallbacks": ["dear"]}, "fallbacks"),
+    (CHAT_DOOR, {**SAYS, "fallbacks": [{"model": "dear", "max_tokens": 3}]}, "fallbacks"),
+    (CHAT_DOOR, {**SAYS, "compound_custom": {"models": {"answering_model": "dear"}}}, "compound_custom"),
+    (CHAT_DOOR, {**SAYS, "providerOptions": {"gateway": {"models": ["dear"]}}}, "providerOptions"),
+    (CHAT_DOOR, {**SAYS, "tools": [{"type": "advisor_20260301", "name": "advisor", "model": "dear"}]}, "tools"),
+    (MESSAGES_DOOR, {**CLAUDE, "fallbacks": [{"model": "dear"}]}, "fallbacks"),
+    (MESSAGES_DOOR, {**CLAUDE, "tools": [{"type": "advisor_20260301", "name": "advisor", "model": "dear"}]}, "tools"),
+    (RESPONSES_DOOR, {"input": "Hi.", "models": ["dear"]}, "models"),
+]
+
+
+def routes() -> Routes:
+    """A vendor with a cheap and a dear model, one of them by another name."""
+    prices = {name: Prices(input=1, output=1) for name in ("cheap", "dear")}
+    vendors = {"v": Vendor(base_url="https://api.example.com/v1", prices=prices)}
+    return Routes(Config(vendors=vendors, models={"m": Model(to=("v/cheap",)), "best": Model(to=("v/dear",))}), unlisted)
+
+
+def planned(door: Door, fields: dict[str, Any], allowed: tuple[str, ...] | None) -> bool:
+    """Tell whether a key with this allow-list may send a request. Raises ApiError."""
+    key = Key("key_1", "test", b"", "…", "active", 0, models=allowed)
+    return bool(routes().plan(door.read(json.dumps({"model": "m", **fields}).encode()), key, lambda: 0.5).offers)
+
+
+@pytest.mark.parametrize(("door", "fields", "member"), NAMING)
+def test_a_further_model_that_the_key_may_not_use_is_refused(door: Door, fields: dict[str, Any], member: str) -> None:
+    """[fault S3] Its vendor would have asked it, by itself, in place of the model that the key is let to, or beside it."""
+    with pytest.raises(ApiError) as refused:
+        planned(door, fields, ("m",))
+    assert (refused.value.code, refused.value.param) == ("model_not_allowed", member)
+    assert "'dear'" in refused.value.message
+
+
+@pytest.mark.parametrize("allowed", [None, ("m", "v/dear"), ("m", "best"), ("m", "BEST"), ("m", "gone", "dear")])
+@pytest.mark.parametrize(("door", "fields", "member"), NAMING)
+def test_one_that_it_may_use_is_asked(door: Door, fields: dict[str, Any], member: str, allowed: tuple[str, ...] | None) -> None:
+    """By its vendor's name for it, with the vendor before it, or by a name here that leads to it; a key without a list may use all."""
+    assert member in fields
+    assert planned(door, fields, allowed)
+
+
+@pytest.mark.parametrize("given", [None, "x", 3, [], [None, 3, {}], {"models": 3}, {"gateway": 3}])
+def test_what_names_no_model_is_the_vendors_to_judge(given: object) -> None:
+    """It is passed as it came."""
+    for member in ("models", "fallbacks", "compound_custom", "providerOptions"):
+        assert planned(CHAT_DOOR, {**SAYS, member: given}, ("m",))

@@ -412,6 +412,17 @@ def test_who_makes_a_key_is_told_what_he_may_not_expect_of_it(at: Consoled, writ
     writer.ask(f"{where}/revoke", {"token": token})
 
 
+def test_what_used_most_tokens_has_its_own_line_where_nothing_cost_anything(tmp_path: Path) -> None:
+    """The first of the alphabet had them, and the one that everybody uses was among all others."""
+    with consoled(tmp_path) as at:
+        for model in (*"abcdefgh", "used-most"):
+            wanted = {"model": model, "max_tokens": 40 if model == "used-most" else 1}
+            asked(at.server, "/v1/chat/completions", {**wanted, "messages": [{"role": "user", "content": "Write a long poem."}]})
+        page = Visitor(at.netloc).signed_in(at.reads).ask("/usage/plots?by=model&days=7").text
+    drawn = re.findall(r'<th scope="col" class="num">([^<]+)', page)
+    assert (drawn[0], drawn[1:7], drawn[7]) == ("used-most", [*"abcdef"], "all others")
+
+
 def test_a_key_is_made_changed_rotated_and_revoked(at: Consoled, writer: Visitor) -> None:
     """By the same code as the commands: these see it, and the change is on record with who made it."""
     token = writer.ask("/keys").token
@@ -655,6 +666,7 @@ def test_figures_are_written_for_people() -> None:
         for each in (
             (400_000, "spend_cap"),
             (["a", "b"], "models"),
+            ([], "changed"),
             (60, "rpm"),
             (0, "created_at"),
             ({"id": "w", "amount": -5}, "entry"),
@@ -664,6 +676,7 @@ def test_figures_are_written_for_people() -> None:
     ] == [
         "$0.000400",
         "a, b",
+        "nothing",
         "60",
         "Jan 01 00:00:00",
         "−<$0.000001",

@@ -13,7 +13,7 @@ import pytest
 from aisa.cli.status_lines import page
 from aisa.config.schema import Config, Embedded, Model, Prices, Vendor
 from aisa.edge.admin_status import ROOM_BYTES_LOW, Attention, StatusShown, StoreShown, with_attention
-from aisa.edge.admin_views import Trouble, VendorLimit, VendorShown
+from aisa.edge.admin_views import NOT_REACHED, Trouble, VendorLimit, VendorShown
 from aisa.http.certificate import end_of
 from aisa.routing import Routes
 from aisa.standing import stranded
@@ -35,16 +35,22 @@ def vendor(*troubles: Trouble) -> VendorShown:
     return VendorShown("openai", 1, 0, 0, None, troubles)
 
 
-def failing(reason: str, seconds: float) -> StatusShown:
+def failing(reason: str, seconds: float, unheard: str = "") -> StatusShown:
     """A vendor that fails as a whole."""
-    return msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai", 3, seconds, reason)),))
+    failed = vendor(Trouble("openai", 3, seconds, reason))
+    return msgspec.structs.replace(WELL, vendors=(msgspec.structs.replace(failed, unheard=unheard),))
+
+
+def never_reached() -> StatusShown:
+    """A vendor that could not even be asked for its list."""
+    return msgspec.structs.replace(WELL, vendors=(msgspec.structs.replace(vendor(), unheard=NOT_REACHED),))
 
 
 CASES: dict[str, tuple[StatusShown, str, str]] = {
     "stranded": (
         msgspec.structs.replace(WELL, stranded=tuple(f"m{number}" for number in range(7))),
         "warning",
-        "Calls to `m0`, `m1`, `m2`, `m3`, `m4` and 2 more fail meanwhile: nothing else serves them.",
+        "Calls to `m0`, `m1`, `m2`, `m3`, `m4` and 2 more may fail meanwhile: nothing else serves them.",
     ),
     "disk full": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 1 << 20, "1")), "error", "has 1 MiB left"),
     "disk low": (msgspec.structs.replace(WELL, store=StoreShown("/data", 1, 0, 512 << 20, "1")), "warning", "has 512 MiB left"),
@@ -58,6 +64,9 @@ CASES: dict[str, tuple[StatusShown, str, str]] = {
     "journal half full": (msgspec.structs.replace(WELL, journal_slots_taken=512), "warning", "512 of 1,024"),
     "key refused": (failing("key_refused", 5.0), "error", "openai refuses our key; it is asked last for 5 s more."),
     "key refused once": (failing("key_refused", 0.0), "error", "openai refuses our key; it has said so 3 times in a row."),
+    "never reached": (never_reached(), "warning", "openai was not reached since the server began"),
+    "never reached, and asked": (failing("unreachable", 0.0, NOT_REACHED), "warning", "openai was not reached since the server began"),
+    "never reached, and rests": (failing("unreachable", 5.0, NOT_REACHED), "warning", "openai cannot be reached; it is asked last"),
     "no credit": (failing("no_credit", 5.0), "error", "openai has no credit for us; it is asked last"),
     "unreachable": (failing("unreachable", 5.0), "warning", "openai cannot be reached; it is asked last"),
     "target down": (

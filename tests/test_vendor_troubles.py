@@ -14,7 +14,7 @@ import pytest
 
 from aisa.console.templating import Templates
 from aisa.edge.admin_views import VendorShown
-from aisa.errors import OF_VENDORS, ApiError, CreditSpent, KeyRefused, UpstreamFailed
+from aisa.errors import OF_VENDORS, ApiError, CreditSpent, KeyRefused, Unreachable, UpstreamFailed
 from aisa.health import Health
 from aisa.http.failures import unreachable
 from server import Server, serving
@@ -81,11 +81,14 @@ def test_the_log_the_api_and_the_list_of_vendors_say_the_same(failing: Failing) 
 
 @pytest.mark.parametrize("reason", OF_VENDORS)
 def test_the_console_says_it_too(reason: str) -> None:
-    """In the state of the vendor, on its own page."""
+    """In the state of the vendor, on its own page; behind its rest one that was not reached may be well, as `aisa status` has it."""
     vendor = {"name": "v", "connections_open": 0, "connections_in_use": 0, "calls_waiting": 0, "models_listed": None, "limits": []}
-    vendor["troubles"] = [{"target": "v", "failures": 1, "seconds": 0.0, "reason": reason}]
-    page = Templates()("vendors.html", {"layout": "part.html", "title": "x", "vendors": [vendor]})
-    assert f'<span class="state bad">{OF_VENDORS[reason]}</span>' in page
+    for seconds in (5.0, 0.0):
+        vendor["troubles"] = [{"target": "v", "failures": 1, "seconds": seconds, "reason": reason}]
+        page = Templates()("vendors.html", {"layout": "part.html", "title": "x", "vendors": [vendor]})
+        mended = reason == Unreachable.of_vendor and not seconds
+        state = '<span class="state warn">not reached lately' if mended else f'<span class="state bad">{OF_VENDORS[reason]}'
+        assert f"{state}</span>" in page
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -206,6 +206,6 @@ def vendors_shown(
             ours = tuple([trouble for trouble in troubles if trouble.target.partition("/")[0] == name])
             count = None if listed is None else len(listed)
             of_vendor = tuple([limit for limit in limits if limit.target.partition("/")[0] == name])
-            unheard = "" if ours or upstream.was_reached else NOT_REACHED if went_unheard(name) else NOT_ASKED
+            unheard = "" if upstream.was_reached else NOT_REACHED if went_unheard(name) else "" if ours else NOT_ASKED
             shown.append(VendorShown(name, pool.open, pool.in_use, pool.waiting, count, ours, of_vendor, unheard))
     return shown

@@ -119,7 +119,7 @@ def changed_value(value: object, name: str) -> str:
         return "yes" if value else "no"
     if is_tree(value):  # a key's team, or what was booked in a wallet
         return str(value["name"]) if "name" in value else changed_value(value.get("amount"), "amount")
-    return ", ".join(map(str, value)) if is_list(value) else str(value)
+    return (", ".join(map(str, value)) or "nothing") if is_list(value) else str(value)
 
 
 def near(unix_seconds: float | None, now: float) -> str:

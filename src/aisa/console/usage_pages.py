@@ -75,7 +75,7 @@ async def plots(visit: Visit) -> Page:
     summed = await visit.typed(asked_of("/usage", visit, by=by, days=int(days)), UsageShown)
     whole = {group: used for group, used in summed.groups.items() if used.requests}
     names = told_apart({group: summed.labels.get(group, group) or "–" for group in whole})
-    ranked = sorted(whole, key=lambda group: (-whole[group].cost, -whole[group].requests, names[group]))
+    ranked = sorted(whole, key=lambda group: (-whole[group].cost, -tokens_of(whole[group]), -whole[group].requests, names[group]))
     asked = [group for group in ranked if by != KEY or group in summed.labels]  # of a key that was never kept nobody can ask
     if by in MANY:
         shown, groups = await few_of(visit, by, int(days), ranked=asked, rest=len(ranked) - len(asked))
@@ -120,6 +120,11 @@ async def few_of(visit: Visit, by: str, days: int, *, ranked: Sequence[str], res
     return every.days, groups
 
 
+def tokens_of(used: Used) -> int:
+    """Return the tokens of both sides."""
+    return used.input_tokens + used.output_tokens
+
+
 def less(whole: Used, parts: Iterable[Used]) -> Used:
     """Return what is left of a sum without some of its parts."""
     taken = total(parts)
@@ -146,7 +151,7 @@ def drawn_plots(drawn: Sequence[Group]) -> list[Plot]:
 
     return [
         Plot("Spend", "$", names, lines(lambda used: used.cost / NANOS_PER_DOLLAR)),
-        Plot("Tokens", "tokens", names, lines(lambda used: used.input_tokens + used.output_tokens)),
+        Plot("Tokens", "tokens", names, lines(tokens_of)),
         Plot("Time to first token, mean", "ms", names, lines(first_token)),
         Plot("Failed", "%", names, lines(lambda used: 100 * used.in_vain / used.requests if used.requests else None)),
     ]

@@ -58,8 +58,8 @@ class StatusShown(msgspec.Struct, frozen=True):
     because a vendor lists them; with `any_name` the built-in model answers under every other. `free_models` are all that callers are
     offered without a price, `vendor/model of name` where the name has one as soon as another target answers. `calls_left` are in the
     journals of a server that died. `ledger_away` says that the database does not take the rows of calls now, `limits_away` that the
-    store of limits does not answer. `stranded` are the names of the configuration that only targets serve which fail now. `versions`
-    are of what it is made of, by name.
+    store of limits does not answer, or only for moments. `stranded` are the names of the configuration that only targets serve which
+    failed lately, and are asked all the same, as there are no others. `versions` are of what it is made of, by name.
     """
 
     running: bool
@@ -120,13 +120,15 @@ def of_ledger(status: StatusShown) -> Iterator[Attention]:
         what = f"The journal is half full: {status.journal_slots_taken:,} of {status.journal_slots:,}; {waiting}."
         yield Attention("warning", what, "If they do not get fewer, the disk is too slow, or ledger.calls_waiting_max too low.")
     if status.limits_away:
-        yield Attention("error", "The store of limits does not answer.", "The log's `store_away` line says why, and what counts meanwhile.")
+        twice = "One that was away twice within a window is taken to be until it decides again."
+        why = f"The log's `store_away` line says why, and what counts meanwhile. {twice}"
+        yield Attention("error", "The store of limits does not answer.", why)
 
 
 def of_vendors(vendors: Sequence[VendorShown]) -> Iterator[Attention]:
     """Yield what failed lately. One that refuses our key, or has no credit for us, is to be acted on from its first refusal."""
     for vendor in vendors:
-        if vendor.unheard == NOT_REACHED:
+        if vendor.unheard == NOT_REACHED and not any(trouble.seconds and trouble.said for trouble in vendor.troubles):
             what = f"{vendor.name} was not reached since the server began: its list of models could not be asked for."
             yield Attention("warning", what, "See why: aisa config check --online")
         for trouble in vendor.troubles:
@@ -147,7 +149,7 @@ def of_names(stranded: Sequence[str]) -> Iterator[Attention]:
         named = ", ".join(f"`{name}`" for name in stranded[:NAMED_MAX]) + (
             f" and {len(stranded) - NAMED_MAX} more" if len(stranded) > NAMED_MAX else ""
         )
-        what = f"Calls to {named} fail meanwhile: nothing else serves {'it' if len(stranded) == 1 else 'them'}."
+        what = f"Calls to {named} may fail meanwhile: nothing else serves {'it' if len(stranded) == 1 else 'them'}."
         yield Attention("warning", what, "Name another target for each under `models`, and: aisa reload")
 
 

@@ -195,6 +195,13 @@ def test_a_refusal_is_the_same_with_and_without_a_server(run: Run, tmp_path: Pat
     assert "1 failed, or refused by the server or its data" in told(run("--help"))
 
 
+@pytest.mark.parametrize("words", [("calls", "--limit"), ("serve", "--port"), ("serve", "--workers"), ("simulate", "--port")])
+def test_what_is_no_number_is_told_to_be_none(run: Run, words: tuple[str, ...]) -> None:
+    """It was no valid integer range."""
+    result = run(*words, "abc")
+    assert (result.exit_code, "'abc' is not a valid whole number." in told(result)) == (2, True)
+
+
 @pytest.mark.parametrize(
     "words", [("keys", "revoke", ""), ("keys", "show", " "), ("wallet", "show", ""), ("accounts", "disable", ""), ("explain", "")]
 )

@@ -7,7 +7,7 @@ from click.core import ParameterSource
 
 from aisa.cli.command_group import CommandGroup
 from aisa.cli.keys import MOMENTS, located
-from aisa.cli.written import text
+from aisa.cli.written import Number, text
 
 EXAMPLES = """\b
 Examples:
@@ -27,7 +27,7 @@ LIMIT_MAX = 1_000  # what a server lists at once
 @click.option("--failed", is_flag=True, help="Only those that failed or broke off, as `aisa usage` counts them.")
 @click.option("--refused", is_flag=True, help="Only those that were refused; with --failed, both.")
 @click.option("--since", callback=text, default="24h", metavar="WHEN", help=f"{MOMENTS}.  [24h]")
-@click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=30, metavar="N", help="How many, the newest.  [30]")
+@click.option("--limit", type=Number(1, LIMIT_MAX), default=30, metavar="N", help="How many, the newest.  [30]")
 @click.option("--follow", is_flag=True, help="Go on with every call as it ends. Ctrl-C stops it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --follow, an object a line.")
 @located

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from aisa.cli.written import text
+from aisa.cli.written import Number, text
 
 EXAMPLES = """\b
 Examples:
@@ -25,7 +25,7 @@ input. It never stands on the command line, where everybody on the machine could
     "--key-env", metavar="NAME", default="AISA_API_KEY", help="Variable that holds the key; `-` for standard input.  [AISA_API_KEY]"
 )
 @click.option("--quick", is_flag=True, help="Only the checks that take less than 5 seconds each.")
-@click.option("--vendor-port", type=click.IntRange(0, 65_535), metavar="P", help="Play the vendor at this port: the whole way is checked.")
+@click.option("--vendor-port", type=Number(0, 65_535), metavar="P", help="Play the vendor at this port: the whole way is checked.")
 @click.option("--vendor-host", default="127.0.0.1", metavar="H", help="Where that port is listened on.  [127.0.0.1]")
 @click.option("--header", "headers", multiple=True, metavar="H", help="`name: value` with every request; no place for a key.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only the check of this name; can be said several times.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aisa.cli.problems import Misuse, block, counted
+from aisa.cli.written import Number
 
 if TYPE_CHECKING:
     from aisa.config.load import Loaded
@@ -24,10 +25,10 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.option("--config", metavar="FILE", help="Configuration file.  [AISA_CONFIG; ./aisa.yaml if it exists]")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on.  [HOST; 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65_535), metavar="PORT", help="Port to listen on, 0 for any free one.  [PORT; 8000]")
+@click.option("--port", type=Number(0, 65_535), metavar="PORT", help="Port to listen on, 0 for any free one.  [PORT; 8000]")
 @click.option("--data-dir", metavar="FOLDER", help="Where keys and database are kept.  [AISA_DATA_DIR; ./aisa-data]")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json", "off"]), help="How the log is written.  [auto]")
-@click.option("--workers", type=click.IntRange(1, 16), metavar="N", help="Processes that serve calls.  [1]")
+@click.option("--workers", type=Number(1, 16), metavar="N", help="Processes that serve calls.  [1]")
 def serve(
     config: str | None, host: str | None, port: int | None, *, data_dir: str | None, log_format: str | None, workers: int | None
 ) -> None:

@@ -9,6 +9,7 @@ import click
 from aisa.cli.fitting import fitted
 from aisa.cli.problems import Misuse
 from aisa.cli.terminal import paint, say
+from aisa.cli.written import Number
 
 if TYPE_CHECKING:
     from aisa.testing.scenario import Scenario
@@ -30,7 +31,7 @@ OWN = "hello"  # what is played where none is named
 @click.command(epilog=EXAMPLES)
 @click.option("--scenario", "source", metavar="NAME|FILE|FOLDER", help="What is played where a request names none.  [hello]")
 @click.option("--host", default="127.0.0.1", metavar="HOST", help="Address to listen on.  [127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65_535), default=9100, metavar="PORT", help="Port; 0 for any.  [9100]")
+@click.option("--port", type=Number(0, 65_535), default=9100, metavar="PORT", help="Port; 0 for any.  [9100]")
 @click.option("--list", "only_list", is_flag=True, help="List the scenarios that are built in.")
 def simulate(source: str | None, host: str, port: int, *, only_list: bool) -> None:
     """Play a vendor of OpenAI's dialect that does as a scenario says: answers, stalls, breaks off.

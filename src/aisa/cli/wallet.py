@@ -6,7 +6,7 @@ import click
 
 from aisa.cli.command_group import CommandGroup
 from aisa.cli.keys import MOMENTS, located
-from aisa.cli.written import judge_correction, judge_reason, judge_top_up, text, written
+from aisa.cli.written import Number, judge_correction, judge_reason, judge_top_up, text, written
 
 EXAMPLES = """\b
 Examples:
@@ -46,7 +46,7 @@ def show(account: str | None, config: str | None, data_dir: str | None, *, as_js
 @click.argument("account", callback=text)
 @click.option("--since", callback=text, default="always", metavar="WHEN", help=f"{MOMENTS}, or always.  [always]")
 @click.option("--until", callback=text, metavar="WHEN", help="The same; what was booked then is not in it.")
-@click.option("--limit", type=click.IntRange(1, LINES_MAX), default=30, metavar="N", help="How many lines, the newest.  [30]")
+@click.option("--limit", type=Number(1, LINES_MAX), default=30, metavar="N", help="How many lines, the newest.  [30]")
 @click.option("--before", callback=text, metavar="ID", help="Only lines older than this one.")
 @click.option("--json", "form", flag_value="json", help="Print JSON; amounts have their unit in the name.")
 @click.option("--csv", "form", flag_value="csv", help="Print every line as CSV.")

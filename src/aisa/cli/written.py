@@ -15,6 +15,12 @@ NO_TERM = MappingProxyType({"expires": ("never", "none"), "spend_cap": ("none",)
 Callback = Callable[[click.Context, click.Parameter, str | None], str | None]
 
 
+class Number(click.IntRange):
+    """A whole number between bounds, and called one: by its own name the library says of `abc` that it is no valid integer range."""
+
+    name = "whole number"
+
+
 def text(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Return an argument that can be sent; the system hands over any bytes, which need not be UTF-8. Raises click.BadParameter.
 

@@ -210,7 +210,7 @@ def account_in(connection: Connection, name: str) -> AccountStanding:
     record = connection.execute(select(accounts).where(accounts.c.name == name)).first()
     if record is None:
         raise ApiError(
-            "resource_not_found", f"There is no account {name[:100]!r}. `aisa wallet show` lists them; a key's creation makes one."
+            "resource_not_found", f"There is no account {name[:100]!r}. `aisa accounts list` lists them; `aisa accounts create` makes one."
         )
     return account_of(record)
 

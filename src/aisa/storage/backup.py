@@ -134,7 +134,8 @@ def restore(data_dir: str, copy: str, *, migrate: Migrate, now: float, known: Ca
             keep_seal(folder / SEAL_KEY, bytes.fromhex(seal))
     except (sqlite3.Error, OSError) as error:
         taken_away(fresh)
-        raise StorageFailed(data_dir, f"The copy cannot be put there: {error}.", "Nothing was changed. Look at the disk's room.") from error
+        why = getattr(error, "strerror", None) or error
+        raise StorageFailed(data_dir, f"The copy cannot be put there: {why}.", "Nothing was changed. Look at the disk's room.") from error
     return Restored(made_at, str(former) if former.exists() else None, *counts)
 
 

@@ -25,7 +25,8 @@ def keep_before_migrating(path: Path, version: str) -> None:
     except (sqlite3.Error, OSError) as error:
         fresh.unlink(missing_ok=True)
         remedy = "Free some space for the copy that is kept of it; nothing was changed."
-        raise StorageFailed(str(path), f"The database must be migrated, and cannot be kept as it is before: {error}.", remedy) from error
+        why = getattr(error, "strerror", None) or error
+        raise StorageFailed(str(path), f"The database must be migrated, and cannot be kept as it is before: {why}.", remedy) from error
 
 
 def read_only(path: Path) -> str:

@@ -115,7 +115,8 @@ def load_scenario(path: Path) -> Scenario:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
         scenario = msgspec.convert(value, Scenario, strict=True)
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioUnfit(str(path), f"It cannot be read: {error}.", "`aisa simulate --list` names those that are built in.") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ScenarioUnfit(str(path), f"It cannot be read: {why}.", "`aisa simulate --list` names those that are built in.") from error
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise ScenarioUnfit(str(path), f"It is no scenario: {error}.", "docs/simulate.md has the format.") from error
     return msgspec.structs.replace(checked(scenario, str(path), path.parent), name=path.stem)
@@ -151,7 +152,7 @@ def bytes_of(path: Path, where: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ScenarioUnfit(where, f"{path} cannot be read: {error}.", "`file` is found beside the scenario.") from error
+        raise ScenarioUnfit(where, f"{path} cannot be read: {error.strerror}.", "`file` is found beside the scenario.") from error
 
 
 def corpus_case(folder: Path) -> Scenario:

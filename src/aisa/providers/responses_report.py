@@ -71,15 +71,16 @@ def looked_up_in(response: Tree, used: Tree) -> Tree:
     """Return the searches in files, and the containers in which code ran, that a response shows whose report counts no tools."""
     output = [] if USED_TOOLS in used else trees_in(response.get("output"))
     looked = len([item for item in output if item.get("type") == "file_search_call"])
-    places = {"code_interpreter_call": lambda item: item.get(CONTAINER) or item.get("id"), "shell_call": hosted_at}
-    ran = [places[kind](item) for item in output if (kind := str(item.get("type"))) in places]
-    counts = {IN_FILES[0]: looked, CODE_RUNS[0]: len({str(container) for container in ran if container})}
+    ran = {str(container) for item in output if (container := container_of(item))}
+    counts = {IN_FILES[0]: looked, CODE_RUNS[0]: len(ran)}
     return {name: count for name, count in counts.items() if count}
 
 
-def hosted_at(call: Tree) -> object:
-    """Return the container in which a shell ran; None of one that the client ran."""
-    return as_tree(call.get("environment")).get(CONTAINER)
+def container_of(call: Tree) -> object:
+    """Return the container in which the vendor ran code for a call, or the call's own id where that is not said; None of any other."""
+    if call.get("type") == "code_interpreter_call":
+        return call.get(CONTAINER) or call.get("id")
+    return as_tree(call.get("environment")).get(CONTAINER) if call.get("type") == "shell_call" else None
 
 
 def with_pictures(used: Tree, response: Tree) -> Tree:

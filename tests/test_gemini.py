@@ -242,6 +242,14 @@ def test_a_blocked_prompt_is_the_callers_and_costs_nothing() -> None:
     assert "SAFETY" in error["message"]
 
 
+def test_feedback_without_a_reason_blocks_nothing() -> None:
+    """[fault B5] Protocol buffers name the reason that is none, too, where nothing was blocked; as a code of 0 that is no error."""
+    kinds: list[dict[str, Any]] = [{"blockReason": "BLOCK_REASON_UNSPECIFIED"}, {"blockReason": ""}, {"safetyRatings": []}]
+    for feedback in kinds:
+        client, row, _ = made(Script([event({"promptFeedback": feedback}), says("one "), LAST]))
+        assert (content_of(client.body), row.outcome) == ("one two", "completed")
+
+
 def test_a_signature_that_is_refused_is_left_out_once_and_only_for_that_call() -> None:
     """The call is repeated with the documented stand-in; what another caller's history holds is sent as it is."""
     refused = Script([b'{"error":{"code":400,"message":"Corrupted thought signature.","status":"INVALID_ARGUMENT"}}'], status=400)

@@ -75,7 +75,7 @@ class GeminiReader:
         self.reported = not goes_on and self._builder.complete and (self.reported or is_tree(metadata))
         feedback = event.get("promptFeedback")
         reason = feedback.get("blockReason") if is_tree(feedback) else None
-        if is_tree(feedback) and reason and not candidates:
+        if is_tree(feedback) and reason and not candidates and "UNSPECIFIED" not in str(reason):
             message = text_or_none(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}."
             raise VendorError({"code": "content_policy_violation", "message": message})
 

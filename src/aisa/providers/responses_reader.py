@@ -15,7 +15,7 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.content_blocks import blocks_of
 from aisa.providers.responses_output import Told, chat_annotation, told_before
 from aisa.providers.responses_report import CALLS as OWN_CALLS
-from aisa.providers.responses_report import reduced, tell_report
+from aisa.providers.responses_report import reason_in, reduced, tell_report
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.lenient_json import encode
 from aisa.wire.tool_calls import arguments_text
@@ -37,8 +37,6 @@ ITEM_BYTES, PART_BYTES = 384, 128  # of an item and of a part of it, beside its 
 BEGINNINGS_BYTES_MAX = 16_384
 CONTENT = ("content", "arguments", "input", "summary")  # members of an item by which it says something
 BREAK = "\n\n"  # between two messages, and two parts of a summary, which clients of other protocols get as one text
-#: Why an answer is not whole, where the vendor's word would not be known.
-STOPPED = {"steered": "stop", "max_messages": "length"}
 
 
 class Item:
@@ -354,8 +352,7 @@ class ResponsesReader:
                 self._given(item, "{}")
         why = response.get("incomplete_details")
         tell_report(response if output else response | {"output": self._ran}, self._builder, complete=status == "completed" and not why)
-        reason = str(why.get("reason") or "length") if is_tree(why) else "length" if status == "incomplete" else "stop"
-        self._builder.finish(0, STOPPED.get(reason, reason))
+        self._builder.finish(0, reason_in(why, cut=status == "incomplete"))
         self.last, self.ended = event, True
 
     def _told_before(self, output: list[Tree]) -> list[Item | None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.responses_plain import plain_usage
-from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
+from aisa.wire.finish import UNKNOWN, spoken, verdict_on
+from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import CODE_RUNS, IN_FILES, SEARCHES, USED, count_of
 from aisa.wire.vendor_tier import tier_named
 
@@ -18,6 +19,8 @@ CALL, SEARCH = "web_search_call", "search"  # an item of the output, and what wa
 CALLS = frozenset({CALL, "file_search_call", "code_interpreter_call", "shell_call"})  # items that may be billed by the call
 INSIDE = (("action", "type"), ("environment", CONTAINER))
 USED_TOOLS = "server_side_tool_usage_details"  # xAI's, which has the calls of each of its tools
+#: Why an answer is not whole, where the vendor's word would not be known.
+STOPPED = {"steered": "stop", "max_messages": "length"}
 WORD_MAX = 40  # characters of a vendor's word in it
 
 
@@ -43,6 +46,13 @@ def reduced(call: Tree) -> Tree:
     """Return what of a call of the vendor's own tool says how it is billed."""
     kept = {name: call.get(name) for name in ("type", "id", CONTAINER)}
     return kept | {name: {of: said} for name, of in INSIDE if (said := as_tree(call.get(name)).get(of)) is not None}
+
+
+def reason_in(why: object, *, cut: bool) -> str:
+    """Return why an answer ended, for a vendor's details of that. What was `cut` for a reason that nobody knows has come to no end."""
+    said = (text_or_none(why.get("reason")) if is_tree(why) else None) or ("length" if cut else "stop")
+    reason = STOPPED.get(said, said)
+    return "length" if cut and verdict_on(spoken(reason)) == UNKNOWN else reason
 
 
 def changes_in(changes: object) -> str:

@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from aisa.clock import Micros, monotonic_micros
@@ -81,7 +80,7 @@ class Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *request: Any, **options: Any) -> Any:
         """Return the pool for a request."""
         pool: Any = super().get_connection_with_tls_context(*request, **options)
-        pool.ConnectionCls = Secured if isinstance(pool, HTTPSConnectionPool) else Plain
+        pool.ConnectionCls = Secured if pool.scheme == "https" else Plain
         return pool
 
 

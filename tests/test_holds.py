@@ -62,7 +62,12 @@ def held(learned: int | None = None, *, most: int | None = None, setting: int | 
         (900, {"setting": 900, "learned": 50_000}),
         (7_000, {"learned": 7_000}),
         (7_000, {"learned": 7_000, "stream": True}),
-        (7_000, {"learned": 7_000, "stream": True, "max_completion_tokens": 100_000}),
+        (100_000, {"learned": 7_000, "stream": True, "max_completion_tokens": 100_000}),
+        (4_000, {"learned": 2, "max_tokens": 4_000}),
+        (4_000, {"learned": 2, "max_completion_tokens": 4_000}),
+        (8_000, {"learned": 2, "max_tokens": 4_000, "n": 2}),
+        (256, {"learned": 2, "stream": True, "max_tokens": 4_000}),
+        (900, {"setting": 900, "learned": 2, "max_tokens": 4_000}),
         (50, {"learned": 50}),
         (256, {"learned": 50, "stream": True}),
         (100, {"learned": 7_000, "max_tokens": 100}),
@@ -70,7 +75,10 @@ def held(learned: int | None = None, *, most: int | None = None, setting: int | 
     ],
 )
 def test_output_is_held_for_as_the_operator_the_models_calls_or_the_request_say(tokens: int, given: dict[str, Any]) -> None:
-    """In this order, and never for more than request and model allow."""
+    """[fault M17] Never for more than request and model allow. What calls make counts where the request does not say.
+
+    What a stream shows is held for as it is made, and hidden reasoning is bounded by `max_completion_tokens` alone.
+    """
     assert held(**given) == tokens
 
 
@@ -134,6 +142,25 @@ def test_what_the_request_allows_is_held_for_before_anything_is_known() -> None:
         rig = Rig(ScriptedUpstream(*[Script([Stall(1), *reasoned()])] * 6), prices=PRICES, wallets=[wallet], **settings)
         assert sorted(six_at_once(rig, calls_before=0, stream=True, **limit)) == [200, 402, 402, 402, 402, 402]
         assert (wallet.balance or 0) >= 0
+
+
+@pytest.mark.parametrize("bound", ["max_tokens", "max_completion_tokens"])
+def test_who_made_short_calls_gets_no_long_documents_for_nothing(bound: str) -> None:
+    """[fault M17] After twenty answers of ten tokens 200 documents of 4,000 at once were held for ten each: a wallet of 1 paid 8."""
+    short, long = Script([document()]), Script([Stall(1), *reasoned(stream=False)])
+    wallet = Wallet("default", 0)
+    rig = Rig(ScriptedUpstream(*[short] * CALLS_MIN, *[long] * 6), prices=PRICES, wallets=[wallet])
+    wallet.balance = CALLS_MIN * (9_000 + 3 * OUT) + 2 * (9_000 + (HIDDEN + 10) * OUT)
+
+    async def main() -> list[int]:
+        for _ in range(CALLS_MIN):
+            await rig.call(MemoryClient(), body())
+        clients = [MemoryClient() for _ in range(6)]
+        await asyncio.gather(*[rig.call(client, body(**{bound: HIDDEN + 10})) for client in clients])
+        return sorted(client.status or 0 for client in clients)
+
+    assert run_virtual(main()) == [200, 200, 402, 402, 402, 402]
+    assert wallet.balance >= 0
 
 
 def learned_from(*tokens: int, target: str = "openai/gpt-5", **fields: Any) -> Learned:
@@ -202,7 +229,7 @@ NAMED: dict[str, tuple[Door, dict[str, Any], int]] = {
     "an alias": (CHAT_DOOR, {"model": "quick", "messages": SAID}, 402),
     "the vendor's own name": (CHAT_DOOR, {"model": "a/some-model", "messages": SAID}, 402),
     "responses": (RESPONSES_DOOR, {"model": "fast", "input": "Hi."}, 429),
-    "messages": (MESSAGES_DOOR, {"model": "fast", "max_tokens": 99_999, "messages": SAID}, 402),
+    "messages": (MESSAGES_DOOR, {"model": "fast", "max_tokens": HIDDEN + 10, "messages": SAID}, 402),
     "gemini": (GeminiDoor("fast", stream=False), {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}, 402),
     "completions": (COMPLETIONS_DOOR, {"model": "fast", "prompt": "Hi."}, 402),
 }

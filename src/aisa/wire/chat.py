@@ -156,6 +156,11 @@ class ChatRequest(msgspec.Struct):
         return (self.known.max_completion_tokens or 0) > 0
 
     @property
+    def must_bound(self) -> bool:
+        """It may go without."""
+        return False
+
+    @property
     def bound_name(self) -> str:
         """The field that bounds the output."""
         return "max_completion_tokens" if self.bounds_reasoning else "max_tokens"

@@ -52,6 +52,11 @@ class Request(Protocol):
         ...
 
     @property
+    def must_bound(self) -> bool:
+        """True if the client's protocol demands that bound of every request, so that one says little of the answer."""
+        ...
+
+    @property
     def bound_name(self) -> str:
         """What the client's protocol calls that bound."""
         ...

@@ -41,7 +41,8 @@ class KnownEmbeddings(msgspec.Struct):
 class EmbeddingsRequest:
     """A valid request; implements `wire.door.Request`. `texts` are what to embed, each a text or the ids of its tokens."""
 
-    task, stream, choices, max_tokens, bounds_reasoning, bound_name, chat = TASK, False, 0, None, False, "input", None
+    task, stream, choices, max_tokens, bound_name, chat = TASK, False, 0, None, "input", None
+    bounds_reasoning = must_bound = False
 
     def __init__(self, body: bytes) -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""

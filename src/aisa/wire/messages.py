@@ -83,7 +83,7 @@ class MessagesRequest(Translated):
     """A valid request; implements `wire.door.Request`. `betas` and `version` are what its headers said."""
 
     protocol, own_names = "anthropic", MESSAGES
-    task, choices, bound_name = "", 1, "max_tokens"
+    task, choices, bound_name, must_bound = "", 1, "max_tokens", True
 
     def __init__(self, body: bytes, betas: tuple[str, ...] = (), version: str = "") -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""

@@ -44,6 +44,7 @@ class Translated(ABC):
     protocol: ClassVar[str]
     own_names: ClassVar[Mapping[str, str]]
     body_bytes: int
+    must_bound = False
 
     @abstractmethod
     def traced(self) -> tuple[Tree, Traced]:

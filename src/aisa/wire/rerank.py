@@ -44,7 +44,8 @@ class KnownRerank(msgspec.Struct):
 class RerankRequest:
     """A valid request; implements `wire.door.Request`. `texts` are those of the documents."""
 
-    task, stream, choices, max_tokens, bounds_reasoning, bound_name, chat = TASK, False, 0, None, False, "documents", None
+    task, stream, choices, max_tokens, bound_name, chat = TASK, False, 0, None, "documents", None
+    bounds_reasoning = must_bound = False
 
     def __init__(self, body: bytes) -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""

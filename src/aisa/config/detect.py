@@ -97,7 +97,7 @@ def vendor_of(row: Row, environment: Mapping[str, str]) -> Vendor:
 
 
 DEFAULT = "default"  # what Google's, or AWS's, own clients would take
-PROOFS = ("api_key", "api_keys", "google_credentials", "azure_credentials", "aws_credentials")
+PROOFS = ("api_key", "api_key_file", "api_keys", "api_key_files", "google_credentials", "azure_credentials", "aws_credentials")
 BY_HAND = ("headers", "query")  # settings in which an entry may carry a key, too
 
 

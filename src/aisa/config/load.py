@@ -24,6 +24,7 @@ from aisa.config.operator_checks import check_identity, check_listen, check_name
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.route_checks import check_pictures, check_routes
 from aisa.config.schema import ALIASES, FIELDS, Config, Model
+from aisa.config.secret_files import with_secrets
 from aisa.config.section import Section
 from aisa.vendors.table import ROWS, row_of
 
@@ -90,6 +91,7 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
     document.origins |= wrong
     config = cast("Config", _Builder(document).section(Config, document.values, Place((), "")))  # never UNSET: it requires nothing
     vendors = known_vendors(config, document, environment, nearby=nearby)
+    vendors = with_secrets(vendors, document, notes=notes)
     config = _complete(msgspec.structs.replace(config, vendors=vendors), document, notes=notes)
     notes += half_there(config, environment)
     written = document.values.get("vendors")

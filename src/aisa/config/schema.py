@@ -191,7 +191,8 @@ class AzureApp(Section, frozen=True, kw_only=True):
 
     tenant_id: str
     client_id: str
-    client_secret: str
+    client_secret: str = ""
+    client_secret_file: str | None = None
 
 
 class Discovery(Section, frozen=True, kw_only=True):
@@ -208,7 +209,9 @@ class Vendor(Section, frozen=True, kw_only=True):
     dialect: Literal["anthropic", "bedrock", "cohere", "gemini", "mistral", "openai", "responses"] = "openai"
     base_url: str = ""
     api_key: str | None = None
+    api_key_file: str | None = None
     api_keys: tuple[str, ...] = ()
+    api_key_files: tuple[str, ...] = ()
     google_credentials: tuple[str, ...] = ()
     azure_credentials: tuple[AzureApp, ...] = ()
     aws_credentials: tuple[str, ...] = ()

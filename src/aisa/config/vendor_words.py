@@ -20,6 +20,8 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "out of a vendor that `docs/vendors.md` lists.",
         "vendors.<name>.dialect": "The API that the vendor speaks. Of OpenAI itself, what `openai` would refuse is asked as `responses`.",
         "vendors.<name>.api_key": "Credential sent to the vendor as `api_key_as` says; best written as `${VARIABLE}`. None if absent.",
+        "vendors.<name>.api_key_file": "File with the credential in place of `api_key`, read at the start and at each reload without "
+        "the end of its line: so another key counts without a restart, which another variable of the environment does not.",
         "vendors.<name>.api_key_as": "Where the vendor looks for the key: `bearer`, or a name as in `header:x-api-key`, `query:key`; "
         "else as usual in its dialect. What `headers` says of the same header counts instead.",
         "vendors.<name>.headers": "Further request headers for the vendor, name to value.",
@@ -29,6 +31,7 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "requests are refused, or go to a target that takes addresses.",
         "vendors.<name>.api_keys": "Further keys, sent as `api_key` is. All are used in turn; one that the vendor refuses (401, 402, 429) "
         "rests for a while, and the request goes out again with the next.",
+        "vendors.<name>.api_key_files": "Files with further keys, beside `api_keys`; each is read as `api_key_file` is.",
         "vendors.<name>.google_credentials": "Google's credentials in place of a key, used in turn: each a file of a service account or of "
         "a user, `metadata` for the account of this machine at Google, or `default` for what Google's own clients would take.",
         "vendors.<name>.aws_credentials": "AWS's credentials in place of a key, with which requests are signed: each a profile's name, or "
@@ -37,6 +40,8 @@ VENDORS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "vendors.<name>.azure_credentials[].tenant_id": "The directory in which the application is registered.",
         "vendors.<name>.azure_credentials[].client_id": "The application's own id.",
         "vendors.<name>.azure_credentials[].client_secret": "The application's secret; best written as `${VARIABLE}`.",
+        "vendors.<name>.azure_credentials[].client_secret_file": "File with the secret in place of `client_secret`; "
+        "read as `api_key_file` is.",
         "vendors.<name>.completions": "Whether the vendor has `/completions`, to go on from a text as it is; else a text completion is "
         "asked for as a conversation of one message. If absent, for servers of models that are known to (`docs/completions.md`), others on "
         "this machine, and OpenAI's own models that have nothing else.",

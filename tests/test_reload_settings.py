@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import re
+import signal
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,21 @@ def changes(server: Server, port: int, key: str) -> list[Any]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PROCESS_SECONDS_MAX)) as client:
         client.request("GET", "/admin/v1/changes", headers={"authorization": f"Bearer {key}"})
         return list(json.loads(client.getresponse().read())["data"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_reload_by_a_signal_is_on_record(tmp_path: Path, workers: int) -> None:
+    """[issue 13] As one by the command is: by whom, by which request, and the settings' names. A signal names nobody."""
+    with serving(tmp_path, "admin: {listen: '127.0.0.1:0'}\n", workers=workers) as server:
+        until(lambda: '"admin is at' in server.log)
+        [port] = map(int, re.findall(r"admin is at 127\.0\.0\.1:(\d+)", server.log))
+        key = server.aisa("admin-keys", "create", "op", "--scope", "read", "--quiet").strip()
+        (tmp_path / "aisa.yaml").write_text("admin: {listen: '127.0.0.1:0'}\ncors: {origins: ['https://a.example']}\n", encoding="utf-8")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: any(each["what"] == "reloaded" for each in changes(server, port, key)))
+        [row] = [each for each in changes(server, port, key) if each["what"] == "reloaded"]
+        assert (row["actor"], row["address"], row["action"]) == ("system", None, "SIGHUP")
+        assert row["after"] == {"changed": ["cors.origins"], "after_restart": []}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -152,3 +152,30 @@ def test_another_key_in_the_file_is_taken_by_a_reload(tmp_path: Path, workers: i
             assert asked(server, "/v1/chat/completions", body).status == 200
             assert vendor.requests[-1].headers["authorization"] == "Bearer sk-second"
             assert "sk-second" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("configuration", "named"),
+    [
+        ("vendors: {v: {base_url: 'http://h', api_key: '${VK}', headers: {x: '${OTHER:-none} $${NOT}'}}}", ("OTHER", "VK")),
+        ("vendors: {openai: {}}", ("OPENAI_API_KEY",)),
+        ("{}", ("OPENAI_API_KEY",)),
+        ("vendors: {openai: {api_key: k}}", ()),
+    ],
+)
+def test_which_variables_a_configuration_was_made_from_is_known(tmp_path: Path, configuration: str, named: tuple[str, ...]) -> None:
+    """Those that the file names, and the keys of vendors that have theirs in the environment."""
+    (tmp_path / "aisa.yaml").write_text(configuration)
+    environment = {"VK": "k"} if "VK" in named else {"OPENAI_API_KEY": "k"}
+    assert load(str(tmp_path / "aisa.yaml"), environment, {}).variables == named
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_reload_says_that_variables_stay_as_they_were(tmp_path: Path, workers: int) -> None:
+    """[issue 13] Somebody who sets another one for the command was told that nothing has changed, and not why."""
+    front = FRONT.format(vendor="http://127.0.0.1:1/v1").replace("api_key: vendor-secret", 'api_key: "${VK:-one}"')
+    with serving(tmp_path, f"server: {{workers: {workers}}}\n{front}") as server:
+        said = server.aisa("reload")
+    assert said.startswith(
+        "Reloaded: nothing has changed.\nAs they were when the server was started: VK. A running server never sees another"
+    )

@@ -48,17 +48,20 @@ from aisa.routing import Routes
 from aisa.standing import Standing
 from aisa.storage.engine import Database
 
+SYSTEM, SIGNAL = "system", "SIGHUP"  # who reloads, and by what, where nobody is known to have asked
+
 
 class Doors(NamedTuple):
     """What answers operators: the administration itself, its side of the control socket, and its gate for the network.
 
-    `swapped` are told of each other configuration, too.
+    `swapped` are told of each other configuration, too. `keep_signal` keeps for good what a signal has changed, and raises ApiError.
     """
 
     admin: Admin
     control: Control
     gate: AdminGate
     swapped: list[Callable[[Config], None]]
+    keep_signal: Callable[[Swapped], None]
 
     def configure(self, config: Config) -> None:
         """Let another configuration count from now on."""
@@ -139,8 +142,11 @@ def administer(
 
     def reload() -> Swapped:
         swapped = ways.reload()
-        admin.record("reloaded", None, swapped)  # the names of settings, as what they are may be secret
+        admin.record("reloaded", None, kept_of(swapped))
         return swapped
+
+    def keep_signal(swapped: Swapped) -> None:
+        changes.keep(SYSTEM, None, SIGNAL, changes=[("reloaded", None, kept_of(swapped))])
 
     standing = Standing(
         config,
@@ -173,7 +179,12 @@ def administer(
     admin.example_model = lambda: example_model(ways.routes())
     admin.free_models = lambda allowed: free_models(ways.routes(), allowed)
     control = Control(admin)
-    return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time), [])
+    return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time), [], keep_signal)
+
+
+def kept_of(swapped: Swapped) -> Swapped:
+    """Return what is kept of a reload: the names of settings, as what they are may be secret."""
+    return Swapped(swapped.changed, swapped.after_restart)
 
 
 def hosts_of(config: Config) -> Hosts:

@@ -26,7 +26,8 @@ from aisa.context import Dependencies
 from aisa.edge.admin_reload import Swapped
 from aisa.edge.admin_status import Attention
 from aisa.edge.app import Edge
-from aisa.facts import Fact, Reloaded, ReloadRefused
+from aisa.errors import ApiError
+from aisa.facts import Fact, Reloaded, ReloadRefused, ServerWarning
 from aisa.http.pool import HttpUpstream
 from aisa.http.server import HttpServer, tls_context
 from aisa.known_models import Known
@@ -56,12 +57,16 @@ FOR_A_LIFETIME = (
 
 
 class Prepared(NamedTuple):
-    """A configuration that was found good, and what was made of it. `files` is what `certificate_in` has returned of it."""
+    """A configuration that was found good, and what was made of it. `files` is what `certificate_in` has returned of it.
+
+    `variables` are those of the environment that it was made from.
+    """
 
     config: Config
     routes: Routes
     tls: ssl.SSLContext | None
     files: Mapping[str, bytes]
+    variables: tuple[str, ...] = ()
 
 
 class Parts(msgspec.Struct):
@@ -142,6 +147,7 @@ class Reload:
         self._begun = config  # as the process did, with what it has for its lifetime
         self._files = certificate_in(config)
         self._one = asyncio.Lock()
+        self.keep: Callable[[Swapped], None] = lambda _swapped: None  # for good, what a signal has changed: in a thread; raises ApiError
         self._heard = False  # a signal, and nothing has been read since
         self._task: asyncio.Task[None] | None = None
 
@@ -161,7 +167,7 @@ class Reload:
             lasting = [path for path in differences(self._begun, config) if is_lasting(path, self._begun, config)]
             behind = await self._swap(prepared, old)
             self.config, self._files, self._refused = config, prepared.files, None
-        swapped = Swapped([path for path in changed if not is_lasting(path, old, config)], lasting)
+        swapped = Swapped([path for path in changed if not is_lasting(path, old, config)], lasting, list(prepared.variables))
         self._report(Reloaded(tuple(swapped.changed), tuple(lasting), behind))
         return swapped
 
@@ -183,17 +189,23 @@ class Reload:
 
     async def _answer(self) -> None:
         """Reload, for somebody who reads the log."""
-        with suppress(ConfigErrors):  # it is in the log
-            await self()
+        try:
+            swapped = await self()
+            await asyncio.to_thread(self.keep, swapped)
+        except ConfigErrors:
+            pass  # it is in the log
+        except ApiError as error:
+            self._report(ServerWarning(f"another configuration counts, but no record of it could be kept: {error.message}"))
 
     def _prepare(self) -> Prepared:
-        config = self._again().config
+        loaded = self._again()
+        config = loaded.config
         files = certificate_in(config)  # before they are loaded: what is renewed meanwhile is told the next time
         try:
             tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         except OSError as error:
             raise ConfigErrors([Problem("tls", f"The certificate cannot be used: {error}.", "Correct it.")], config) from error
-        return Prepared(config, self._routes_of(config), tls, files)
+        return Prepared(config, self._routes_of(config), tls, files, loaded.variables)
 
 
 KEPT_OF_SERVER = [path.removeprefix("server.") for path in FOR_A_LIFETIME if path.startswith("server.")]

@@ -187,7 +187,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report, server=writer.server).look()
     first_key = ensure_first_key(keys, Path(config.server.data_dir), system_chance())
-    edge.traces, admin.attention = observers.traces, lambda: (*watch.attention(), *reload.attention())
+    reload.keep, edge.traces, admin.attention = doors.keep_signal, observers.traces, lambda: (*watch.attention(), *reload.attention())
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)

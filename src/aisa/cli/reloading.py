@@ -6,6 +6,7 @@ import click
 
 from aisa.cli.keys import located
 
+OF_VARIABLES = "A running server never sees another value of a variable: restart it, or name a file with the key in api_key_file."
 RELOAD_SECONDS_MAX = 30.0  # the price catalogue may have to be read, on a busy machine
 
 
@@ -25,3 +26,5 @@ def reload(config: str | None, data_dir: str | None) -> None:
     say(f"Reloaded: {', '.join(told.changed) or 'nothing has changed'}.")
     if told.after_restart:
         say(f"These count only after a restart: {', '.join(told.after_restart)}.")
+    if told.variables:
+        say(f"As they were when the server was started: {', '.join(told.variables)}. {OF_VARIABLES}")

@@ -25,13 +25,15 @@ REFERENCE = re.compile(r"\$\$\{|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<
 class Document:
     """What a file says. `origins`: where each value stands. `written`: what stands there, of values that had references.
 
-    A value that could not be made out is UNSET, so that it is not complained about twice.
+    `variables`: those of the environment that anything was taken from. A value that could not be made out is
+    UNSET, so that it is not complained about twice.
     """
 
     def __init__(self) -> None:
         self.values: dict[str, object] = {}
         self.origins: dict[Way, str] = {}
         self.written: dict[Way, str] = {}
+        self.variables: set[str] = set()
         self.found: list[tuple[Way, str, str, tuple[str, ...]]] = []
 
     def report(self, way: Way, what: str, remedy: str, *, lacking: tuple[str, ...] = ()) -> None:
@@ -167,6 +169,7 @@ class _Reader:
         if not isinstance(value, str) or "${" not in value:
             return value
         self._document.written[way] = value
+        self._document.variables.update(match["name"] for match in REFERENCE.finditer(value) if match["name"])
         value, faults = fill_in(value, self._environment)
         for what, remedy, lacking in faults:
             self._document.report(way, what, remedy, lacking=lacking)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import cast
 
 from aisa.config.checks import check
-from aisa.config.detect import BY_HAND, PROOFS, SPOKEN, completed, detect, lacking, vendor_of
+from aisa.config.detect import BY_HAND, PROOFS, SPOKEN, completed, detect, lacking, proof_variables, vendor_of
 from aisa.config.document import Document
 from aisa.config.problem import Problem
 from aisa.config.schema import FIELDS, Config, Vendor
@@ -33,11 +33,14 @@ def known_vendors(config: Config, document: Document, environment: Mapping[str, 
             vendors[name] = vendor
         elif (row := _row(name, vendor, given, document=document, environment=environment)) is not None:
             vendors[name] = completed(vendor, row, given=given, environment=environment)
+            if not any(proof in given for proof in PROOFS):
+                document.variables.update(proof_variables(row, environment))
     if config.discovery.environment:
         for name, found in detect(environment).items():
             if name not in entries:
                 vendors[name] = found.vendor
                 document.origins["vendors", name] = found.origin
+                document.variables.update(proof_variables(ROWS[name], environment))
                 flaw = check("vendors.<name>.base_url", "base_url", found.vendor.base_url)
                 if flaw:
                     document.report(("vendors", name, "base_url"), flaw.what, flaw.remedy)

@@ -53,13 +53,15 @@ SECRET = ("api_key", "api_keys", "client_secret", "headers", "query", "proxy", "
 class Loaded(NamedTuple):
     """The configuration, where each setting that is no default came from (dotted path -> place), and the file if one was read.
 
-    `notes` say what was understood otherwise than it stands there, and what was not looked at.
+    `notes` say what was understood otherwise than it stands there, and what was not looked at; `variables` are those of the environment
+    that the vendors' entries, or any `${NAME}`, were taken from.
     """
 
     config: Config
     origins: Mapping[str, str]
     path: str | None
     notes: tuple[Problem, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[str, object], *, nearby: Nearby = nobody) -> Loaded:
@@ -109,7 +111,8 @@ def load(path: str | None, environment: Mapping[str, str], overrides: Mapping[st
         document.report(way, flaw.what, flaw.remedy, lacking=flaw.lacking)
     if document.found:
         raise document.errors(config)
-    return Loaded(config, {".".join(way): origin for way, origin in document.origins.items()}, named, tuple(notes))
+    origins = {".".join(way): origin for way, origin in document.origins.items()}
+    return Loaded(config, origins, named, tuple(notes), tuple(sorted(document.variables)))
 
 
 def _wrong_beneath(document: Document, settings: Collection[str]) -> dict[Way, str]:

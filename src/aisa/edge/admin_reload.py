@@ -2,7 +2,7 @@
 
 | request | body | answer |
 |---|---|---|
-| `POST /reload` | | 200, `{changed: [setting, ...], after_restart: [setting, ...]}`; 400 if the configuration cannot be used |
+| `POST /reload` | | 200, `{changed: [name, ...], after_restart: [name, ...], variables: [name, ...]}`; 400 if it cannot be used |
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from aisa.edge.routes import Route
 from aisa.errors import ApiError
 
 
-class Swapped(msgspec.Struct):
-    """What counts from now on, and what only after a restart: dotted paths of settings, or of the sections that they are in."""
+class Swapped(msgspec.Struct, omit_defaults=True):
+    """What counts from now on, and what only after a restart: dotted paths of settings, or of the sections that they are in.
+
+    `variables` are those of the environment that something was taken from: as they were when the server was started, whatever they are now.
+    """
 
     changed: list[str]
     after_restart: list[str]
+    variables: list[str] = []
 
 
 def reload_route(reload: Callable[[], Swapped] | None) -> Route[Answering]:

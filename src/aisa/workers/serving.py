@@ -101,7 +101,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     host, port = listener.getsockname()[:2]
     await listing.follow(config, listing.routes)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    admin.attention = lambda: (*watch.attention(), *reload.attention())
+    reload.keep, admin.attention = doors.keep_signal, lambda: (*watch.attention(), *reload.attention())
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     await operators.listen(start.control)  # last: whoever finds it finds a server that knows where it is, and that can be reloaded
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))

@@ -143,6 +143,22 @@ def test_labels_are_bounded_and_say_nothing_of_who_called() -> None:
     assert "secret-label" not in "".join(found)
 
 
+def test_labels_are_bounded_in_all_processes_together() -> None:
+    """[issue 13] Each process had a bound of its own, and so did each successor of one that died; no call is lost."""
+    memories = [memoryview(bytearray(COUNTERS_BYTES)) for _ in range(3)]
+    processes = [Metrics(counters=Counters(memory), all_counters=lambda: map(Counters, memories)) for memory in memories]
+    for number in range(SERIES_MAX):
+        for at, process in enumerate(processes):
+            process.note(ended(model=f"made-up-{at}-{number}", target="v/m"))
+            process.note(ended(model=f"shared-{number % 10}", target="v/m"))
+        if number == SERIES_MAX // 2:
+            processes[1] = Metrics(counters=Counters(memories[1]), all_counters=lambda: map(Counters, memories))
+    found = {sample: value for sample, value in read(asyncio.run(processes[2].text())).items() if sample.startswith("aisa_calls_total")}
+    assert SERIES_MAX - len(processes) <= len(found) <= SERIES_MAX + 1
+    assert sum(found.values()) == 2 * 3 * SERIES_MAX
+    assert found['aisa_calls_total{model="shared-7",vendor="v",outcome="completed",stream="true"}'] == 3 * SERIES_MAX / 10
+
+
 def test_what_would_break_the_format_is_escaped() -> None:
     """A model's name may have quotes, backslashes and line ends."""
     assert braces((("model", 'a"b\\c\nd'),)) == '{model="a\\"b\\\\c\\nd"}'

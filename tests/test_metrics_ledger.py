@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
 import sqlite3
 from collections import Counter
@@ -17,6 +19,7 @@ import yaml
 from aisa.errors import CODES
 from aisa.ledger.port_calls import FAILURES
 from aisa.ledger.rules import CRASHED
+from aisa.observe.metrics import Metrics
 from server import Server, serving
 from test_admin_api import asked_at
 from test_metrics import ROOT, own_address, read
@@ -127,3 +130,18 @@ def test_the_alert_of_failing_calls_leaves_out_what_callers_cannot_pay_for() -> 
     rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
     [expression] = [rule["expr"] for rule in rules if rule["alert"] == "AisaCallsFail"]
     assert '- (sum(rate(aisa_cut_total{blame="caller"}[5m])) or vector(0))' in expression
+
+
+def test_an_alert_of_any_event_at_all_sees_the_first_of_a_series() -> None:
+    """[issue 13] `increase()` does not: a metric with labels is there from its first event on. A ratio or a rate may miss that one."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    there = {name for name in counted_from_the_start() if "{" not in name}
+    for rule in rules:
+        for asked in re.findall(r"increase\(([^[]+)\[(\w+)\]\)\)? > 0", rule["expr"]):
+            series, span = asked
+            assert series in there or f"({series} unless {series} offset {span}) > 0" in rule["expr"], rule["alert"]
+
+
+def counted_from_the_start() -> dict[str, float]:
+    """The samples of a server to which nothing has happened."""
+    return read(asyncio.run(Metrics().text()))

@@ -1,7 +1,7 @@
 """Counts facts as Prometheus reads them. Looks at no call and opens nothing; what is a state and not an event is asked for at each reading.
 
 Counters of our own: a call costs a look-up, a few additions and three searches in short lists, some two microseconds. Each process counts
-in memory of its own that the one which is asked reads too (`counters`); it adds them all up.
+in memory of its own that all read (`counters`), and the one which is asked adds up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from aisa.observe.counters import NAME_BYTES_MAX, Counters
 #: Seconds. Up to what language models take: a first token in 50 ms, a document in ten minutes.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 TOKEN_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5)
-SERIES_MAX = 500  # of calls, by model, target, outcome and kind; callers make names up, and what comes later is the model `other`
+#: Of calls, by model, target, outcome and kind, in all processes together; callers make names up, and what comes later is `other`.
+SERIES_MAX = 500
 OTHER = "other"
 PREFIX = "aisa_"
 
@@ -66,6 +67,7 @@ OF_CALLS, OF_FAILURES, OF_REFUSALS, OF_BUGS, OF_UNTOLD, OF_QUEUED = "calls", "fa
 OF_CUTS = "cuts"
 OF_LOST = "lost"  # documents
 OF_AWAY = "away"  # parts of the ledger, with 1 while they fail
+BY_NAME, BY_OTHER = (msgspec.json.encode(begin)[:-1] + b"," for begin in ([OF_CALLS], [OF_CALLS, OTHER]))  # how names of calls begin
 QUEUED_SUM = FIRST_SUM  # of how long calls waited, in a record that has but their number beside
 
 Series = list[float]
@@ -88,6 +90,7 @@ class Metrics:
         self._counters = counters or Counters()
         self._all = all_counters or (lambda: (self._counters,))
         self._series: dict[tuple[str, str, str, bool], int] = {}
+        self._full: frozenset[bytes] | None = None  # all names that there are, once there is room for no other
         end_outages(self._counters)  # those of a process that has died are its successor's no more
 
     def note(self, fact: Fact) -> None:
@@ -151,7 +154,7 @@ class Metrics:
     def _fresh(self, named: tuple[str, str, str, bool]) -> int:
         """Return the record of calls that are the first of theirs; all beyond a bound are one for each vendor, outcome and kind."""
         name = name_of(named)
-        if len(self._series) >= SERIES_MAX or len(name) > NAME_BYTES_MAX:
+        if len(name) > NAME_BYTES_MAX or not self._has_room(name):
             _, target, outcome, streamed = named
             named = (OTHER, f"{target.partition('/')[0]}/{OTHER}", outcome, streamed)
             name = name_of(named)
@@ -159,6 +162,19 @@ class Metrics:
         if known is None:
             known = self._series[named] = self._counters.place(name)
         return known
+
+    def _has_room(self, name: bytes) -> bool:
+        """Say whether calls are counted by a name: one that some process has, or one of the first.
+
+        Nobody waits for a lock: each process may begin one more at the same moment, for which there is room.
+        """
+        if self._full is None:
+            counters = tuple(self._all())
+            known = {each for one in counters for each, _ in one.records() if each.startswith(BY_NAME) and not each.startswith(BY_OTHER)}
+            if name in known or len(known) <= SERIES_MAX - len(counters):
+                return True
+            self._full = frozenset(known)
+        return name in self._full
 
     async def text(self) -> bytes:
         """Return everything in Prometheus' text format, version 0.0.4."""

@@ -64,7 +64,7 @@ from aisa.routing import Routes
 from aisa.states import States
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
-from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, SharedLock, SharedMemory
+from aisa.storage.shared_memory import LOCK_NAME, WORKER_WORDS, WORKERS_MAX, SharedLock, SharedMemory
 from aisa.timers import Timers
 from aisa.vendor_pool import open_pool
 from aisa.wire.tokenized_text import Tokenizer
@@ -124,7 +124,8 @@ class Worker:
         observers = open_observers(config)
         folder = Path(config.server.data_dir)
         self.memory = SharedMemory(self._memory_descriptor, SharedLock(folder / LOCK_NAME), self.number)
-        self.metrics = Metrics(counters=Counters(self.memory.counters(self.number)))  # what died under this number has counted too
+        counters = [Counters(self.memory.counters(number)) for number in range(WORKERS_MAX)]
+        self.metrics = Metrics(counters=counters[self.number], all_counters=lambda: counters)  # what died under this number has counted too
         report = counted(self.metrics, observers.report)
         listen_to_process(report)
         self.link.unsent = tell_bugs(report)

@@ -9,12 +9,8 @@ from typing import Any
 
 import pytest
 
-from aisa.admission.lease import MemoryLease
 from aisa.admission.memory import MemoryAdmission, loop_micros
 from aisa.admission.shared import SILENT_MS, SharedAdmission, forget_worker
-from aisa.admission.stored import StoredAllowance
-from aisa.admission.vendor_caps import Keeping
-from aisa.admission.vendor_queue import VendorQueue
 from aisa.config.limits import Limits
 from aisa.storage.shared_memory import SharedMemory
 from aisa.testing.clock import run_virtual
@@ -138,53 +134,53 @@ def test_a_process_that_is_stopped_keeps_nobody_waiting_for_its_turn() -> None:
 
 
 def test_of_servers_that_share_a_store_each_goes_by_its_share() -> None:
-    """Together they have no more than the limit, however the calls are spread; another server's coming and going counts at once."""
+    """Together they have no more than the limit, however the calls are spread."""
     servers = 4
 
     async def scene() -> None:
         limits = limits_of(VendorRates(concurrency=8, queue_seconds=0))
-        queues: list[VendorQueue] = []
-        for _ in range(servers):
-            desk = Desk(limits)
-            keeping = Keeping(keep, desk.admission._locked, lease, loop_micros, None)
-            desk.admission.queue = VendorQueue(keeping, desk.facts.append)
-            desk.admission.queue.configure(limits)
-            queues.append(desk.admission.queue)
+        desks = [Desk(limits) for _ in range(servers)]
+        for desk in desks:
+            desk.admission.queue.share(servers)
             for _ in range(2):
                 await desk.begin()
             await desk.refused()
-        assert sum(cap.in_flight for queue in queues for _, cap in queue.caps.named()) == 8
-
-    def keep(name: str, whose: str) -> StoredAllowance:
-        return StoredAllowance(name, whose, lambda limit: max(1, limit // servers))
-
-    def lease(caps: Any, now: int) -> MemoryLease:
-        return MemoryLease(loop_micros, caps, now)
+        assert sum(cap.in_flight for desk in desks for _, cap in desk.admission.queue.caps.named()) == 8
 
     run_virtual(scene())
 
 
+def test_workers_of_one_server_have_its_share_together() -> None:
+    """[issue 13] Each of its processes had a share of its own: of a limit of 1 as many calls were in flight as there were processes."""
+
+    async def scene(desks: list[Desk], _memories: list[SharedMemory]) -> None:
+        for desk in desks:
+            desk.admission.queue.share(4)
+        begun = [await desk.begin() for desk in (desks[0], desks[1], desks[1])]
+        for desk in desks:
+            await desk.refused()
+        begun[1].end()
+        await desks[0].begin()
+        await desks[1].refused()
+        for desk in desks:
+            desk.admission.queue.share(3)
+        await desks[1].begin()
+        await desks[0].refused()
+
+    with_processes(2, limits_of(VendorRates(concurrency=12, queue_seconds=0)), scene)
+
+
 def test_a_call_that_is_larger_than_a_server_s_share_has_become_keeps_nobody() -> None:
     """[fault M6] Another server comes while it waits: no wait helps it here any more, and whoever stands behind it has the next turn."""
-    servers = 1
 
     async def scene() -> None:
-        nonlocal servers
-        desk = Desk(limits := limits_of(VendorRates(tpm=10_000, queue_seconds=300)))
-        desk.admission.queue = VendorQueue(Keeping(keep, desk.admission._locked, lease, loop_micros, None), desk.facts.append)
-        desk.admission.queue.configure(limits)
+        desk = Desk(limits_of(VendorRates(tpm=10_000, queue_seconds=300)))
         await desk.begin(input_tokens=9_000, max_tokens=1_000)
         large = asyncio.create_task(desk.refused("large", input_tokens=8_000, max_tokens=1_000))
         await asyncio.sleep(1)
-        servers = 2
+        desk.admission.queue.share(2)
         small = asyncio.create_task(desk.begin("small", input_tokens=80, max_tokens=20))
         assert (await large).should_retry is False
         assert (await small).at < 62.0
-
-    def keep(name: str, whose: str) -> StoredAllowance:
-        return StoredAllowance(name, whose, lambda limit: max(1, limit // servers))
-
-    def lease(caps: Any, now: int) -> MemoryLease:
-        return MemoryLease(loop_micros, caps, now)
 
     run_virtual(scene())

@@ -9,8 +9,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from limits_rig import KINDS, limits_store
 from server import Server, serving
-from test_workers import ControlConnection, ask, connection, streaming, until, workers_of
+from test_workers import ControlConnection, ask, begun, connection, streaming, until, workers_of
 from vendor import ScriptedVendor
 
 CONFIGURATION = """\
@@ -67,6 +70,31 @@ def test_a_call_of_one_worker_has_the_place_that_another_gives_back(tmp_path: Pa
             for client, _ in held:
                 client.close()
             assert waiting.getresponse().status == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_workers_of_a_server_with_a_store_share_what_it_may_have_of_a_vendor(kind: str, tmp_path: Path) -> None:
+    """[issue 13] Servers of one and of two workers, two calls at the vendor: one of each server, not of each process."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    with ScriptedVendor() as vendor, limits_store(kind) as store:
+        text = CONFIGURATION.format(vendor=vendor.url, wait=0) + f"stores: {{limits: '{store.url}'}}\n"
+        with serving(folders[0], text) as one, serving(folders[1], text, workers=2) as two:
+            for server in (one, two):
+                until(lambda server=server: limit_shown(server)["concurrency"] == 1, "the servers are not counted")
+            clients = [(server, connection(server)) for server in (one, two, two)]
+            for _, client in clients:
+                client.connect()  # one with each worker
+            held = [begun(client, server.key, "endless") for server, client in clients[:2]]
+            for server in (one, two, two):
+                with closing(connection(server)) as other:
+                    assert ask(other, server.key)[0] == 429
+            assert ask(clients[2][1], two.key)[2]["error"]["code"] == "upstream_rate_limit"
+            for response in held:
+                response.close()
+            for _, client in clients:
+                client.close()
 
 
 JSON = {"content-type": "application/json"}

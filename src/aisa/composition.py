@@ -332,16 +332,22 @@ def open_keys(config: Config, database: Database) -> KeyStore:
     return keys
 
 
-async def share_limits(config: Config, dependencies: Dependencies, tiers: Mapping[str, str]) -> None:
-    """Have the limits be in the store that the configuration names, if it names one."""
+async def share_limits(config: Config, dependencies: Dependencies, tiers: Mapping[str, str], *, server: str = "") -> None:
+    """Have the limits be in the store that the configuration names, if it names one; those of vendors stay where they are.
+
+    `server` names what the processes of this server have in common, '' if it has one.
+    """
     if config.stores.limits is None:
         return
     from aisa.admission.store import StoreAdmission, open_way
 
-    way = await open_way(config, system_chance(), dependencies.report)
+    here = dependencies.admission
+    assert isinstance(here, MemoryAdmission), "what counts in this server's memory was made before"
+    way = await open_way(config, system_chance(), dependencies.report, server=server)
     admission = StoreAdmission(
         config.limits, tiers, way, wall_clock=wall_clock, micros=loop_clock(), report=dependencies.report, resets=dependencies.resets
     )
+    admission.share_vendors(here.queue)
     admission.expect(dependencies.ledger.usual)
     dependencies.admission = admission
 

@@ -313,7 +313,8 @@ if asked == 'end' then
 end
 
 -- renew: a process, how long it is taken to be there, how long leases last, then the lease of each pair of keys; ahead of the pairs is the
--- list of processes. Leases that an emptied server has lost are there again. Returns how many processes there are.
+-- list of processes. Leases that an emptied server has lost are there again. Returns how many processes there are, and of how many servers:
+-- what a process is called begins with its server's name and a dot, or it is one by itself.
 local there, lease = tonumber(ARGV[5]), tonumber(ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now))
 bound(KEYS[1], there)
@@ -322,4 +323,9 @@ for place = 1, (#KEYS - 1) / 2 do
   redis.call('ZADD', KEYS[2 * place + 1], text(now + lease), ARGV[6 + place])
   keep(KEYS[2 * place], KEYS[2 * place + 1])
 end
-return {text(redis.call('ZCARD', KEYS[1])), text(now)}
+local processes, servers, counted = redis.call('ZRANGE', KEYS[1], 0, -1), 0, {}
+for _, process in ipairs(processes) do
+  local server = string.match(process, '^[^.]*')
+  if not counted[server] then servers, counted[server] = servers + 1, true end
+end
+return {text(#processes), text(now), text(servers)}

@@ -317,7 +317,7 @@ BEGIN
     SELECT ctid FROM aisa_limits.turns WHERE gone_by < gone ORDER BY gone_by LIMIT 2000 FOR UPDATE SKIP LOCKED));
   DELETE FROM aisa_limits.leases WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM aisa_limits.leases WHERE ends_at < gone LIMIT 2000 FOR UPDATE SKIP LOCKED));
-  RETURN ARRAY[(SELECT count(*) FROM aisa_limits.processes)::text, now::text];
+  RETURN (SELECT ARRAY[count(*)::text, now::text, count(DISTINCT split_part(process, '.', 1))::text] FROM aisa_limits.processes);
 END
 $$;
 

@@ -34,6 +34,14 @@ def lower(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else min(one, other)
 
 
+def share_of(rates: Rates, servers: int) -> Rates:
+    """Return what each of so many servers has of limits that they share out: of each at least 1."""
+    if servers == 1:
+        return rates
+    shares = [None if limit is None else max(1, limit // servers) for limit in (rates.rpm, rates.tpm, rates.concurrency)]
+    return Rates(rpm=shares[0], tpm=shares[1], concurrency=shares[2])
+
+
 def tier_of(limits: Limits, tiers: Mapping[str, str], account: str) -> Tier:
     """Return an account's tier, where `tiers` has the names of those that were given one.
 

@@ -10,12 +10,13 @@ from importlib.resources import files
 
 from aisa.admission.allowance import Limited, Shown
 from aisa.admission.lease import MemoryLease
-from aisa.admission.memory import NO_LIMITS, MemoryAdmission, loop_micros, tokens_needed, unheard
+from aisa.admission.memory import NO_LIMITS, MemoryAdmission, loop_micros, of_own, tokens_needed, unheard
 from aisa.admission.refusals import refusal, stopped_inside, too_large
 from aisa.admission.rules import MICROS, RATE_MAX, Usual
 from aisa.admission.store_way import LEASE_SECONDS, Mode, Open, StoreWay
 from aisa.admission.stored import Seen, StoredAllowance
 from aisa.admission.unlimited import Unlimited
+from aisa.admission.vendor_queue import VendorQueue
 from aisa.call import Call
 from aisa.clock import Chance, WallClock
 from aisa.config.limits import Limits
@@ -37,11 +38,14 @@ LEASE = str(round(LEASE_SECONDS * MICROS))
 BEGUN, COVERED, ENDED = 8, 3, 4  # words of each allowance in the script's answers, behind the first two
 
 
-async def open_way(config: Config, chance: Chance, report: Callable[[Fact], None]) -> StoreWay:
-    """Return the way to the store of limits that a configuration names, tried once. `chance` must differ in each process."""
+async def open_way(config: Config, chance: Chance, report: Callable[[Fact], None], *, server: str) -> StoreWay:
+    """Return the way to the store of limits that a configuration names, tried once. `chance` must differ in each process.
+
+    `server` names what the processes of one server have in common, '' for a process that is a server by itself.
+    """
     assert config.stores.limits is not None, "the caller looked"
     span, refuses = round(config.limits.window_seconds * MICROS), config.stores.limits_down == "refuse"
-    way = StoreWay(opener_of(config.stores.limits), span, chance=chance, report=report, refuses=refuses)
+    way = StoreWay(opener_of(config.stores.limits), span, chance=chance, report=report, refuses=refuses, server=server)
     await way.start()
     return way
 
@@ -70,12 +74,19 @@ class StoreAdmission(MemoryAdmission):
     ) -> None:
         self._way = way
         super().__init__(limits, tiers, wall_clock=wall_clock, micros=micros, report=report, resets=resets)
-        self._keeper = lambda name, whose: StoredAllowance(name, whose, way.share_of)
+        self._keeper = lambda name, whose: StoredAllowance(name, whose, lambda: way.processes)
+        self.share_vendors(self.queue)
 
     @property
     def store_is_away(self) -> bool | None:
         """Whether the store does not answer."""
         return self._way.is_away
+
+    def share_vendors(self, queue: VendorQueue) -> None:
+        """Have the limits of vendors be those of a queue, which may be of all processes of this server, by the server's share."""
+        self.queue = queue
+        self._way.counted = lambda: queue.share(self._way.servers)
+        self._way.counted()
 
     def configure(self, limits: Limits) -> None:
         """Let other limits hold from now on; what was used stays used."""
@@ -142,8 +153,11 @@ class StoreAdmission(MemoryAdmission):
         stored = tuple(each for each in allowances if isinstance(each, StoredAllowance))
         return StoreLease(self._micros, stored, self._way, began=now)
 
+    def _keep_cap(self, name: str, whose: str) -> Limited:
+        return of_own(name, whose)
+
     def _cap_lease(self, caps: tuple[Limited, ...], now: int) -> MemoryLease:
-        """Open a try at a vendor: of vendors' limits each process has its share, and the store knows nothing."""
+        """Open a try at a vendor: of vendors' limits each server has its share, and the store knows nothing."""
         return MemoryLease(self._micros, caps, now)
 
     def _told(self, allowances: Sequence[Shown], now: int) -> HeaderList:

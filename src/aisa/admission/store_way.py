@@ -53,8 +53,9 @@ Open = Callable[[int], Awaitable[Script]]
 class StoreWay:
     """One process's way to the store. Belongs to the loop that it was made in.
 
-    `span` is the window in microseconds; `refuses` says that nobody decides while the store is away. Of tests alone are `store_micros`, the
-    time to tell the store instead of its own, and `looks_max`, how patient to be.
+    `span` is the window in microseconds; `refuses` says that nobody decides while the store is away. `server` names what all processes of
+    one server have in common; '' for a process that is a server by itself. `counted` is called when there are more servers or fewer. Of
+    tests alone are `store_micros`, the time to tell the store instead of its own, and `looks_max`, how patient to be.
     """
 
     def __init__(
@@ -65,10 +66,12 @@ class StoreWay:
         chance: Chance,
         report: Callable[[Fact], None],
         refuses: bool = False,
+        server: str = "",
     ) -> None:
         self.span = span
-        self.processes = 1
-        self._least = 1  # processes that are taken to be there, while not all have come back to a store that was away
+        self.processes = self.servers = 1
+        self.counted: Callable[[], None] = nothing
+        self._least = (1, 1)  # processes and servers that are taken to be there, while not all have come back to a store that was away
         self.leases: dict[str, Sequence[str]] = {}  # the keys of each call in flight here, by its lease's id
         self._open = open_script
         self._report = report
@@ -76,7 +79,8 @@ class StoreWay:
         self.store_micros: Callable[[], int] | None = None
         self.looks_max = LOOKS_MAX
         self._loop = asyncio.get_running_loop()
-        self._process = "".join(chance.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(ID_CHARACTERS))
+        own = "".join(chance.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(ID_CHARACTERS))
+        self._process = f"{server}.{own}" if server else own
         self._numbers = count()
         self._connection: Script | None = None
         self._shares_until: float | None = None  # None: it was never there
@@ -101,10 +105,6 @@ class StoreWay:
     def is_away(self) -> bool:
         """Whether operators have to look at the store: it does not answer, or does so for moments only."""
         return self._said_away or not self.is_open
-
-    def share_of(self, limit: int) -> int:
-        """Return this process's share of a limit, by how many processes there were when they were counted last."""
-        return max(1, limit // self.processes)
 
     def new_lease(self) -> str:
         """Return the id of a lease that nobody had."""
@@ -177,7 +177,7 @@ class StoreWay:
             self._say_away(str(away))
             return
         if self._shares_until is not None:
-            self._least = self.processes  # it may be empty, and this process the first to be back
+            self._least = (self.processes, self.servers)  # it may be empty, and this process the first to be back
         if not await self._renew(connection):
             return
         self._connection = connection
@@ -190,21 +190,23 @@ class StoreWay:
         """Say that this process and its leases are there, and count the processes. False if the store is away."""
         there, lasting = (str(round(seconds * MICROS)) for seconds in (THERE_SECONDS, LEASE_SECONDS))
         pairs = [(lease, *keys[at : at + 2]) for lease, keys in self.leases.items() for at in range(0, len(keys), 2)]
-        number = self.processes
+        answer = [str(self.processes), "", str(self.servers)]
         try:
             for start in range(0, max(1, len(pairs)), RENEWED_AT_ONCE):
                 some = pairs[start : start + RENEWED_AT_ONCE]
                 keys = [PROCESSES, *(key for _, *both in some for key in both)]
                 arguments = (self._process, there, lasting, *(lease for lease, *_ in some))
-                asked = self._asked(connection, "renew", keys, arguments=arguments)
-                number = int((await asked)[0])
+                answer = await self._asked(connection, "renew", keys, arguments=arguments)
         except StoreAway as away:
             self._say_away(str(away))
             return False
         if self.mode is Mode.STORE:
-            self._least = 1
+            self._least = (1, 1)
             self._say_back("it decides")
-        self.processes = max(number, self._least)
+        before, least = self.servers, self._least
+        self.processes, self.servers = max(int(answer[0]), least[0]), max(int(answer[2]), least[1])
+        if self.servers != before:
+            self.counted()
         return True
 
     def _say_away(self, why: str) -> None:
@@ -223,6 +225,10 @@ class StoreWay:
         if self._said_away:
             self._said_away = self._comes_and_goes = False
             self._report(SharedStoreBack("limits", f"the store of limits is back; {then}"))
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 PROCESSES = "aisa:processes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from aisa.admission.allowance import Allowance
-from aisa.admission.rules import RATE_MAX, step_of
+from aisa.admission.rules import RATE_MAX, share_of, step_of
 from aisa.config.limits import Rates
 
 
@@ -82,14 +82,14 @@ class Seen:
 class StoredAllowance(Allowance):
     """What this process has used of limits that a store keeps, against this process's share of them. `seen` is what the store told last."""
 
-    __slots__ = ("_share_of", "name", "seen")
+    __slots__ = ("_processes", "name", "seen")
 
-    def __init__(self, name: str, whose: str, share_of: Callable[[int], int]) -> None:
-        """`share_of` returns this process's share of a limit."""
+    def __init__(self, name: str, whose: str, processes: Callable[[], int]) -> None:
+        """`processes` returns among how many a limit is shared out."""
         super().__init__(whose)
         self.name = name
         self.seen = Seen(whose, Rates(), 0)
-        self._share_of = share_of
+        self._processes = processes
 
     def limit(self, rates: Rates, span: int) -> None:
         """Set the limits; what was used stays used."""
@@ -98,15 +98,10 @@ class StoredAllowance(Allowance):
         self.rates = rates
         self.share_anew()
 
-    def settle(self, now: int) -> None:
-        """Go by the share as it is now."""
-        self.share_anew()
-
     def share_anew(self) -> None:
         """Take this process's share as it is now."""
         rates = self.rates
-        shares = [None if limit is None else self._share_of(limit) for limit in (rates.rpm, rates.tpm, rates.concurrency)]
-        super().limit(Rates(rpm=shares[0], tpm=shares[1], concurrency=shares[2]), self.seen.span)
+        super().limit(share_of(rates, self._processes()), self.seen.span)
         self.rates = rates
 
     def limits(self) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from aisa.admission.allowance import Limited
-from aisa.admission.rules import MICROS, Usual, is_none, nothing_is_usual, output_guessed
+from aisa.admission.rules import MICROS, Usual, is_none, nothing_is_usual, output_guessed, share_of
 from aisa.config.limits import Limits, Rates, VendorRates
 from aisa.config.schema import Model
 from aisa.offer import Offer
@@ -64,7 +64,7 @@ class Want(NamedTuple):
 
 
 class VendorCaps:
-    """The limits of vendors and of their models, as the configuration has them."""
+    """The limits of vendors and of their models: this server's share of what the configuration has."""
 
     def __init__(self, keep: Callable[[str, str], Limited]) -> None:
         self.usual: Usual = nothing_is_usual
@@ -72,6 +72,13 @@ class VendorCaps:
         self._caps: dict[str, Limited] = {}  # by `vendor` or `vendor/model`: no more than the configuration has ever named
         self._of_target: dict[str, tuple[Limited, ...]] = {}
         self._limits = Limits()
+        self._servers = 1
+
+    def share(self, servers: int) -> None:
+        """Go by the share of one of so many servers from now on."""
+        if servers != self._servers:
+            self._servers = servers
+            self.configure(self._limits)
 
     def configure(self, limits: Limits) -> None:
         """Let other limits hold; what was used stays used, and what has no limit any more has room for all who wait."""
@@ -130,7 +137,7 @@ class VendorCaps:
         known = self._limits.vendors.get(vendor)
         if known is None:
             return Rates()
-        return known.models.get(model, Rates()) if model else known
+        return share_of(known.models.get(model, Rates()) if model else known, self._servers)
 
     @property
     def _span(self) -> int:

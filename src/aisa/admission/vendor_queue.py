@@ -82,6 +82,11 @@ class VendorQueue:
         self.caps.configure(limits)
         self.serve()
 
+    def share(self, servers: int) -> None:
+        """Go by this server's share of all limits, one of so many, from now on."""
+        self.caps.share(servers)
+        self.serve()
+
     def has_room(self, wants: Sequence[Want]) -> bool:
         """Say whether a call could begin at one of these now, without a wait. Raises ApiError overloaded."""
         with self._keeping.lock():

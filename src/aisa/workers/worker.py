@@ -140,7 +140,7 @@ class Worker:
             observers.close()
             raise SystemExit(EXIT_NOT_BEGUN) from None
         self.parts.edge.traces = observers.traces
-        await share_limits(config, self.dependencies, self.keys.tiers)
+        await share_limits(config, self.dependencies, self.keys.tiers, server=f"{self.memory.name_word('server'):x}")
         self.dependencies.keys = take_tokens(config, self.keys, report, adopt=lambda key: self.link.send(PersonMet(key)))
         tls = None if config.tls is None else tls_context(config.tls.cert, config.tls.key)
         self.passed = self.server.take_passed(channel, tls, lambda: self.passing.set_result(None))

@@ -16,7 +16,7 @@ import pytest
 from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.rules import MICROS
 from aisa.admission.store import StoreAdmission, opener_of
-from aisa.admission.store_way import LEASE_SECONDS, Mode, StoreWay
+from aisa.admission.store_way import LEASE_SECONDS, RENEW_SECONDS, Mode, StoreWay
 from aisa.config.limits import Limits, Tier
 from aisa.errors import ApiError
 from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
@@ -130,8 +130,13 @@ class StoreStage:
         return self.seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Move the clock on."""
-        self.seconds += seconds
+        """Move the clock on; leases are renewed as often as in real time."""
+        until = self.seconds + seconds
+        while any(way.leases for way in self._ways) and self.seconds + RENEW_SECONDS < until:
+            self.seconds += RENEW_SECONDS
+            for way in self._ways:
+                assert await way.renew()
+        self.seconds = until
         await asyncio.sleep(0)
 
 
@@ -388,16 +393,41 @@ def test_a_full_store_still_ends_leases() -> None:
 
 
 def test_who_must_not_guess_refuses_while_nobody_knows(own_server: LimitsStore) -> None:
-    """`limits_down: refuse` says 503; so does, whatever is set, a server that has never reached its store: it cannot know its share."""
+    """`limits_down: refuse` says 503, in a server that has never reached its store too."""
 
     async def main(server: LimitsStore) -> None:
         world, way, _ = await admission_on(server, refuses=True)
         lease = await world.call()
         server.kill()
-        for there in (world, (await admission_on(server))[0]):
+        for there in (world, (await admission_on(server, refuses=True))[0]):
             with pytest.raises(ApiError) as refused:
                 await there.call()
             assert refused.value.code == "overloaded"
+        lease.release(Usage())
+        await way.stop()
+
+    asyncio.run(main(own_server))
+
+
+def test_a_server_that_begins_while_the_store_is_away_goes_by_its_share(own_server: LimitsStore) -> None:
+    """[issue 13] It was ready, and refused every call of keys with limits; its share is one of its own processes, as it knows no others."""
+    limits = Limits(default_tier="t", tiers={"t": Tier(rpm=6, tpm=9_000)}, window_seconds=20.0)
+
+    async def main(server: LimitsStore) -> None:
+        heard = Heard()
+        server.kill()
+        world, way, _ = await admission_on(server, limits, heard=heard)
+        assert (way.mode, "one of 1 that this server knows of" in str(heard[0])) == (Mode.SHARE, True)
+        way.processes = 2  # as of a server with two workers
+        lease = await world.call(stream=True)
+        (await world.call()).release(Usage())
+        server.start()
+        await heard.until("is back")
+        assert (way.mode, way.processes) == (Mode.SHARE, 2)
+        (await world.call()).release(Usage())
+        assert (await world.refused()).should_retry is True
+        assert await way.renew()
+        assert server.used("aisa:{key one}:20000000")[0] == 1, "what is let in from then on is told"
         lease.release(Usage())
         await way.stop()
 

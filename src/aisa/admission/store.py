@@ -46,6 +46,7 @@ async def open_way(config: Config, chance: Chance, report: Callable[[Fact], None
     assert config.stores.limits is not None, "the caller looked"
     span, refuses = round(config.limits.window_seconds * MICROS), config.stores.limits_down == "refuse"
     way = StoreWay(opener_of(config.stores.limits), span, chance=chance, report=report, refuses=refuses, server=server)
+    way.processes = config.server.workers  # at least; of other servers one that begins while the store is away cannot know
     await way.start()
     return way
 

@@ -69,7 +69,7 @@ class StoreWay:
         server: str = "",
     ) -> None:
         self.span = span
-        self.processes = self.servers = 1
+        self.processes = self.servers = 1  # as far as is known
         self.counted: Callable[[], None] = nothing
         self._least = (1, 1)  # processes and servers that are taken to be there, while not all have come back to a store that was away
         self.leases: dict[str, Sequence[str]] = {}  # the keys of each call in flight here, by its lease's id
@@ -90,9 +90,7 @@ class StoreWay:
     def mode(self) -> Mode:
         """Who decides now."""
         until = self._shares_until
-        if until is None:
-            return Mode.NOBODY  # how many share with it, a process that has never asked cannot know
-        if not self.is_open:
+        if until is None or not self.is_open:
             return Mode.NOBODY if self._refuses else Mode.SHARE
         return Mode.STORE if self._loop.time() >= until else Mode.SHARE
 
@@ -131,8 +129,10 @@ class StoreWay:
         return script.run(keys, (what, now, str(self.span), *arguments))
 
     async def start(self) -> None:
-        """Try once to be there, and keep trying from then on."""
+        """Try once to be there, and keep trying from then on. Where the store is away, go on as when it has gone away."""
         await self._try()
+        if self._shares_until is None and not self._refuses:
+            self._shares_until = self._loop.time()
         self._task = self._loop.create_task(self._run())
 
     async def stop(self) -> None:
@@ -216,7 +216,7 @@ class StoreWay:
             self._comes_and_goes = until is not None and self._loop.time() < until  # a full one does: that is told once until it decides
             meanwhile = {
                 Mode.NOBODY: "calls of keys with limits are refused",
-                Mode.SHARE: f"each process allows its share, one of {self.processes}",
+                Mode.SHARE: f"each process allows its share, one of {self.processes}{'' if until else ' that this server knows of'}",
                 Mode.STORE: "it is asked again",
             }[self.mode]
             self._report(SharedStoreAway("limits", f"THE STORE OF LIMITS IS AWAY ({why}): {meanwhile}", REMEDY))

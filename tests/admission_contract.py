@@ -392,6 +392,28 @@ def calls_in_flight_are_leases(stage: Stage) -> None:
     tell(stage, story, concurrency=3)
 
 
+def who_waits_for_a_call_that_goes_on_is_told_twice_as_long_each_time(stage: Stage) -> None:
+    """[issue 13] Nobody knows when it ends: "2" was told each time, and was wrong each time. Never much longer than it has run for."""
+
+    async def story(world: World) -> None:
+        for _ in range(2):
+            running, began = [await world.call(stream=True) for _ in range(2)], world.stage.now()
+            waits: list[int] = []
+            while world.stage.now() < began + 300:
+                error = await world.refused()
+                waits.append(error.retry_after or 0)
+                assert waits[-1] <= max(world.stage.now() - began, 2) + 2
+                await world.stage.sleep(waits[-1])
+            assert waits == sorted(waits)
+            assert (waits[0] <= 2, waits[-2:], len(waits) <= 11) == (True, [60, 60], True), waits
+            for lease in running:
+                lease.release(NOTHING)
+            for _ in range(30):  # as long as the last ones were
+                (await world.call()).release(NOTHING)
+
+    tell(stage, story, concurrency=2)
+
+
 def an_account_bounds_its_keys_together(stage: Stage) -> None:
     """Whoever makes another key has no more calls by that; another account has its own."""
 
@@ -464,6 +486,7 @@ CLAIMS = (
     the_last_limit_that_is_taken_away_ends_no_stream,
     tokens_are_within_a_step_of_the_limit,
     calls_in_flight_are_leases,
+    who_waits_for_a_call_that_goes_on_is_told_twice_as_long_each_time,
     an_account_bounds_its_keys_together,
     an_address_is_bounded_with_all_of_its_keys,
     a_key_can_only_have_less_than_its_tier,

@@ -9,6 +9,7 @@ from aisa.admission.window import Use, Window
 from aisa.config.limits import Rates
 
 FIRST_SECONDS = 2.0  # how long a call is taken to last before any has ended; a usual answer
+TURN_MAX = 60 * MICROS  # no longer wait is told
 LEARNING = 8  # the last so many calls say how long one lasts
 
 
@@ -83,7 +84,7 @@ class Limited(Shown, Protocol):
 class Allowance:
     """The use of some limits; implements `Limited`. Times are microseconds of one clock. `whose` begins a sentence."""
 
-    __slots__ = ("_last_turn", "_seconds", "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose")
+    __slots__ = ("_began", "_last_turn", "_seconds", "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose")
 
     def __init__(self, whose: str) -> None:
         self.whose = whose
@@ -94,7 +95,7 @@ class Allowance:
         self.in_flight = 0
         self.step = 0  # by how many tokens the output of a stream takes of `tokens` at a time
         self._seconds = FIRST_SECONDS
-        self._last_turn = 0
+        self._last_turn = self._began = 0  # of the last call: when it was let in
 
     def limit(self, rates: Rates, span: int) -> None:
         """Set the limits; what was used stays used."""
@@ -119,6 +120,7 @@ class Allowance:
     def take(self, now: int, tokens: int) -> None:
         """Begin a call for which there is room."""
         self.in_flight += 1
+        self._began = now
         if self.requests is not None:
             self.requests.add(now, 1)
         if self.tokens is not None:
@@ -130,10 +132,14 @@ class Allowance:
         self._seconds += (lasted / MICROS - self._seconds) / LEARNING
 
     def take_turn(self, now: int) -> int:
-        """Return when a place in flight is likely to be free for one more who waits: as calls end about as fast as the last ones did."""
+        """Return when a place in flight is likely to be free for one more who waits.
+
+        Calls end about as fast as the last ones did. Where those in flight run for longer, none has ended since the youngest of them began:
+        it is taken to be as long again, so that who waits as told is told twice as long each time.
+        """
         each = int(self._seconds * MICROS / self.concurrency)
-        self._last_turn = min(max(now, self._last_turn) + each, now + 60 * MICROS)
-        return self._last_turn
+        self._last_turn = min(max(now, self._last_turn) + each, now + TURN_MAX)
+        return min(self._last_turn + now - self._began, now + TURN_MAX)
 
     def is_idle(self, now: int) -> bool:
         """Say whether it may be forgotten: nothing that was used counts any more."""

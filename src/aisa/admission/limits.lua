@@ -222,6 +222,7 @@ if asked == 'begin' then
     local calls_when, tokens_when, turn = '', '', ''
     if granted and not again then
       redis.call('ZADD', one.leases, text(now + lease), lease_id)
+      if one.in_flight_max then redis.call('HSET', one.record, 'y', text(now)) end
       if one.calls then add(one.calls, 1) end
       if one.tokens then
         add(one.tokens, tokens)
@@ -231,11 +232,12 @@ if asked == 'begin' then
       if one.no_call then calls_when = text(take_place(one.calls, 1)) end
       if one.no_tokens then tokens_when = text(take_place(one.tokens, tokens)) end
       if one.no_place then
-        local known = redis.call('HMGET', one.record, 'd', 'q')
+        local known = redis.call('HMGET', one.record, 'd', 'q', 'y')
         local each = math.floor(tonumber(known[1] or FIRST_LASTING) / one.in_flight_max)
         local mine = math.min(math.max(now, tonumber(known[2] or 0)) + each, now + TURN_MAX)
-        redis.call('HSET', one.record, 'q', text(mine))
-        turn = text(mine)
+        local youngest = tonumber(known[3] or now)
+        redis.call('HSET', one.record, 'q', text(mine), 'y', text(youngest))
+        turn = text(math.min(mine + math.max(0, now - youngest), now + TURN_MAX))
       end
     end
     save(one.calls)

@@ -27,6 +27,8 @@ CREATE UNLOGGED TABLE IF NOT EXISTS aisa_limits.leases (
   PRIMARY KEY (record, lease)
 ) WITH (fillfactor = 60);
 
+ALTER TABLE aisa_limits.leases ADD COLUMN IF NOT EXISTS began bigint;
+
 -- How long calls last, and whose turn for a place in flight was told last.
 CREATE UNLOGGED TABLE IF NOT EXISTS aisa_limits.turns (
   record text PRIMARY KEY, lasting bigint NOT NULL, turn bigint NOT NULL, gone_by bigint NOT NULL
@@ -116,6 +118,7 @@ DECLARE
   calls_free bigint[] := '{}';
   tokens_free bigint[] := '{}';
   flying bigint[] := '{}';
+  ages bigint[] := '{}';
   each record;
   when_told bigint[];
   my_turn bigint;
@@ -125,13 +128,14 @@ BEGIN
     tokens_max := nullif(asked[6 + 3 * n], '');
     places_max := nullif(asked[7 + 3 * n], '');
     DELETE FROM aisa_limits.leases WHERE record = records[n] AND ends_at <= now;
-    SELECT count(*) AS places, coalesce(bool_or(lease = lease_id), false) AS mine, max(ends_at) AS latest INTO each
+    SELECT count(*) AS places, coalesce(bool_or(lease = lease_id), false) AS mine, max(ends_at) AS latest, max(began) AS youngest INTO each
       FROM aisa_limits.leases WHERE record = records[n];
     IF each.latest > now + lasting THEN  -- as none is set, but where the clock was set back
       UPDATE aisa_limits.leases SET ends_at = now + lasting WHERE record = records[n] AND ends_at > now + lasting;
     END IF;
     again := again OR each.mine;
     flying[n] := each.places;
+    ages[n] := greatest(0, now - coalesce(each.youngest, now));
     SELECT coalesce(sum(amount) FILTER (WHERE kind = 'calls'), 0) AS calls, coalesce(sum(amount) FILTER (WHERE kind = 'tokens'), 0) AS tokens,
            max(counts_until) FILTER (WHERE kind = 'calls') AS calls_free, max(counts_until) FILTER (WHERE kind = 'tokens') AS tokens_free
       INTO each FROM aisa_limits.used WHERE record = records[n] AND counts_until > now;
@@ -150,7 +154,7 @@ BEGIN
   FOR n IN 1 .. cardinality(records) LOOP
     when_told := '{NULL,NULL,NULL}';
     IF granted AND NOT again THEN
-      INSERT INTO aisa_limits.leases VALUES (records[n], lease_id, now + lasting, CASE WHEN tokens[n] IS NOT NULL THEN needed END);
+      INSERT INTO aisa_limits.leases VALUES (records[n], lease_id, now + lasting, CASE WHEN tokens[n] IS NOT NULL THEN needed END, now);
       IF calls[n] IS NOT NULL THEN
         PERFORM aisa_limits.add_VERSION(records[n], 'calls', 1, span, now);
         calls[n] := calls[n] - 1;
@@ -174,7 +178,7 @@ BEGIN
           ON CONFLICT (record) DO UPDATE SET turn = least(greatest(now, it.turn) + it.lasting / places_max, now + 60000000),
             gone_by = excluded.gone_by
           RETURNING turn INTO my_turn;
-        when_told[3] := my_turn;
+        when_told[3] := least(my_turn + ages[n], now + 60000000);
       END IF;
     END IF;
     told := told || ARRAY[
@@ -307,7 +311,7 @@ BEGIN
   DELETE FROM aisa_limits.processes WHERE gone_by <= now;
   UPDATE aisa_limits.processes SET gone_by = now + asked[5]::bigint WHERE gone_by > now + asked[5]::bigint;
   INSERT INTO aisa_limits.processes VALUES (asked[4], now + asked[5]::bigint) ON CONFLICT (process) DO UPDATE SET gone_by = excluded.gone_by;
-  INSERT INTO aisa_limits.leases AS l SELECT record, lease, now + asked[6]::bigint FROM unnest(records, asked[7:]) AS renewed (record, lease)
+  INSERT INTO aisa_limits.leases AS l SELECT record, lease, now + asked[6]::bigint, NULL, now FROM unnest(records, asked[7:]) AS renewed (record, lease)
     ON CONFLICT (record, lease) DO UPDATE SET ends_at = excluded.ends_at;
   DELETE FROM aisa_limits.used WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM aisa_limits.used WHERE gone_by < gone ORDER BY gone_by LIMIT 2000 FOR UPDATE SKIP LOCKED));

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
 
-from aisa.admission.allowance import FIRST_SECONDS, LEARNING, Limited, Shown, rates_room_at
+from aisa.admission.allowance import FIRST_SECONDS, LEARNING, TURN_MAX, Limited, Shown, rates_room_at
 from aisa.admission.lease import MemoryLease
 from aisa.admission.memory import MemoryAdmission, headers_on, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
@@ -178,11 +178,13 @@ class SharedAllowance:
         words[at] = before + (lasted - before) // LEARNING or 1
 
     def take_turn(self, now: int) -> int:
-        """Return when a place in flight is likely to be free for one more who waits: as calls end about as fast as the last ones did."""
-        words, place = self._memory.words, self._place
+        """Return when a place in flight is likely to be free for one more who waits, as `Allowance.take_turn` says."""
+        words, place, at = self._memory.words, self._place, (self._place + SERVED) * 2
         each = (words[place + LASTING] or FIRST_MICROS) // self.concurrency
-        turn = words[place + LAST_TURN] = min(max(now, words[place + LAST_TURN]) + each, now + 60 * MICROS)
-        return turn
+        turn = words[place + LAST_TURN] = min(max(now, words[place + LAST_TURN]) + each, now + TURN_MAX)
+        began = [then for then in self._cells[at : at + WORKERS_MAX] if then]
+        age_ms = min((now // 1_000 - then & MS_MASK for then in began), default=0)
+        return min(turn + age_ms * 1_000, now + TURN_MAX)
 
     def is_idle(self, now: int) -> bool:
         """Say whether this process may forget it: what was used is not kept here."""

@@ -112,7 +112,8 @@ def collecting() -> Generator[Collector]:
 
 def attributes_of(owner: Any) -> dict[str, Any]:
     """Return the attributes of a span, a point or a resource."""
-    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in owner.attributes}
+    found = {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in owner.attributes}
+    return {key: [each.string_value for each in said.values] if hasattr(said, "values") else said for key, said in found.items()}
 
 
 def traced(headers: dict[str, str], protocol: str = "openai") -> Trace:

@@ -33,6 +33,7 @@ from aisa.notices import Notices
 from aisa.offer import Offer, Plan
 from aisa.permit import Permit
 from aisa.providers.omissions import Omissions
+from aisa.providers.output import note_answer
 from aisa.providers.port import Answer, Upstream
 from aisa.providers.shape import Decoder, Dialect, Target, told
 from aisa.providers.vendor_state import VendorStates
@@ -366,7 +367,7 @@ class CallContext:
             None if error is None else error.code,
             call.shown_address,
             None if error is None else fault_of(error, life.failed),
-            call.trace,
+            call.trace and note_answer(call.trace, self.decoder, self.answer),
         )
 
 

@@ -35,6 +35,7 @@ from aisa.http.sockets import reached_at
 from aisa.keys.first_key import told
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CRASHED
+from aisa.observe.asked import asked_of
 from aisa.observe.columns import TextLines
 from aisa.observe.log import JsonLines, Log
 from aisa.observe.on_demand import open_telemetry
@@ -164,7 +165,8 @@ def open_observers(config: Config) -> Observers:
         telemetry.close()
         close()
 
-    return Observers(report, close_both, Traces(quick_chance(), wall_clock, share=settings.sample, passes_on=settings.to_vendors))
+    traces = Traces(quick_chance(), wall_clock, share=settings.sample, passes_on=settings.to_vendors, look=asked_of)
+    return Observers(report, close_both, traces)
 
 
 def open_log(settings: LogSettings) -> Log | None:

@@ -138,7 +138,7 @@ async def ask(context: CallContext, offer: Offer, target: Target, *, more: bool,
     context.dropped, context.changed = request.dropped, request.changed
     added, trace = request.added, context.call.trace
     if trace is not None:
-        request = msgspec.structs.replace(request, headers=request.headers + trace.ask(offer.name, now))
+        request = msgspec.structs.replace(request, headers=request.headers + trace.ask(offer.name, now, context.request))
     upstream = context.dependencies.upstreams[target.vendor]
     asking = upstream.ask(request) if places is None else places.ask(upstream, request)
     del request  # what was sent is not kept for as long as the answer takes

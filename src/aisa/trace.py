@@ -6,8 +6,8 @@ Whether a call is traced is decided here, before anything is made for it: its pa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from aisa.clock import Chance, WallClock
 
@@ -32,17 +32,40 @@ class Try(NamedTuple):
     began: float
 
 
+class Answered(NamedTuple):
+    """Who answered: the answer's id, and the model as its vendor calls it, each empty if it said none; why each choice ended, if it did."""
+
+    id: str = ""
+    model: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+NOBODY = Answered()
+#: What of a request is told of its tries, by attribute. It keeps nothing of the request.
+Look = Callable[[Any], Mapping[str, Any]]
+
+
+def nothing_of(_request: object) -> Mapping[str, Any]:
+    """Tell nothing of a request."""
+    return {}
+
+
 class Trace:
     """One call's place in its trace. Ids are lower-case hexadecimal: 32 characters of the trace, 16 of a span.
 
     `began` is UNIX seconds, `loop_began` the same moment in those of the event loop. `protocol` is that of the call's door.
-    `tries` are those at vendors, if the call is sampled.
+    `asked_at`, in seconds of the loop, is when a vendor was asked last. If the call is sampled, `tries` are those at vendors, `asked` is
+    what its request said, by `look`, and `answered` who answered.
     """
 
     __slots__ = (
         "_chance",
         "_passes_on",
+        "answered",
+        "asked",
+        "asked_at",
         "began",
+        "look",
         "loop_began",
         "parent_id",
         "protocol",
@@ -62,18 +85,24 @@ class Trace:
         self.span_id = span_id(chance)
         self.route = self.protocol = ""
         self.began = self.loop_began = 0.0
+        self.asked_at: float | None = None
+        self.asked: Mapping[str, Any] = {}
+        self.answered = NOBODY
         self.tries: list[Try] = []
         self._passes_on = passes_on
         self._chance = chance
+        self.look: Look = nothing_of
 
     def __str__(self) -> str:
         """Write the call's own place, as `traceparent` has it."""
         return self._place(self.span_id)
 
-    def ask(self, target: str, now: float) -> tuple[tuple[str, str], ...]:
-        """Note that a target is asked now; return the headers that say so to it."""
-        within = self.span_id
+    def ask(self, target: str, now: float, request: object = None) -> tuple[tuple[str, str], ...]:
+        """Note that a target is asked now, for a request; return the headers that say so to it."""
+        within, self.asked_at = self.span_id, now
         if self.sampled and len(self.tries) < TRIES_MAX:
+            if request is not None and not self.tries:
+                self.asked = self.look(request)
             within = span_id(self._chance)
             self.tries.append(Try(within, target, now))
         if not self._passes_on:
@@ -86,13 +115,17 @@ class Trace:
 
 
 class Traces:
-    """Begins traces. `share` of those that no caller has decided on are sampled; `passes_on`: vendors are told too."""
+    """Begins traces. `share` of those that no caller has decided on are sampled; `passes_on`: vendors are told too.
 
-    def __init__(self, chance: Chance, wall_clock: WallClock, *, share: float, passes_on: bool) -> None:
+    `look` says what is told of the requests of those that are sampled.
+    """
+
+    def __init__(self, chance: Chance, wall_clock: WallClock, *, share: float, passes_on: bool, look: Look = nothing_of) -> None:
         self._chance = chance
         self._wall_clock = wall_clock
         self._sampled_below = int(share * (1 << SHARE_BITS))
         self._passes_on = passes_on
+        self._look = look
 
     def begin(self, headers: Mapping[str, str], now: float, *, route: str, protocol: str) -> Trace:
         """Return the place of a call with these request headers. `now` is the event loop's."""
@@ -104,6 +137,7 @@ class Traces:
             trace_id, parent_id, state = context["trace"], context["parent"], fitting(headers.get(STATE, ""))
             sampled = bool(int(context["flags"], 16) & SAMPLED)
         trace = Trace(trace_id, parent_id, state, sampled=sampled, passes_on=self._passes_on, chance=self._chance)
+        trace.look = self._look
         trace.route, trace.protocol, trace.began = route, protocol, self._wall_clock()
         trace.loop_began = now
         return trace

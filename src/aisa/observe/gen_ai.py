@@ -14,6 +14,7 @@ from typing import NamedTuple
 from aisa.facts import CallEnded
 from aisa.ledger.rules import COMPLETED
 from aisa.money import dollars_text
+from aisa.trace import NOBODY, Answered, Trace
 from aisa.usage import Usage
 
 CHAT, EMBEDDINGS, RERANK = "chat", "embeddings", "rerank"
@@ -47,7 +48,9 @@ EACH_EMBEDDED = "gen_ai.client.embeddings.operation.input_tokens"
 USED = "gen_ai.client.inference.usage."
 INPUT, OUTPUT = f"{USED}input_tokens", f"{USED}output_tokens"
 CACHE_READ, CACHE_WRITE, REASONING = f"{USED}cache_read.input_tokens", f"{USED}cache_write.input_tokens", f"{USED}reasoning.output_tokens"
+#: Of streams: as our caller sees it, who waits from the call's beginning on, and as we see the vendor, from when it was asked on.
 FIRST_TOKEN, EACH_TOKEN = "gen_ai.server.time_to_first_token", "gen_ai.server.time_per_output_token"
+FIRST_CHUNK, EACH_CHUNK = "gen_ai.client.inference.time_to_first_chunk", "gen_ai.client.inference.time_per_output_chunk"
 MODALITY, UNKNOWN = "gen_ai.token.modality", "unknown"
 
 
@@ -74,14 +77,18 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
         REASONING: Instrument("{token}", "Of the output, reasoning."),
         FIRST_TOKEN: Instrument("s", "The time to a stream's first token.", FIRST_SECONDS),
         EACH_TOKEN: Instrument("s", "The time of each further token of a stream.", TOKEN_SECONDS),
+        FIRST_CHUNK: Instrument("s", "The time from asking a vendor to the first token of its stream.", SECONDS),
+        EACH_CHUNK: Instrument("s", "The time of each further token of a vendor's stream, each as long as the others of it.", SECONDS),
     }
 )
 SERIES_MAX = 2_000  # of all instruments together: callers make names of models up; beyond, the model is `other`
 OTHER = "other"
 NOTHING = Usage()
 
-Value = str | int | float | bool
+Value = str | int | float | bool | tuple[str, ...]
+UNFINISHED = "error"  # in place of the reason of a choice that has none
 Attributes = dict[str, Value]
+NOT_ASKED: Attributes = {}
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -114,30 +121,37 @@ def call_attributes(fact: CallEnded, route: str) -> Attributes:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def asking_attributes(operation: str, target: str, server: Server) -> Attributes:
-    """Return what is said of one try at a target, `vendor/model`."""
+def asking_attributes(operation: str, target: str, server: Server, *, asked: Attributes = NOT_ASKED) -> Attributes:
+    """Return what is said of one try at a target, `vendor/model`; `asked` is what the request says of how it is to be answered."""
     address: Attributes = {"server.address": server.address, "server.port": server.port} if server.address else {}
     return {
         "gen_ai.operation.name": operation,
         "gen_ai.provider.name": server.provider,
         "gen_ai.request.model": target.partition("/")[2],
+        **asked,
         **address,
     }
 
 
-def answer_attributes(fact: CallEnded) -> Attributes:
-    """Return what is said of the try that answered: what the vendor made."""
+def answer_attributes(fact: CallEnded, answered: Answered = NOBODY, first_chunk_seconds: float | None = None) -> Attributes:
+    """Return what is said of the try that answered: what the vendor made, and how long after it was asked a stream's first token came."""
     usage = fact.usage
+    reasons = tuple([reason or UNFINISHED for reason in answered.reasons]) or ((UNFINISHED,) if fact.error_code and fact.stream else ())
     given: Attributes = {
         "gen_ai.request.stream": fact.stream,
         "gen_ai.usage.input_tokens": usage.input_tokens,
         "gen_ai.usage.output_tokens": usage.output_tokens,
     }
-    further = {
+    further: Attributes = {
         "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
         "gen_ai.usage.cache_write.input_tokens": usage.cache_write_tokens,
         "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
+        "gen_ai.response.id": answered.id,
+        "gen_ai.response.model": answered.model,
+        "gen_ai.response.finish_reasons": reasons,
     }
+    if fact.stream and first_chunk_seconds is not None:
+        given["gen_ai.response.time_to_first_chunk"] = first_chunk_seconds
     given.update({name: value for name, value in further.items() if value})
     return given
 
@@ -154,11 +168,11 @@ class Values:
         self.sum: float = 0
         self.least, self.greatest = float("inf"), float("-inf")
 
-    def record(self, value: float) -> None:
-        """Take a value."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.count += 1
-        self.sum += value
+    def record(self, value: float, times: int = 1) -> None:
+        """Take a value, as often as it was there."""
+        self.counts[bisect_left(self._bounds, value)] += times
+        self.count += times
+        self.sum += value * times
         self.least, self.greatest = min(self.least, value), max(self.greatest, value)
 
 
@@ -189,8 +203,11 @@ class Readings:
         first = fact.first_token_seconds
         if fact.stream and first is not None:
             self._record(FIRST_TOKEN, labels, first)
+            self._record(FIRST_CHUNK, labels, since_asked(first, fact.traceparent))
             if fact.billed_tokens > 1:
-                self._record(EACH_TOKEN, labels, (fact.total_seconds - first) / (fact.billed_tokens - 1))
+                each, further = (fact.total_seconds - first) / (fact.billed_tokens - 1), fact.billed_tokens - 1
+                self._record(EACH_TOKEN, labels, each)
+                self._record(EACH_CHUNK, labels, each, times=further)
 
     def _note_tokens(self, fact: CallEnded, labels: Labels, failed: Labels) -> None:
         """Count what is billed of each kind; of a call that costs nothing, that it had none, as the conventions want it."""
@@ -221,13 +238,19 @@ class Readings:
         for (name, labels), values in self._series.items():
             yield name, labels, values
 
-    def _record(self, name: str, labels: Labels, value: float) -> None:
+    def _record(self, name: str, labels: Labels, value: float, *, times: int = 1) -> None:
         series = self._series.get((name, labels))
         if series is None:
             if len(self._series) >= SERIES_MAX:
                 labels = tuple([(key, OTHER if key == "gen_ai.request.model" else said) for key, said in labels])
             series = self._series.setdefault((name, labels), Values(INSTRUMENTS[name].bounds or ()))
-        series.record(value)
+        series.record(value, times)
+
+
+def since_asked(seconds: float, trace: Trace | None) -> float:
+    """Return how long after its vendor was asked a moment was, in seconds, for one so long after a call's beginning."""
+    waited = 0.0 if trace is None or trace.asked_at is None else trace.asked_at - trace.loop_began
+    return max(0.0, seconds - waited)
 
 
 def is_billed(fact: CallEnded) -> bool:

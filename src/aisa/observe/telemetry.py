@@ -45,6 +45,7 @@ from aisa.observe.gen_ai import (
     answer_attributes,
     asking_attributes,
     call_attributes,
+    since_asked,
 )
 from aisa.trace import Trace
 
@@ -222,9 +223,10 @@ class Spans:
         spans: list[ReadableSpan] = []
         for place, each in enumerate(trace.tries):
             failure = failures[place] if place < len(failures) else None
-            attributes = asking_attributes(operation, each.target, self._server(each.target))
+            attributes = asking_attributes(operation, each.target, self._server(each.target), asked=dict(trace.asked))
             if failure is None:
-                attributes.update(answer_attributes(fact))
+                first = fact.first_token_seconds
+                attributes.update(answer_attributes(fact, trace.answered, None if first is None else since_asked(first, trace)))
             error = fact.error_code if failure is None else failure.code
             if error is not None:
                 attributes["error.type"] = error

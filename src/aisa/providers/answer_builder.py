@@ -56,9 +56,9 @@ class AnswerBuilder:
         self._calls: dict[int, int] = {}  # how many each choice has made
         self._ids: set[str] = set()  # of all of them
         self._ungiven: dict[tuple[int, int], None] = {}  # calls of functions that were given nothing yet, by choice and place
-        self._verdicts: dict[int, tuple[str, str]] = {}  # what each choice's finish means, and the vendor's word
+        self.verdicts: dict[int, tuple[str, str]] = {}  # what each choice's finish means, and the vendor's word
         self._parts: list[Part] = []
-        self._named = False
+        self.answer_id = ""  # once it has said who answers
         self.begun = False  # there is more than an opening
         self._sealed = False  # there was thinking that is not shown
         self._unmeasured = False  # there was output whose size says nothing, such as sound
@@ -80,11 +80,10 @@ class AnswerBuilder:
     def identify(self, answer_id: object, model: object) -> None:
         """Say who answers; the first time counts, but for the model that the bill may follow."""
         self.answered = model if isinstance(model, str) and model else self.answered
-        if self._named:
+        if self.answer_id:
             return
-        self._named = True
-        known = answer_id if isinstance(answer_id, str) and answer_id else f"chatcmpl-{self._call_id}"
-        self._parts.append(Identity(known, self._created, self.name_shown(model)))
+        self.answer_id = answer_id if isinstance(answer_id, str) and answer_id else f"chatcmpl-{self._call_id}"
+        self._parts.append(Identity(self.answer_id, self._created, self.name_shown(model)))
 
     def name_shown(self, model: object) -> str:
         """Return the name of the model as the client is to see it, for the one that the vendor gives."""
@@ -207,9 +206,9 @@ class AnswerBuilder:
             raise VendorError(f"finish_reason is {word}")
         if not self._open(choice):
             return
-        later = later_of(before := self._verdicts.get(choice, ("", ""))[0], verdict)
+        later = later_of(before := self.verdicts.get(choice, ("", ""))[0], verdict)
         self._heard += later != before
-        self._verdicts[choice] = later, word
+        self.verdicts[choice] = later, word
 
     def ask_again(self) -> None:
         """The answer comes in several parts, and the vendor is asked for one more: it may use as much as the others."""
@@ -218,7 +217,7 @@ class AnswerBuilder:
 
     def finish_rest(self) -> None:
         """The vendor says that there is no more: a choice without a reason has stopped."""
-        for choice in [begun for begun in self._meters if begun not in self._verdicts]:
+        for choice in [begun for begun in self._meters if begun not in self.verdicts]:
             self.finish(choice, STOP)
 
     def reported(self, usage: Tree, plain: Usage | None = None) -> None:
@@ -277,7 +276,7 @@ class AnswerBuilder:
             return False
         self._target.measure.learn(told.output_tokens - told.reasoning_tokens, 0, text_bytes)
         self._meters[0], self.tokens, self._final = meter, tokens, told
-        self._verdicts[0] = STOP, STOP
+        self.verdicts[0] = STOP, STOP
         self.begun = self.closed = True
         return True
 
@@ -293,10 +292,10 @@ class AnswerBuilder:
     def close(self) -> list[Part]:
         """Return what is left, and the finishes. Raises VendorError where the answer is nothing but a reason that nobody knows."""
         for choice, index in list(self._ungiven):  # what takes nothing is given an empty object, but for what was cut before it was given
-            if index < self._calls[choice] - 1 or self._verdicts.get(choice, ("", ""))[0] not in CUT:
+            if index < self._calls[choice] - 1 or self.verdicts.get(choice, ("", ""))[0] not in CUT:
                 self.give(choice, index, "{}")
-        for choice in sorted(self._verdicts):
-            verdict, word = self._verdicts[choice]
+        for choice in sorted(self.verdicts):
+            verdict, word = self.verdicts[choice]
             if verdict == UNKNOWN:
                 if not self.begun:
                     raise Unintelligible(f"nothing but the finish reason {word!r}")
@@ -312,7 +311,7 @@ class AnswerBuilder:
     @property
     def finished(self) -> bool:
         """True when every choice that began, and at least one, has its finish."""
-        return bool(self._meters) and len(self._verdicts) == len(self._meters)
+        return bool(self._meters) and len(self.verdicts) == len(self._meters)
 
     @property
     def complete(self) -> bool:
@@ -322,12 +321,12 @@ class AnswerBuilder:
     @property
     def finishing(self) -> int:
         """As `shape.Decoder` has it."""
-        return self._heard if self._verdicts and not self.closed and self.complete else 0
+        return self._heard if self.verdicts and not self.closed and self.complete else 0
 
     @property
     def certain(self) -> bool:
         """True when no finish was given for a reason that nobody knows."""
-        return all(verdict != UNKNOWN for verdict, _ in self._verdicts.values())
+        return all(verdict != UNKNOWN for verdict, _ in self.verdicts.values())
 
     @property
     def choices_made(self) -> int:

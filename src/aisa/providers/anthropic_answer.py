@@ -19,6 +19,8 @@ from aisa.providers.event_objects import document_in
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED
 from aisa.wire.door import Request
+from aisa.wire.ends import Ends
+from aisa.wire.finish import verdict_on
 from aisa.wire.model_name import shown_name
 from aisa.wire.passed_document import FIELDS, passed
 from aisa.wire.shown import Shown
@@ -56,6 +58,10 @@ class AnswerDecoder(MessageReader):
     def told(self) -> Told:
         """Return what the answer says of itself."""
         return super().told() if self._plain is None else Told(self._plain.usage.tier(), self._plain.model)
+
+    def ends(self) -> Ends:
+        """Return the message's id and why it stopped."""
+        return super().ends() if self._plain is None else (self._plain.id, (verdict_on(self._plain.stop_reason),))
 
     def feed(self, data: bytes) -> Sequence[Part]:
         """Take the next bytes of the vendor's body."""

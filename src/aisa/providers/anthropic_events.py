@@ -48,6 +48,7 @@ class Events:
         self.stopped = False  # the message has its end
         self.begun = False  # there is more than an opening
         self.tokens = self.reasoning = 0
+        self.id = ""  # of the message
         self.reason = ""  # the vendor's word for its end, once it has said it
         self.hidden = False  # there was output whose size says nothing of its tokens
         self.unknown: list[str] = []
@@ -114,7 +115,8 @@ class Events:
         self._inside = True
         asker = self._asker
         shown = self._target.public or shown_name(message.get("model"), asker.model)
-        return [Identity(text_or_none(message.get("id")) or f"msg_{asker.call_id}", asker.created, shown)]
+        self.id = text_or_none(message.get("id")) or f"msg_{asker.call_id}"
+        return [Identity(self.id, asker.created, shown)]
 
     def _start(self, index: object, start: Tree) -> list[Part]:
         kind = start.get("type")

@@ -17,6 +17,8 @@ from aisa.providers.event_objects import EventObjects, object_in
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
+from aisa.wire.ends import Ends
+from aisa.wire.finish import verdict_on
 from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder, beginning, events_in, in_runs
@@ -84,6 +86,11 @@ class MessageReader:
     def output(self) -> MessageReader:
         """What counts it."""
         return self
+
+    def ends(self) -> Ends:
+        """Return the message's id and why it stopped."""
+        events = self._events
+        return events.id, (verdict_on(events.reason) if events.reason else "",) if events.begun else ()
 
     @property
     def meters(self) -> list[TokenMeter]:

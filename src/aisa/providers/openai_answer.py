@@ -20,6 +20,7 @@ from aisa.wire.answer import Document
 from aisa.wire.chat import ChatRequest
 from aisa.wire.chat_parts import identity_of, parts_of
 from aisa.wire.choice_reports import QUOTED_TIMINGS, of_its_prompt, of_one_choice
+from aisa.wire.ends import NO_ENDS, Ends, ends_in
 from aisa.wire.generated import text_bytes
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.model_name import shown_name
@@ -153,6 +154,10 @@ class AnswerDecoder:
         """Return what the answer says of itself."""
         searches = number_of(self._searches, self._chat) if self._searches or OPTIONS in self._chat.fields else 0
         return Told(self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), searches)
+
+    def ends(self) -> Ends:
+        """Return the answer's id and why its choices ended: read again, as only few want to know."""
+        return ends_in(self._body if self._mended is None else encode(self._mended)) if self.done else NO_ENDS
 
     def usage_fault(self, usage: Usage) -> str:
         """Say what is wrong with the vendor's report."""

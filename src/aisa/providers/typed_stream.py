@@ -15,6 +15,7 @@ from aisa.providers.continuation import Continuation
 from aisa.providers.event_objects import EventObjects, object_in, objects_in
 from aisa.providers.shape import Target
 from aisa.usage import Usage
+from aisa.wire.ends import Ends
 from aisa.wire.shown import Asked
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder, beginning, events_in
 from aisa.wire.trees import Tree
@@ -102,6 +103,11 @@ class TypedDecoder:
     def output(self) -> AnswerBuilder:
         """What counts it."""
         return self._builder
+
+    def ends(self) -> Ends:
+        """As the builder has it."""
+        verdicts = self._builder.verdicts
+        return self._builder.answer_id, tuple([verdicts.get(choice, ("", ""))[0] for choice in range(self.choices_made)])
 
     def usage(self) -> Usage:
         """As the builder's."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from aisa.answer import Part, Told
 from aisa.errors import UpstreamFailed
-from aisa.providers.output import Output, output_of
+from aisa.providers.output import Output, ends_of, output_of
 from aisa.providers.shape import Decoder, told
 from aisa.usage import Usage
+from aisa.wire.ends import Ends
 
 
 class Wrapped:
@@ -73,6 +74,10 @@ class Wrapped:
     def output(self) -> Output | None:
         """As of the answer."""
         return output_of(self._inner)
+
+    def ends(self) -> Ends:
+        """As of the answer."""
+        return ends_of(self._inner)
 
     def usage_fault(self, usage: Usage) -> str:
         """As of the answer."""

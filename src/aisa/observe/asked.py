@@ -1,0 +1,77 @@
+"""What of a request is told of its tries at vendors, in the words of the conventions for generative AI: settings, never its texts.
+
+It is what the caller asked for; a vendor may be asked without what it does not take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from aisa.errors import ApiError, UpstreamFailed
+from aisa.wire.door import Request
+from aisa.wire.stop_sequences import stop_sequences
+from aisa.wire.trees import is_tree
+
+STOPS_MAX, STOP_CHARACTERS_MAX = 16, 64  # sequences that are told, and how much of each
+#: What is told as it is, if it is a number: its name in a request -> the conventions'.
+NUMBERS: Mapping[str, str] = MappingProxyType(
+    {
+        "temperature": "gen_ai.request.temperature",
+        "top_p": "gen_ai.request.top_p",
+        "frequency_penalty": "gen_ai.request.frequency_penalty",
+        "presence_penalty": "gen_ai.request.presence_penalty",
+    }
+)
+LARGEST = 2**63  # which a collector takes no more
+TEXT, JSON, IMAGE, SPEECH = "text", "json", "image", "speech"
+Asked = dict[str, Any]
+
+
+def asked_of(request: Request) -> Asked:
+    """Return what a request says of how it is to be answered, by attribute. Keeps nothing of it."""
+    try:
+        whole: Any = request.chat or request
+    except (ApiError, UpstreamFailed):  # it cannot be said in chat's words, and the vendor that speaks the client's may be able to
+        whole = request
+    known: Any = getattr(whole, "known", None)
+    given: Asked = {name: float(value) for ours, name in NUMBERS.items() if (value := number_in(whole, ours)) is not None}
+    if request.choices > 1:
+        given["gen_ai.request.choice.count"] = request.choices
+    if request.max_tokens is not None:
+        given["gen_ai.request.max_tokens"] = request.max_tokens
+    if (seed := number_in(whole, "seed")) is not None:
+        given["gen_ai.request.seed"] = int(seed)
+    if isinstance(top_k := number_in(whole, "top_k"), int):
+        given["gen_ai.request.top_k"] = top_k
+    if hasattr(known, "stop") and (stops := stop_sequences(known)):
+        given["gen_ai.request.stop_sequences"] = tuple([each[:STOP_CHARACTERS_MAX] for each in stops[:STOPS_MAX]])
+    if kind := output_type(known):
+        given["gen_ai.output.type"] = kind
+    return given
+
+
+def output_type(known: object) -> str:
+    """Return what kind of output is asked for, nothing if the request does not say."""
+    kinds = getattr(known, "modalities", None) or ()
+    if "audio" in kinds:
+        return SPEECH
+    if IMAGE in kinds:
+        return IMAGE
+    form = getattr(known, "response_format", None)
+    kind = form.get("type") if is_tree(form) else None
+    return "" if not isinstance(kind, str) else TEXT if kind == TEXT else JSON
+
+
+def number_in(whole: object, name: str) -> int | float | None:
+    """Return a number that is a member of a request, None where it has none that can be told: a truth, or an endless one."""
+    fields: Mapping[str, msgspec.Raw] = getattr(whole, "fields", None) or {}
+    found = fields.get(name)
+    try:
+        value = None if found is None else msgspec.json.decode(found)
+    except msgspec.MsgspecError:
+        return None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST else None

@@ -21,6 +21,7 @@ from aisa.usage import Usage
 from server import Server, serving
 from test_admin_api import asked_at
 from test_reload import asked, until
+from vendor import ScriptedVendor
 
 ROOT = Path(__file__).resolve().parents[1]
 #: A line of the text format: a name, labels whose quotes are escaped, a number.
@@ -104,6 +105,19 @@ def test_waits_for_vendors_limits_are_counted_by_how_they_ended() -> None:
     assert found['aisa_queued_total{vendor="v",ended="served"}'] == 2
     assert found['aisa_queued_seconds_total{vendor="v",ended="served"}'] == 3.5
     assert found['aisa_queued_total{vendor="v",ended="left"}'] == 1
+
+
+def test_what_slow_clients_and_silent_vendors_cost_is_counted_by_every_process() -> None:
+    """[issue 13] Seconds of throttling, which a gauge loses between two readings, and stalls, which no mean between tokens shows."""
+    memories = [memoryview(bytearray(COUNTERS_BYTES)) for _ in range(2)]
+    for seconds, memory in zip((0.25, 1.5), memories, strict=True):
+        process = Metrics(counters=Counters(memory))
+        process.note_throttled(seconds)
+        process.note_throttled(seconds)
+        process.note_silence("v")
+    found = read(asyncio.run(Metrics(all_counters=lambda: [Counters(memory) for memory in memories]).text()))
+    assert (found["aisa_throttled_seconds_total"], found['aisa_stream_silences_total{vendor="v"}']) == (3.5, 2)
+    assert counted()["aisa_throttled_seconds_total"] == 0
 
 
 def test_times_are_histograms_that_add_up() -> None:
@@ -283,3 +297,22 @@ def test_a_call_is_in_the_metrics_and_everything_that_is_asked_for_is_there(meas
     assert named <= there
     assert there <= set(re.findall(r"`(aisa_\w+)`", page)), "every metric has its line"
     assert {rule["alert"] for rule in rules} == set(re.findall(r"^\*\*(Aisa\w+)\.\*\*", page, re.MULTILINE)), "every alert is explained"
+
+
+SILENT = """\
+vendors:
+  local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret}}
+models:
+  m: {{to: [local/stall], idle_timeout_seconds: 1}}
+stream: {{keep_alive_seconds: 0.1}}
+metrics: {{listen: '127.0.0.1:0'}}
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_vendors_silence_is_in_the_metrics_of_a_server(tmp_path: Path, workers: int) -> None:
+    """Whichever process had the call."""
+    with ScriptedVendor() as vendor, serving(tmp_path, SILENT.format(vendor=vendor.url), workers=workers) as server:
+        asked(server, "/v1/chat/completions", {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi."}]})
+        own = own_address(server)
+        until(lambda: read(asked_at(own, "/metrics").body).get('aisa_stream_silences_total{vendor="local"}', 0) > 0)

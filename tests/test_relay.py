@@ -476,6 +476,44 @@ def test_the_idle_clock_stands_still_while_the_client_is_the_slow_one() -> None:
     assert content_of(client.body) == "ab"
 
 
+def test_the_seconds_for_which_a_client_is_the_slow_one_are_counted_when_it_takes_more_or_leaves() -> None:
+    """[issue 13] To the second, however seldom somebody asks."""
+
+    async def main(*, leaves: bool) -> list[float]:
+        rig, seconds = Rig(ScriptedUpstream(Script(whole_stream("a", "b")))), list[float]()
+        rig.dependencies.note_throttled = seconds.append
+        client = MemoryClient(stalls_after=1)
+        task = asyncio.create_task(rig.call(client, body(stream=True)))
+        await asyncio.sleep(20)
+        client.leave() if leaves else client.resume()
+        await task
+        return seconds
+
+    assert [run_virtual(main(leaves=leaves)) for leaves in (False, True)] == [[20.0], [20.0]]
+
+
+@pytest.mark.parametrize(
+    ("script", "silences"),
+    [
+        ([*text("a"), Stall(14), chunk({"content": "b"})], []),
+        ([*text("a"), Stall(20), chunk({"content": "b"})], ["a"]),
+        ([*text("a"), Stall(50), chunk({"content": "b"}), Stall(16)], ["a"] * 4),
+        ([Stall(40), *text("a")], []),
+    ],
+    ids=["short", "once", "long", "before the first token"],
+)
+def test_a_vendors_silences_inside_a_stream_are_counted(script: list[Any], silences: list[str]) -> None:
+    """[issue 13] Each `keep_alive_seconds` of it, behind its first token; the wait for that has a histogram of its own."""
+
+    async def main() -> list[str]:
+        rig, heard = Rig(ScriptedUpstream(Script([*script, chunk({}, "stop"), DONE]))), list[str]()
+        rig.dependencies.note_silence = heard.append
+        await rig.call(MemoryClient(), body(stream=True))
+        return heard
+
+    assert run_virtual(main()) == silences
+
+
 def test_a_client_that_takes_nothing_for_300_seconds_is_cut() -> None:
     """[C9] It is alive and not reading; its connection is broken off and the vendor's too."""
     client, rig, [upstream] = call(Script([*text("a", "b"), Stall()]), client=MemoryClient(stalls_after=2))

@@ -81,6 +81,8 @@ class Dependencies(msgspec.Struct):
     omissions: Omissions = msgspec.field(default_factory=Omissions)
     health: Health = msgspec.field(default_factory=Health)
     resets: Resets = msgspec.field(default_factory=Resets)
+    note_throttled: Callable[[float], None] = lambda _seconds: None  # for how long a client was slower than its vendor
+    note_silence: Callable[[str], None] = lambda _vendor: None  # inside a stream, as long as one may be without a sign of life
     live: set[CallContext] = msgspec.field(default_factory=new_live)  # the calls in flight, for those who watch
 
 
@@ -160,10 +162,18 @@ class CallContext:
 
     async def wait_for_client(self) -> None:
         """Wait until the client has taken what is waiting for it, note then what has left, and hold nothing of a large event any more."""
-        charge, delivery = self.charge, self.delivery
-        await self.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
+        charge, delivery, began = self.charge, self.delivery, self.timeouts.now()
+        try:
+            await self.timeouts.wait_for_client(lambda: charge.note(delivery.taken()))
+        finally:
+            self.dependencies.note_throttled(self.timeouts.now() - began)
         if self.large is not None:
             self.large.release()
+
+    def silent(self) -> None:
+        """A sign of life is due, as the vendor says nothing: count that if it is inside of what it has to say."""
+        if self.life.answered:
+            self.dependencies.note_silence(self.target.vendor)
 
     def start_stream(self) -> None:
         """Commit to a stream's head."""

@@ -168,8 +168,8 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     routes = again(config, known=lists.known(config), tokenizers=start.tokenizers)
     dependencies = open_dependencies(config, keys, ledger, pools=pools, routes=routes, chance=chance, report=report)
     await share_limits(config, dependencies, keys.tiers)
-    dependencies.keep_refusal, dependencies.timers = refused.keep, timers
-    dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
+    dependencies.keep_refusal, dependencies.timers, dependencies.note_throttled = refused.keep, timers, metrics.note_throttled
+    dependencies.states, dependencies.note_silence = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time)), metrics.note_silence
     stopping = Stopping()
     watch = FolderWatch(start.files, report, lambda gone: journal.refuse(NO_FOLDER if gone else None), stopping=stopping.why_not_ready)
     books = ServerRecords(database, keys, ledger, journal, store, refused.waiting, writer)

@@ -188,6 +188,8 @@ class CallTimeouts:
             keep_alive.start(self._answer)
         elif now < self._last_output + keep_alive.silence_seconds:
             return
+        elif self._answer is not None and self._apart_since is None:
+            self._answer.silent()
         if not self._client.congested:
             self._client.write(keep_alive.sign)
         self._last_output = now

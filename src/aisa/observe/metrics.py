@@ -67,6 +67,7 @@ OF_CALLS, OF_FAILURES, OF_REFUSALS, OF_BUGS, OF_UNTOLD, OF_QUEUED = "calls", "fa
 OF_CUTS = "cuts"
 OF_LOST = "lost"  # documents
 OF_AWAY = "away"  # parts of the ledger, with 1 while they fail
+OF_THROTTLED, OF_SILENCES = "throttled", "silences"
 BY_NAME, BY_OTHER = (msgspec.json.encode(begin)[:-1] + b"," for begin in ([OF_CALLS], [OF_CALLS, OTHER]))  # how names of calls begin
 QUEUED_SUM = FIRST_SUM  # of how long calls waited, in a record that has but their number beside
 
@@ -117,6 +118,14 @@ class Metrics:
     def note_untold(self, code: str) -> None:
         """Count a request that was refused, and that no fact tells of."""
         self._add(OF_UNTOLD, code)
+
+    def note_throttled(self, seconds: float) -> None:
+        """Count for how long a client was slower than its vendor, once that is over."""
+        self._counters.reals[self._place(OF_THROTTLED) + QUEUED_SUM] += seconds
+
+    def note_silence(self, vendor: str) -> None:
+        """Count that a vendor has said nothing inside a stream for as long as one may be without a sign."""
+        self._add(OF_SILENCES, vendor)
 
     def _add(self, *name: str) -> None:
         self._counters.words[self._place(*name)] += 1
@@ -214,6 +223,10 @@ class Metrics:
         untold = [((("code", name[1]),), each[0]) for name, each in found.items() if name[0] == OF_UNTOLD]
         told = "Requests without a known key that were refused beyond the first of a minute, which the log only sums up."
         yield from family("refused_unlogged_total", told, untold)
+        throttled = sum(each[QUEUED_SUM] for name, each in found.items() if name[0] == OF_THROTTLED)
+        yield from family("throttled_seconds_total", "For how long clients were slower than their vendors.", [((), throttled)])
+        silences = [((("vendor", name[1]),), each[0]) for name, each in found.items() if name[0] == OF_SILENCES]
+        yield from family("stream_silences_total", "Silences of vendors inside streams, each of `stream.keep_alive_seconds`.", silences)
         bugs = sum(each[0] for name, each in found.items() if name[0] == OF_BUGS)
         yield from family("bugs_total", "Errors of this server's own.", [((), bugs)])
         lost = sum(each[0] for name, each in found.items() if name[0] == OF_LOST)

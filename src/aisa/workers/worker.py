@@ -180,6 +180,7 @@ class Worker:
         )
         admission.expect(ledger.usual)
         dependencies.keep_refusal, dependencies.timers = self.refused.keep, timers
+        dependencies.note_throttled, dependencies.note_silence = self.metrics.note_throttled, self.metrics.note_silence
         dependencies.states = VendorStates(Seals(seal_key(config)), Memory(timers.loop.time))
         dependencies.resets.tell = self.tell_loss
         self.dependencies = dependencies

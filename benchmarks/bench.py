@@ -33,19 +33,21 @@ from benchmarks.machine import Bystanders, describe, raise_descriptor_limit, sou
 from benchmarks.microseconds import microseconds
 from benchmarks.path import path
 from benchmarks.plan import QUICK, Plan
+from benchmarks.rates import rates
 from benchmarks.report import Table, as_markdown, as_text, as_values, put_between_markers
 from benchmarks.routes import routes
 from benchmarks.served import served
 from benchmarks.subjects import THIS, Running, Subject, aisa, bare, fake_vendor, naive, nginx, nginx_program, started
-from benchmarks.workers import workers
+from benchmarks.workers import LIMITED, workers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SUBJECTS = ("nginx", "bare", "aisa", "naive")
-FRESH = ("memory", "account", "start", "workers")
+FRESH = ("memory", "account", "start", "workers", "rates")
 OURS = ("path", "dialects", "doors", "served", "ledger", "routes", "counting")  # these bring what they measure
 MEASURES = ("calls", "short", "paced", "burst", *OURS, "latency", "crowd", "microseconds", *FRESH)
-#: The first two are for who changes the path or what streams keep; the last needs PostgreSQL and Redis, and eight minutes.
-ASKED_FOR = ("microseconds", "account", "workers")
+#: The first two are for who changes the path or what streams keep; `workers` needs PostgreSQL and Redis, and eight minutes. Its last table
+#: is `rates`, which may be asked for alone.
+ASKED_FOR = ("microseconds", "account", "workers", "rates")
 
 
 def say(text: str) -> None:
@@ -76,6 +78,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--against", metavar="REV", help=f"only compare with an older commit, in: {', '.join(COMPARED)}")
     parser.add_argument("--rounds", type=int, help="interleaved rounds of the CPU measurements")
     parser.add_argument("--streams", type=int, help="how many streams at once in `crowd` and `memory` (default 1000)")
+    parser.add_argument("--rate-cores", type=int, help="how many cores are enough for `rates` (default 6)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to a file")
     parser.add_argument("--markdown", action="store_true", help="print Markdown instead of plain tables")
     parser.add_argument("--write", action="store_true", help=f"put the Markdown into docs/{PAGE.name}")
@@ -92,6 +95,8 @@ def plan_of(options: argparse.Namespace) -> Plan:
         plan = replace(plan, rounds=max(1, options.rounds))
     if options.streams:
         plan = replace(plan, streams=options.streams)
+    if options.rate_cores:
+        plan = replace(plan, rate_cores=options.rate_cores)
     return plan
 
 
@@ -167,6 +172,9 @@ def measured(only: Sequence[str], subjects: Sequence[Subject], vendor: tuple[int
     if "workers" in only:
         with tempfile.TemporaryDirectory(prefix="aisa-bench-") as folder:
             yield from workers(vendor, plan, Path(folder))
+    if "workers" in only or "rates" in only:
+        with tempfile.TemporaryDirectory(prefix="aisa-bench-") as folder:
+            yield rates(plan, Path(folder), LIMITED)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What the ledger adds to a call: the ledger in memory, the journal and the writer's thread on a real database, without sockets."""
+"""What the ledger and the metrics add to a call, without sockets: the ledger in memory, the journal, the writer's thread, the counters."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import asyncio
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from aisa.call import Call
 from aisa.clock import wall_clock
 from aisa.config.schema import Config, Model, Prices, Vendor
-from aisa.facts import Fact
+from aisa.facts import CallEnded, Fact
 from aisa.keys.rules import Key
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port import Ending
-from aisa.ledger.rules import COMPLETED, Delivered
+from aisa.ledger.rules import COMPLETED, FAILED, Delivered
 from aisa.ledger.wallets import Wallet
 from aisa.ledger.writer import Writer
+from aisa.observe.gen_ai import CHAT, Readings, Server
+from aisa.observe.metrics import Metrics
 from aisa.routing import Routes
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
@@ -26,11 +29,12 @@ from aisa.usage import REPORTED, Usage
 from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
 from benchmarks.load import BenchFailed
-from benchmarks.plan import Plan
-from benchmarks.report import Table, spread
+from benchmarks.plan import METRICS_BUDGET_US, Plan
+from benchmarks.report import Table, spread, verdict
 
 CALLS = 5_000  # a round; the journal has one segment for each 1,024 in flight
 IN_FLIGHT = 32
+COUNTING_RUNS = 6
 WRITE_SECONDS_MAX = 60
 BODY = b'{"model":"fast","messages":[{"role":"user","content":"Say something of some length, please."}]}'
 CONFIG = Config(
@@ -51,18 +55,52 @@ ENDING = Ending(
 )
 
 
+#: Of as many models at as many targets, streams and documents, some of which failed.
+ENDED = [
+    CallEnded(
+        request_id="req_1", outcome=COMPLETED if number % 9 else FAILED, status=200, model=f"m-{number % 50}", stream=number % 3 > 0,
+        key_id="key_bench", key_label="bench", target=f"vendor-{number % 5}/m-{number % 50}", attempts=1, usage=USED, billed_tokens=128,
+        cost_nanos=1_500_000, first_token_seconds=0.01 * (number % 90), total_seconds=0.3 + 0.02 * (number % 400), bytes_sent=700,
+    )
+    for number in range(1_000)
+]  # fmt: skip
+
+
 def bookkeeping(plan: Plan) -> Table:
-    """Measure opening, noting one event, closing, confirming and writing down, per call."""
+    """Measure opening, noting one event, closing, confirming and writing down, per call; and what is counted of one that has ended."""
     rounds = [asyncio.run(one_round(number)) for number in range(plan.rounds)]
+    metrics, readings = counting_us()
     cells = [spread([figures[place] * 1e6 for figures in rounds]) for place in range(3)]
     return Table(
         "ledger",
-        "What the ledger adds to a call",
+        "What the ledger and the metrics add to a call",
         f"{CALLS:,} calls a round, {IN_FLIGHT} at a time, {plan.rounds} rounds, on SQLite in a temporary folder; microseconds of CPU. "
-        "Loop: what is done on the path of the call. Thread: encoding rows and the database.",
-        (("", 0), ("loop us / call", 2), ("thread us / call", 2), ("both", 2)),
-        (("ledger", *cells),),
+        "Loop: what is done on the path of the call. Thread: encoding rows and the database. Metrics: what is counted of a call that has "
+        f"ended, in the loop, and for a collector, in its thread; {CALLS:,} calls of 50 models a round, the best of some.",
+        (("", 0), ("loop us / call", 2), ("thread us / call", 2), ("both", 2), ("budget", 0)),
+        (
+            ("ledger", *cells, ""),
+            ("metrics", metrics, None, None, verdict(metrics, METRICS_BUDGET_US, "us")),
+            ("metrics for a collector", None, readings, None, ""),
+        ),
     )
+
+
+def counting_us() -> tuple[float, float]:
+    """Return the microseconds of counting a call that has ended: in the loop for Prometheus, and in a thread for a collector."""
+    metrics, readings, server = Metrics(), Readings(), Server("openai", "api.example", 443)
+    return best_us(metrics.note), best_us(lambda fact: readings.note(fact, CHAT, server))
+
+
+def best_us(note: Callable[[CallEnded], None]) -> float:
+    """Return the microseconds of CPU that noting a call takes: the best of some runs, the first of which makes the series."""
+    found: list[float] = []
+    for _ in range(COUNTING_RUNS):
+        began = time.thread_time()
+        for number in range(CALLS):
+            note(ENDED[number % len(ENDED)])
+        found.append((time.thread_time() - began) / CALLS * 1e6)
+    return min(found)
 
 
 async def one_round(number: int) -> tuple[float, float, float]:

@@ -77,6 +77,12 @@ def split_cores() -> tuple[int | None, list[int]]:
     return (cores[-1], cores[:-1]) if len(cores) > 1 else (None, cores)
 
 
+def cores() -> int:
+    """Return how many cores the bench may use in all."""
+    core, load = split_cores()
+    return len(load) + (core is not None)
+
+
 @contextmanager
 def unpinned(*pids: int) -> Generator[None]:
     """Let this process and others run on every core for a while."""

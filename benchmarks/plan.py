@@ -38,6 +38,8 @@ PASSING_BUDGET = 1.1  # ... of another door whose vendor speaks its own protocol
 WORKERS_BUDGET = 1.1  # times one process
 STORES_BUDGET = 1.5  # times one process with its own database
 ADMISSION_BUDGET_US = 5.0
+METRICS_BUDGET_US = 3.0  # a call
+RATE_WORKERS = (1, 2, 4)
 GAP_MS_BUDGET = 200.0  # added at p99.9
 MANY_PACE_MS = 500
 ROUTE_BUDGET_US = 20.0  # of a cold plan, beyond that of targets in order
@@ -74,6 +76,7 @@ class Plan:
     many_streams: int = 5_000
     many_open_seconds: float = 60.0
     many_seconds: float = 20.0
+    rate_cores: int = 6  # that the machine must have for calls a second by the number of workers
 
     @property
     def crowd_chunks(self) -> int:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -26,14 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the bench is bes
 from benchmarks import instructions, leaks, machine, path, report, speaking, upstream
 from benchmarks.against import AIMS, COSTS, MEASURES, in_turn, row
 from benchmarks.bench import arguments, plan_of
+from benchmarks.bookkeeping import counting_us
 from benchmarks.builds import OLDER, REPOSITORY, older
 from benchmarks.calls import CALL_MODEL, CallChannel, request
 from benchmarks.load import BenchFailed, Load, connect
 from benchmarks.microseconds import ENDS, Samples, python_by_folder, shapes
-from benchmarks.plan import PACED_CHUNKS
+from benchmarks.plan import PACED_CHUNKS, QUICK
+from benchmarks.rates import one_round, rates
 from benchmarks.served import DoorChannel
 from benchmarks.streams import StreamChannel, check_stream, dechunk, finish_streams, open_streams
-from benchmarks.subjects import Subject, ask_once, fake_vendor, nginx, nginx_program, started
+from benchmarks.subjects import Running, Subject, ask_once, fake_vendor, free_port, nginx, nginx_program, started
 from benchmarks.upstream import reply_to
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="the bench reads /proc and sets kernel timers")
@@ -357,6 +360,30 @@ def test_options_choose_what_is_measured_and_for_how_long() -> None:
     assert plan_of(options).streams == 50
     assert plan_of(options).rounds < plan_of(arguments([])).rounds
     assert plan_of(arguments(["--rounds", "9"])).rounds == 9
+
+
+def test_calls_a_second_by_workers_are_measured_only_where_there_are_cores_for_them(tmp_path: Path) -> None:
+    """[issue 13] Elsewhere the table says why it has no figures; how many are enough is the plan's, so that it can be tried."""
+    table = rates(replace(QUICK, rate_cores=10_000), tmp_path, {})
+    assert (table.rows, "10000 are needed" in table.how) == ((), True)
+    assert (plan_of(arguments([])).rate_cores, plan_of(arguments(["--rate-cores", "2"])).rate_cores) == (6, 2)
+
+
+def test_clients_in_processes_of_their_own_count_what_one_vendor_answers_and_tell_of_a_failure() -> None:
+    """The load of `rates`: each begins at the moment it is told, and one that fails ends with the reason."""
+    with fake_vendor() as (port, pid):
+        alone = Running(Subject("vendor", (), port, Path("/nowhere")), (pid,), 0.0)
+        plan = replace(QUICK, warm_up_seconds=0.1, call_seconds=0.2)
+        found = one_round(alone, 4, [pid], plan=plan, models=(CALL_MODEL, CALL_MODEL))
+        assert (found.calls > 10, found.server > 0, found.clients > 0) == (True, True, True)
+        nobody = replace(alone, subject=replace(alone.subject, port=free_port()))
+        with pytest.raises(BenchFailed, match="connections could be opened"):
+            one_round(nobody, 1, [pid], plan=plan, models=(CALL_MODEL,))
+
+
+def test_what_is_counted_of_a_call_that_has_ended_is_measured() -> None:
+    """[issue 13] The cost of metrics is a figure of the bench, judged there: it is some time, and no more than anybody would notice."""
+    assert all(0 < microseconds < 1_000 for microseconds in counting_us())
 
 
 def test_the_path_without_sockets_makes_whole_calls_and_streams(capfd: pytest.CaptureFixture[str]) -> None:

@@ -165,7 +165,8 @@ def test_what_fails_is_told_with_its_remedy(run: Run, arguments: tuple[str, ...]
 def test_an_audit_says_that_everything_adds_up(run: Run) -> None:
     """And how much it looked at; the exit status is 0."""
     said(run("wallet", "top-up", "acme", "5"))
-    write(*[priced(number, account="acme", prepaid=True) for number in range(3)])
+    (key,) = json.loads(said(run("keys", "list", "--json")))
+    write(*[priced(number, account="acme", key_id=key["id"], prepaid=True) for number in range(3)])
     assert said(run("ledger", "audit")) == "Looked at: calls 3, wallet entries 1, accounts 2.\nEverything adds up.\n"
     assert json.loads(said(run("ledger", "audit", "--json")))["counts"] == {}
 

@@ -38,9 +38,21 @@ def audit(config: str | None, data_dir: str | None, *, as_json: bool) -> None:
             say(f"{report.removed:,} calls that ended before {since} are removed: taken as they were summed up then, proven since.")
         if report.on_board:
             say(f"{report.on_board:,} calls are in the journal: in flight, or about to be written.")
-        say("\n" + findings(report) if report.counts else paint("Everything adds up.", "green", bold=True))
+        if report.keyless:
+            say(keyless(report))
+        sound = "What is there adds up." if report.keyless else "Everything adds up."
+        say("\n" + findings(report) if report.counts else paint(sound, "green", bold=True))
     if report.counts:
         raise SystemExit(1)
+
+
+def keyless(report: AuditReport) -> str:
+    """Say which calls are of keys that the database does not have, and how that comes."""
+    more = report.keyless - len(report.keyless_calls)
+    named = ", ".join(report.keyless_calls) + (f" and {more:,} more" if more else "")
+    why = "The database was restored from a copy that is older than their keys, or was lost and begun anew."
+    number = "1 call is of a key that is" if report.keyless == 1 else f"{report.keyless:,} calls are of keys that are"
+    return paint(f"{number} not in the database: {named}. {why}", "yellow")
 
 
 def findings(report: AuditReport) -> str:

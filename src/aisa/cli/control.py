@@ -162,6 +162,7 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
     from aisa.ledger.store import LedgerStore
     from aisa.ledger.usage import UsageStore
     from aisa.storage.engine import DATABASE_NAME, open_database
+    from aisa.storage.lost import lost_database
 
     def migrate(connection: Connection) -> None:
         from aisa.storage.migrate import migrate as run
@@ -175,7 +176,7 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
     makes = asking.method == "POST" and asking.path in ("/keys", "/keys/import", "/accounts", "/teams")
     if not makes and not (Path(data_dir) / DATABASE_NAME).exists():
         # Listing in the wrong working directory must not leave a data folder behind.
-        raise NoData(data_dir)
+        raise lost_database(Path(data_dir) / DATABASE_NAME) or NoData(data_dir)
     with own_folder(data_dir):
         database = open_database(data_dir, migrate)
         try:

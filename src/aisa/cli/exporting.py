@@ -22,6 +22,7 @@ from aisa.ledger.pieces import moment_of
 from aisa.ledger.sums import known_of
 from aisa.storage.engine import DATABASE_NAME, Database, open_readers, version_of
 from aisa.storage.failure import NoData, StorageFailed
+from aisa.storage.lost import lost_database
 from aisa.storage.tables import HEAD
 
 
@@ -85,7 +86,7 @@ def opened(folder: str, url: str | None) -> Database:
 
         return open_postgres_readers(url)
     if not (Path(folder) / DATABASE_NAME).exists():
-        raise NoData(folder)
+        raise lost_database(Path(folder) / DATABASE_NAME) or NoData(folder)
     return open_readers(folder)
 
 

@@ -16,8 +16,10 @@ from aisa.credentials.of_vendor import flaws_of
 from aisa.http.address import proxy_for, read_origin
 from aisa.http.sockets import is_handed
 from aisa.http.token_requests import token_sender
+from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import check_folder, control_path
+from aisa.storage.lost import lost_database
 from aisa.vendor_pool import aws_chain
 
 PEM_BYTES_MAX = 65_536  # of a certificate file that are looked at; a long chain has 10,000
@@ -36,7 +38,7 @@ def start_problems(config: Config, errors: ConfigErrors | None, environment: Map
     if _sound(errors, "server.host", "server.port") and not is_handed(environment):
         problems += listen_problems(config.server, environment)
     if _sound(errors, "server.data_dir"):
-        problems += folder_problems(config.server.data_dir)
+        problems += folder_problems(config.server.data_dir, shared=config.stores.database is not None)
     return problems + file_problems(config, errors, environment)
 
 
@@ -94,13 +96,15 @@ def listen_problems(server: Server, environment: Mapping[str, str]) -> Iterator[
                 return
 
 
-def folder_problems(data_dir: str) -> Iterator[Problem]:
-    """Yield what keeps the data folder from being used."""
+def folder_problems(data_dir: str, *, shared: bool) -> Iterator[Problem]:
+    """Yield what keeps the data folder from being used. Where the database is `shared` by servers it is not in the folder."""
     failure = check_folder(data_dir)
     try:
         control_path(data_dir)
     except StorageFailed as too_long:
         failure = failure or too_long
+    if failure is None and not shared:
+        failure = lost_database(Path(data_dir) / DATABASE_NAME)
     if failure is not None:
         yield Problem(failure.where, failure.what, failure.remedy)
 

@@ -21,6 +21,7 @@ from aisa.edge.admin_status import Attention, StatusShown
 from aisa.edge.admin_views import NOT_REACHED, VendorShown
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import StorageFailed
+from aisa.storage.lost import lost_database
 
 WELL, UNWELL = 0, 1
 LOOK_SECONDS_MAX = 15.0  # the server's event loop has five, and then says that it is stuck
@@ -46,17 +47,23 @@ def show(config: str | None, data_dir: str | None, *, as_json: bool, quiet: bool
 
 
 def still(folder: str) -> StatusShown:
-    """Return how the data folder of a server is that does not run. Raises Misuse if there is none, Stop if it cannot be read."""
+    """Return how the data folder of a server is that does not run. Raises Stop if there is none or if it cannot be read."""
     from aisa.standing import standing_still
 
     if not (Path(folder) / DATABASE_NAME).exists():
-        raise nobody(folder)
+        raise unfound(folder)
     try:
         found = standing_still(folder)
     except StorageFailed as failure:
         raise Stop("the data cannot be used", [(failure.where, failure.what, failure.remedy)]) from None
     stopped = Attention("error", f"No server runs on {found.store.folder}.", f"Start one: aisa serve --data-dir {folder}")
     return msgspec.structs.replace(found, attention=(stopped, *found.attention))
+
+
+def unfound(folder: str) -> Stop:
+    """Return how a look at a folder without a database ends: there never was one, or it is lost."""
+    lost = lost_database(Path(folder) / DATABASE_NAME)
+    return nobody(folder) if lost is None else Stop("the data cannot be used", [(lost.where, lost.what, lost.remedy)])
 
 
 def page(status: StatusShown) -> str:

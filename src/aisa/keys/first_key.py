@@ -35,6 +35,7 @@ def ensure_first_key(store: KeyStore, folder: Path, chance: Chance) -> str | Non
             raise
         told(folder)
         return None
+    store.put_down()
     return secret
 
 

@@ -61,6 +61,10 @@ class KeyStore:
                 self._replaced[former] = (key_id, until)
                 self._former.setdefault(key_id, set()).add(former)
 
+    def put_down(self) -> None:
+        """Have every key in the database's file itself, as far as that can be now."""
+        self._database.put_down()
+
     def __len__(self) -> int:
         return len(self._by_id)
 

@@ -24,10 +24,13 @@ from aisa.ledger.sums import known_of
 from aisa.money import TOKENS_PER_PRICE
 from aisa.pricing import UnitPrices, cost_of
 from aisa.storage.tables import accounts, calls, removed_calls, usage_sums, wallet_entries
+from aisa.storage.tables import keys as key_table
 from aisa.usage import REPORTED, Breakdown, Usage
 
 STEP_ROWS = 250  # some ten milliseconds, after which another request may have its turn
 DIFFERENCES_MAX = 20  # that are told in words; the others are counted
+KEYLESS_MAX = 5  # calls of unknown keys that are named; the others are counted
+OF_TOKENS = "idp_"  # how ids begin of keys that are an identity provider's tokens, which may be in no table
 REPEAT_MS = 86_400_000  # after a call's end, in which its Idempotency-Key is not billed again
 
 Found = Iterator[Difference]
@@ -47,8 +50,10 @@ class Sums:
 class Ledger:
     """What was read so far, and what did not add up. Holds a sum for each account, not the rows."""
 
-    def __init__(self, on_board: Collection[str], known: RolledUp) -> None:
+    def __init__(self, on_board: Collection[str], known: RolledUp, keys: Collection[str]) -> None:
         self.known = known
+        self.keyless, self.keyless_calls = 0, list[str]()
+        self._keys = keys
         self.sums: dict[str, Sums] = {}
         self.counts: Counter[str] = Counter()
         self.differences: list[Difference] = []
@@ -77,6 +82,10 @@ class Ledger:
         """Take a call into the sums, and look at it. Calls come in the order of their ids."""
         self.rows += 1
         self._waiting.discard(row.id)
+        if row.key_id not in self._keys and not row.key_id.startswith(OF_TOKENS):
+            self.keyless += 1
+            if self.keyless <= KEYLESS_MAX:
+                self.keyless_calls.append(f"{row.id} of {row.key_id}")
         sums = self.of(row.account)
         sums.calls += 1
         sums.spent += row.cost
@@ -108,7 +117,7 @@ def audit(connection: Connection, on_board: Collection[str]) -> Generator[None, 
     `connection` must show one state of the database throughout. `on_board` are the calls that may not have a row yet.
     """
     known = known_of(connection)
-    ledger = Ledger(on_board, known)
+    ledger = Ledger(on_board, known, {*connection.execute(select(key_table.c.id)).scalars()})
     with connection.execution_options(yield_per=STEP_ROWS).execute(select(calls).order_by(calls.c.id)) as records:
         for part in records.partitions():
             for record in part:
@@ -147,6 +156,8 @@ def audit(connection: Connection, on_board: Collection[str]) -> Generator[None, 
         ledger.differences,
         removed=sum(sums.removed[0] for sums in ledger.sums.values()),
         proven_since_ms=known.removed_ms or None,
+        keyless=ledger.keyless,
+        keyless_calls=ledger.keyless_calls,
     )
 
 

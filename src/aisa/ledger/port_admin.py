@@ -153,7 +153,8 @@ class AuditReport(msgspec.Struct, frozen=True):
     """What an audit found. `counts` says how many differences of each kind there are; `differences` are the first of them.
 
     `on_board` calls are not in the database yet: in flight, or about to be written. `removed` calls are not there any more, and none that
-    ended since `proven_since_ms` (None: none at all): what each of those cost was computed anew.
+    ended since `proven_since_ms` (None: none at all): what each of those cost was computed anew. `keyless` calls are of keys that the
+    database does not have, the first of which `keyless_calls` names.
     """
 
     calls: int
@@ -164,6 +165,8 @@ class AuditReport(msgspec.Struct, frozen=True):
     differences: list[Difference]
     removed: int = 0
     proven_since_ms: int | None = None
+    keyless: int = 0
+    keyless_calls: list[str] = []
 
 
 class LedgerAudits(Protocol):

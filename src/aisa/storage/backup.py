@@ -18,6 +18,7 @@ from aisa.storage.ballast import free_bytes
 from aisa.storage.engine import DATABASE_NAME, Migrate, open_database
 from aisa.storage.failure import NoData, StorageFailed
 from aisa.storage.kept_copy import read_only
+from aisa.storage.lost import lost_database
 
 ABOUT = "backup_about"  # the table of a copy that no database has: name and value
 SEAL_KEY = "seal.key"
@@ -47,6 +48,8 @@ def back_up(data_dir: str, target: str, *, now: float, version: str) -> BackupMa
     The file appears whole or not at all. A server that runs goes on: it waits for nothing.
     """
     source, path = Path(data_dir) / DATABASE_NAME, Path(target)
+    if (lost := lost_database(source)) is not None:
+        raise lost
     if not source.exists():
         raise NoData(data_dir)
     if path.exists():
@@ -122,7 +125,11 @@ def restore(data_dir: str, copy: str, *, migrate: Migrate, now: float, known: Ca
             target.commit()
         brought_up(fresh, migrate)
         counts = (0, 0, 0)
-        if path.exists():
+        if lost_database(path) is not None:
+            for rest in ("", "-wal"):  # what is left of it, for whoever can read that
+                if (left := path.with_name(path.name + rest)).exists() and left.stat().st_size:
+                    os.link(left, former.with_name(former.name + rest))
+        elif path.exists():
             open_database(data_dir, migrate).close()  # it may be of an older version, and its log is emptied
             counts = carried_over(path, fresh)
             os.link(path, former)

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from aisa.storage.ballast import Room, free_bytes
 from aisa.storage.failure import StorageFailed
 from aisa.storage.kept_copy import keep_before_migrating
+from aisa.storage.lost import lost_database
 from aisa.storage.tables import HEAD
 
 DATABASE_NAME = "aisa.db"
@@ -34,7 +35,11 @@ Migrate = Callable[[Connection], None]
 FULL = "SQLITE_FULL"
 #: SQLite's error name, or how it begins -> what is the matter, what to do.
 ERRORS = (
-    ("SQLITE_NOTADB", "The file is no SQLite database.", "Restore it from a backup, or move it away to start afresh."),
+    (
+        "SQLITE_NOTADB",
+        "The file is no SQLite database.",
+        "Move it away, and restore it from a backup; or move the whole folder away to start afresh.",
+    ),
     ("SQLITE_CORRUPT", "The database is damaged.", "Restore it from a backup, or recover what can be with `sqlite3 aisa.db .recover`."),
     ("SQLITE_READONLY", "The database cannot be written.", "Let this user write the file and its folder."),
     ("SQLITE_CANTOPEN", "The database cannot be opened.", "Let this user read and write the file and its folder."),
@@ -108,6 +113,15 @@ class Database:
         except (DBAPIError, PoolTimeout) as error:
             raise self._failure(self.where, error) from error
 
+    def put_down(self) -> None:
+        """Copy what was committed so far into SQLite's file, so that no loss of the log beside it takes it.
+
+        Waits for nobody. What cannot be copied now stays in the log, where it is as good.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with suppress(sqlite3.Error, DBAPIError, PoolTimeout), closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
     def close(self) -> None:
         """Close the connections. Threads that still wait for an answer have an error for one."""
         if self._hang_up is not None:
@@ -122,9 +136,12 @@ BUSY = "aisa_busy_milliseconds"  # the name of an option of a connection
 def open_database(data_dir: str, migrate: Migrate) -> Database:
     """Open the database of a folder that this process owns, making it (mode 0600) or migrating it first if need be.
 
-    What is migrated is kept beside it as it was. Raises StorageFailed when the file cannot be used, is damaged, or a newer aisa made it.
+    What is migrated is kept beside it as it was. Raises StorageFailed when the file cannot be used, is damaged, or a newer aisa made it,
+    and when the folder was in use and has lost its database.
     """
     path = Path(data_dir) / DATABASE_NAME
+    if (lost := lost_database(path)) is not None:
+        raise lost
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     except OSError as error:
@@ -145,8 +162,13 @@ def open_database(data_dir: str, migrate: Migrate) -> Database:
 
 
 def open_readers(data_dir: str) -> Database:
-    """Open a database that another process writes, for reading alone: `transaction` is not to be used on it."""
+    """Open a database that another process writes, for reading alone: `transaction` is not to be used on it.
+
+    Raises StorageFailed when the folder was in use and has lost it: SQLite would remove the log that is left.
+    """
     path = Path(data_dir) / DATABASE_NAME
+    if (lost := lost_database(path)) is not None:
+        raise lost
     return Database(sqlite_readers(path), str(path))
 
 

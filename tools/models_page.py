@@ -24,6 +24,10 @@ What is known here of models, and what becomes of a request that asks of one wha
 - `max_tokens` and `max_completion_tokens` are exchanged where a model knows one of them, `developer` becomes `system` where a vendor is not
   known to have that role, and a budget of thinking is an effort where a model has words (up to 1,024 tokens `low`, 8,192 `medium`, more
   `high`) and an effort a budget where it has those. None of this is told, as nothing is lost.
+- A `max_tokens` below 1 is no bound, as llama.cpp and others read -1. It passes as it is to vendors of chat completions; where there
+  is no such word it is left out and named in `x-aisa-dropped-params`, or `x-aisa-changed-params` names the bound that holds in its
+  place (Anthropic must have one). The other APIs know no such bound: from them it is the vendor's to judge that speaks the same, and
+  422 before others (but for `max_output_tokens: 0`, which is none).
 - A `max_tokens` above the model's output is `422 max_tokens_exceeded`. A prompt that is too long goes only where the window holds it.
 - `GET /v1/models` shows all of it: `context_window`, `max_output_tokens`, `input_modalities`, `output_modalities`,
   `supported_parameters`, `unsupported_parameters`, `reasoning_efforts`, `aliases`, `shutdown_date`.

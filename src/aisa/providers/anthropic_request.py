@@ -14,6 +14,7 @@ from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tool
 from aisa.providers.anthropic_turns import Turns
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer, refused
+from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
 from aisa.wire.chat import ChatRequest
@@ -39,6 +40,7 @@ def written(chat: ChatRequest, target: Target, *, translated: bool = False) -> W
     chat = conceded(chat, target.facts, concessions)
     refuse_what_nobody_here_has(chat, concessions)
     limit = limit_of(chat, target, traits)
+    tell_no_bound(chat, concessions, limit)
     turns = Turns(traits, target.state, concessions)
     turns.take(with_lifetimes(trees_in(msgspec.json.decode(chat.fields["messages"])), chat))
     schema, only_json = format_of(chat, concessions)

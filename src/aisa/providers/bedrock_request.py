@@ -18,6 +18,7 @@ from aisa.providers.bedrock_marks import with_points
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer
 from aisa.providers.fetched import Fetches
+from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.shape import Target
 from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest
@@ -45,6 +46,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     if not turns.messages:
         raise nothing_to_answer()
     limit = limit_of(chat, target, traits)
+    tell_no_bound(chat, concessions, limit if traits.known else None)
     thinking, effort = thought(chat, traits, limit, concessions=concessions, unthought=turns.unthought)
     kind = None if thinking is None else thinking.get("type")
     sampling = sampling_of(chat, traits, concessions, thinks=kind in ("enabled", "adaptive"))

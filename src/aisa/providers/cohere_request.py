@@ -10,6 +10,7 @@ from aisa.providers.cohere_messages import MessagesWriter
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
 from aisa.providers.legacy_calls import refuse_choice_of_nothing
+from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.shape import Target
 from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest
@@ -33,6 +34,7 @@ def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> T
     """Write a request. Raises UpstreamFailed for what cannot be expressed."""
     chat = conceded(chat, target.facts, concessions)
     refuse_what_it_lacks(chat, concessions)
+    tell_no_bound(chat, concessions)
     known = chat.known
     tools, choice = chosen(tools_of(chat, concessions), chat, concessions)
     body: Tree = {

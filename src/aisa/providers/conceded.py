@@ -54,7 +54,7 @@ def conceded(chat: ChatRequest, facts: ModelFacts | None, concessions: Concessio
     if facts.pages_if_asked and TOOLS in chat.fields and any(tool.type == PAGES for tool in chat.known.tools or ()):
         changes.put_raw(TOOLS, _with_pages(chat.fields[TOOLS]))
     if facts.bound:
-        _bounded(chat, facts.bound, changes)
+        _bounded(chat, facts.bound, changes, concessions=concessions)
     _told(chat, facts, changes)
     return changes.made()
 
@@ -72,7 +72,7 @@ def _effort(known: Known, facts: ModelFacts, changes: _Changes, *, concessions: 
     return near
 
 
-def _bounded(chat: ChatRequest, bound: str, changes: _Changes) -> None:
+def _bounded(chat: ChatRequest, bound: str, changes: _Changes, *, concessions: Concessions) -> None:
     """Bound the output by the name that the model knows; of two bounds the one that counts stays."""
     other = OLDER_BOUND if bound == NEWER_BOUND else NEWER_BOUND
     if other not in chat.fields:
@@ -81,6 +81,8 @@ def _bounded(chat: ChatRequest, bound: str, changes: _Changes) -> None:
     changes.leave_out(other)
     if most is not None:
         changes.put(bound, most)
+    elif getattr(chat.known, other) is not None:  # below 1, which is none
+        concessions.leave_out(other)
 
 
 def _told(chat: ChatRequest, facts: ModelFacts, changes: _Changes) -> None:

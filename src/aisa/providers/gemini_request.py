@@ -15,6 +15,7 @@ from aisa.providers.gemini_media import Media
 from aisa.providers.gemini_schema import gemini_schema
 from aisa.providers.gemini_thinking import FIRST_WITH_ADDRESSES, generation, samples_by_itself, thinking_of
 from aisa.providers.legacy_calls import refuse_choice_of_nothing
+from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.shape import Target
 from aisa.providers.wishes import PARALLEL, is_wished
 from aisa.wire.chat import ChatRequest, Known
@@ -161,6 +162,7 @@ def generation_config(chat: ChatRequest, target: Target, concessions: Concession
     known = chat.known
     if chat.max_tokens is not None:
         yield "maxOutputTokens", chat.max_tokens
+    tell_no_bound(chat, concessions)
     for name, ours in SAME.items():
         if (value := getattr(known, name)) is not None:
             yield ours, value

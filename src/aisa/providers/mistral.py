@@ -18,6 +18,7 @@ from aisa.providers.legacy_calls import LegacyCalls, is_legacy, refuse_choice_of
 from aisa.providers.legacy_calls import choice_of as older_choice
 from aisa.providers.mistral_messages import messages_of
 from aisa.providers.mistral_thinking import ThinkingKept
+from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.shape import Asked, Decoder, Target
 from aisa.providers.wishes import is_wished
@@ -59,6 +60,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
         concessions.move("service_tier", "auto", "it has auto and standard_only")
     if chat.max_tokens is not None:
         fields["max_tokens"] = encoded(chat.max_tokens)
+    tell_no_bound(chat, concessions)
     if known.seed is not None:
         fields["random_seed"] = encoded(abs(int(known.seed)))
     tools = offered(chat, concessions)

@@ -15,6 +15,7 @@ from aisa.providers.concessions import Concessions, refused
 from aisa.providers.counting import BOUND_MIN
 from aisa.providers.legacy_calls import refuse_choice_of_nothing
 from aisa.providers.malformed import calls_in
+from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.responses_reader import BREAK, PHASE
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
@@ -91,6 +92,7 @@ def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> d
         if bound < BOUND_MIN:
             concessions.move(chat.bound_name, BOUND_MIN)
         body["max_output_tokens"] = max(bound, BOUND_MIN)
+    tell_no_bound(chat, concessions)
     if chat.known.reasoning_effort is not None:
         body["reasoning"] = {"effort": chat.known.reasoning_effort}
     form = {"format": flat_format(chat.known.response_format), "verbosity": chat.known.verbosity}

@@ -38,6 +38,8 @@ class ThroughChat:
             concessions.drop(loss.name, loss.why)
         if given.known.max_tokens == 0:
             concessions.move("max_tokens", OUTPUT_MIN, "an answer has a token at least")
+        elif (given.known.max_tokens or 0) < 0:
+            concessions.leave_out("max_tokens")
         written = self._dialect.to_upstream(given, target)
         dropped, changed = (*concessions.dropped, *written.dropped), (*concessions.changed, *written.changed)
         return msgspec.structs.replace(written, dropped=dropped, changed=changed)

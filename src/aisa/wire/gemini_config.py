@@ -37,6 +37,9 @@ DEPTH_MAX = 64  # of a schema; no JSON that we take is nested deeper
 def answer_as(config: Tree, losses: Losses) -> Tree:
     """Return the members; what they cannot say is added to `losses`. Raises ApiError invalid_parameter_type."""
     chat = {ours: value for name, (ours, kind) in SAME.items() if (value := taken(config, name, kind)) is not None}
+    if isinstance(bound := chat.get("max_completion_tokens"), int) and bound < 1:
+        what = f"'maxOutputTokens' is {bound}. Ask for one token at least, or leave it out."
+        losses.append(Loss(CONFIG + "maxOutputTokens", what))
     if chat.get("logprobs") is not True:
         chat.pop("top_logprobs", None)
     if chat.get("stop") == []:

@@ -60,6 +60,8 @@ def as_chat_fields(request: Tree, losses: Losses, *, marked: bool = False) -> Tr
     if bound == 0:
         what = "'max_tokens' is 0, with which Anthropic fills its cache and answers nothing. Others have no such call: leave it out."
         losses.append(Loss("max_tokens", what))
+    elif isinstance(bound, int) and bound < 0:
+        losses.append(Loss("max_tokens", f"'max_tokens' is {bound}. Ask for one token at least."))
     elif isinstance(bound, int):
         chat["max_completion_tokens"] = bound
     if chat.get("service_tier") == "standard_only":

@@ -250,6 +250,9 @@ class ResponsesRequest(Translated):
             lost.append(Loss("tool_choice", "'tool_choice' asks for a call, and there is no tool that the client runs."))
         if self.max_tokens is not None:
             chat["max_completion_tokens"] = self.max_tokens
+        elif (known.max_output_tokens or 0) < 0:  # 0 is what clients send that leave it unset
+            what = f"'max_output_tokens' is {known.max_output_tokens}. Ask for one token at least, or leave it out."
+            lost.append(Loss("max_output_tokens", what))
         if known.prompt is not None:
             lost.append(Loss("prompt", "'prompt' is kept at a vendor that was not asked. Send `instructions` and `input`."))
         self._shape(chat)

@@ -251,6 +251,29 @@ def what_a_call_did_not_use_is_given_back(stage: Stage) -> None:
     tell(stage, story, tpm=1_000)
 
 
+def what_a_call_used_counts_as_soon_as_it_is_known(stage: Stage) -> None:
+    """[contract 5] Before a document is sent, so that its head tells what is left; its place in flight is taken until it ends."""
+
+    async def story(world: World) -> None:
+        limit = world.told()["limit-tokens"]
+        lease = await world.call(input_tokens=100, max_tokens=300)
+        assert world.told()["remaining-tokens"] == limit - 400
+        for used, left in ((Usage(80, 20), limit - 100), (Usage(100, 700), limit - 900)):
+            lease.correct(used)
+            lease.correct(used)
+            assert world.told()["remaining-tokens"] == left
+            assert "in flight" in (await world.refused()).message
+            lease.release(used)
+            lease = await world.call(input_tokens=100)
+            assert world.told()["remaining-tokens"] < left
+            lease.correct(NOTHING)
+            lease.release(NOTHING)
+            assert world.told()["remaining-tokens"] == left
+            lease = await world.call(input_tokens=50, max_tokens=10)
+
+    tell(stage, story, tpm=2_000, concurrency=1)
+
+
 def a_stream_ends_where_its_tokens_do(stage: Stage) -> None:
     """It takes more as it runs, to the last one that there is, and what it has not used of its last step is there for others."""
 
@@ -480,6 +503,7 @@ CLAIMS = (
     a_refused_call_takes_nothing,
     a_call_larger_than_the_limit_is_not_to_be_tried_again,
     what_a_call_did_not_use_is_given_back,
+    what_a_call_used_counts_as_soon_as_it_is_known,
     a_stream_ends_where_its_tokens_do,
     who_waits_as_a_stream_was_told_that_ended_gets_in,
     a_limit_that_is_taken_away_ends_no_stream,

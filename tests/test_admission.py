@@ -225,6 +225,21 @@ def test_a_limit_that_is_reached_inside_a_stream_ends_it_with_an_error_event() -
     assert (client.headers["x-ratelimit-limit-tokens"], client.headers["x-ratelimit-remaining-requests"]) == ("50", "8")
 
 
+def test_a_document_tells_what_is_left_once_it_is_known_what_it_used() -> None:
+    """[contract 5] Its head had what was held for it: 4,096 tokens fewer than were left right after."""
+    rig = limited_rig([document()], tpm=20_000)
+    client = MemoryClient()
+
+    async def main() -> None:
+        await rig.call(client, body())
+        told = World(MemoryStage(), rig.dependencies.admission, {"one": rig.key}).told()
+        assert client.headers["x-ratelimit-remaining-tokens"] == str(told["remaining-tokens"])
+
+    run_virtual(main())
+    row = rig.rows[0]
+    assert client.headers["x-ratelimit-remaining-tokens"] == str(20_000 - row.billed.input_tokens - row.billed.output_tokens)
+
+
 def test_a_document_without_a_bound_takes_what_answers_of_its_targets_have_once_that_is_known() -> None:
     """[issue 13] Until then a quarter of a small limit, so that others are let in beside it; a model's own word and bound come first."""
     rig = limited_rig([document()], tpm=1_000)

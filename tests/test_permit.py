@@ -56,6 +56,9 @@ class Store:
         """Say what is left."""
         return [("x-ratelimit-remaining-tokens", str(self.tokens - self.covered))]
 
+    def correct(self, usage: Usage) -> None:
+        """Nothing is told of it here."""
+
     def release(self, usage: Usage) -> None:
         """Take the lease back."""
         self.released.append(usage)

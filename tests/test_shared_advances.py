@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from admission_contract import World, key_of
 from aisa.admission.memory import loop_clock
-from aisa.admission.shared import SharedAdmission
+from aisa.admission.shared import COLUMNS, SharedAdmission
 from aisa.admission.shared_window import ADVANCE_CALLS_MIN, ADVANCE_SHARE
 from aisa.admission.window import BUCKETS
 from aisa.config.limits import AccountRates, Limits, Tier
 from aisa.errors import ApiError
-from aisa.storage.shared_memory import SharedLock, SharedMemory
+from aisa.storage.shared_memory import WORKERS_MAX, SharedLock, SharedMemory
 from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from repeats import repeats
@@ -67,6 +67,28 @@ def test_calls_of_an_advance_need_no_lock() -> None:
     run_virtual(main(LARGE - 1))
     assert taken[0] <= 4
     assert taken[1] == 2 * calls
+
+
+def test_what_a_call_of_an_advance_used_counts_once_and_its_place_is_free_at_its_end() -> None:
+    """[contract 5] Also where it is told before the end, as for a document's head: more than was taken, or less."""
+
+    async def main() -> None:
+        with shared() as memories:
+            [world] = worlds_of(memories, Tier(rpm=10 * LARGE, tpm=1_000 * LARGE, concurrency=1_000))
+            left = 1_000 * LARGE
+            for used in (Usage(10, 5), Usage(10, 700), Usage(), Usage(10, 5)):
+                lease = await world.call(max_tokens=50)
+                lease.correct(used)
+                left -= used.input_tokens + used.output_tokens
+                assert world.told()["remaining-tokens"] == left
+                lease.release(used)
+                assert world.told()["remaining-tokens"] == left
+                place = memories[0].rates.find(memories[0].name_word("key one"))
+                assert place is not None
+                first = (place + COLUMNS) * 2
+                assert not any(memories[0].cells[first : first + WORKERS_MAX])
+
+    run_virtual(main())
 
 
 def test_no_window_has_more_than_a_large_limit_whoever_had_advances() -> None:

@@ -209,6 +209,11 @@ class CallContext:
             headers.append(("x-aisa-missing-choices", str(self.choices_missing)))
         return headers
 
+    def correct(self) -> None:
+        """Have limits count what a call that was settled has used."""
+        if self.permit is not None:
+            self.permit.correct(self._used)
+
     def told(self) -> HeaderList:
         """Return the headers of any answer, good or bad."""
         return self.call.headers + self.dependencies.admission.headers(self.key)

@@ -50,6 +50,11 @@ class Permit:
             raise ApiError("overloaded", "This server cannot look up what is left of your limits at the moment. Try again soon.") from None
         self.covered = min(self.charge.covered, lease.covered)
 
+    def correct(self, used: Usage) -> None:
+        """Have the rates count the tokens that the call used, before it ends."""
+        if self._lease is not None:
+            self._lease.correct(used)
+
     def end(self, used: Usage) -> None:
         """Give the lease back with the tokens that the call used. The first time counts."""
         lease, self._lease = self._lease, None

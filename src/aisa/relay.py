@@ -257,6 +257,7 @@ async def finish(context: CallContext, bill: Bill) -> None:
     encoder = context.writer()
     last = encoder.closing(context.decoder.closing(None if bill.cost is None else dollars_text(bill.cost)))
     if not client.started:
+        context.correct()
         client.start(200, context.headers(), len(last))
     if not context.request.stream:
         if context.call.keep is not None:

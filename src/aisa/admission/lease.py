@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aisa.admission.allowance import Limited
 from aisa.admission.refusals import stopped_inside
@@ -16,7 +16,19 @@ class MemoryLease:
     What a stream has left of its last step, and any call of what it took at first, is given back at the end, where it was taken.
     """
 
-    __slots__ = ("_allowances", "_began", "_first", "_input", "_micros", "_step", "_step_at", "_step_tokens", "_taken", "covered")
+    __slots__ = (
+        "_allowances",
+        "_began",
+        "_corrected",
+        "_first",
+        "_input",
+        "_micros",
+        "_step",
+        "_step_at",
+        "_step_tokens",
+        "_taken",
+        "covered",
+    )
 
     def __init__(self, micros: Callable[[], int], allowances: tuple[Limited, ...], began: int) -> None:
         self._micros = micros
@@ -24,6 +36,7 @@ class MemoryLease:
         self._began = began
         self.covered = sys.maxsize
         self._taken = self._step_tokens = 0
+        self._corrected = False
 
     def take_tokens(self, tokens: int, input_tokens: int, step: int) -> None:
         """Note what was taken at first; `step` is by how much the output of a stream may grow at a time, 0 for a document."""
@@ -63,17 +76,23 @@ class MemoryLease:
         now = self._micros()
         for each in self._allowances:
             each.end(now - self._began)
-        if self._taken and (more := self._used(usage) - self._taken):
-            self._correct(more, now)
+        self.correct(usage)
+
+    def correct(self, usage: Usage) -> None:
+        """Let what the call used count from now on; the first time counts."""
+        if self._taken and not self._corrected:
+            self._corrected = True
+            if more := self._used(usage) - self._taken:
+                self._correct(more, self._micros(), self._allowances)
 
     def _used(self, usage: Usage) -> int:
         """Return how many tokens a call used; where nobody said what its input was, that is as it was estimated."""
         return usage.output_tokens + (usage.input_tokens or (self._input if usage.output_tokens else 0))
 
-    def _correct(self, more: int, now: int) -> None:
+    def _correct(self, more: int, now: int, limited: Sequence[Limited]) -> None:
         """Let what was really used count instead of what was taken: so many tokens more, or less if below zero."""
         of_step = min(-more, self._step_tokens)
-        for each in self._allowances:
+        for each in limited:
             used = each.tokens
             if used is None:
                 continue

@@ -29,6 +29,10 @@ class Lease(Protocol):
         """
         ...
 
+    def correct(self, usage: Usage) -> None:
+        """Have the tokens count that the call really used, ahead of its end, so that headers tell what is left. The first time counts."""
+        ...
+
     def release(self, usage: Usage) -> None:
         """End the lease with the tokens that the call really used. May be called once."""
         ...

@@ -341,20 +341,19 @@ class SharedLease(MemoryLease):
                 said = "This server cannot look up what is left of your limits at the moment. Try again soon."
                 raise ApiError("overloaded", said) from None
 
-    def _correct(self, more: int, now: int) -> None:
+    def _correct(self, more: int, now: int, limited: Sequence[Limited]) -> None:
         if not self._step_tokens:  # of this process's advances, where it has some: what it used more, or what is left of what it had first
-            shared, back = cast("tuple[SharedAllowance, ...]", self._allowances), min(-more, self._first)
+            shared, back = cast("Sequence[SharedAllowance]", limited), min(-more, self._first)
             windows = [(each, each.tokens) for each in shared if each.tokens is not None]
             if more > 0:
-                rest: list[Limited] = [each for each, used in windows if not used.spend(now, more)]
+                limited = [each for each, used in windows if not used.spend(now, more)]
             else:
-                rest = [each for each, used in windows if not used.keep(self._began, back)]
-            if not rest:
+                limited = [each for each, used in windows if not used.keep(self._began, back)]
+            if not limited:
                 return
-            self._allowances = tuple(rest)
         try:
             with self.lock:
-                super()._correct(more, self._micros())
+                super()._correct(more, self._micros(), limited)
         except SharedStuck:
             return  # what was taken counts for a minute, more than was used
 

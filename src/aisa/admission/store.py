@@ -255,9 +255,9 @@ class StoreLease(MemoryLease):
             start = 2 + place * ENDED
             each.seen.see(answer[start : start + ENDED], later)
 
-    def _correct(self, more: int, now: int) -> None:
+    def _correct(self, more: int, now: int, limited: Sequence[Limited]) -> None:
         """Let what was really used count here, and be told in headers before the store has answered."""
-        super()._correct(more, now)
+        super()._correct(more, now, limited)
         for each in self._stored:
             tokens = each.seen.tokens
             if tokens is not None and more > 0:

@@ -62,5 +62,8 @@ class Unlimited:
         """Tell of no limits."""
         return []
 
+    def correct(self, usage: Usage) -> None:
+        """Nothing was taken."""
+
     def release(self, usage: Usage) -> None:
         """Nothing was taken, so nothing is given back."""

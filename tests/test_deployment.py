@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aisa.config.load import PATH_VARIABLE, VARIABLES
+from aisa.config.load import PATH_VARIABLE, VARIABLES, load
 from aisa.config.schema import Config
 from aisa.edge.app import ROUTES
 from aisa.stopping import STOP_SECONDS_MAX
@@ -168,3 +168,42 @@ def test_what_the_chart_scales_by_is_a_metric_of_the_servers() -> None:
     """And stands in the page of metrics, which a test holds against what a server says."""
     (name,) = re.findall(r"metric: \{name: (\w+)\}", chart("autoscaling.yaml"))
     assert f"| `{name}` |" in (ROOT / "docs/metrics.md").read_text("utf-8")
+
+
+def replicas() -> list[dict[str, Any]]:
+    """The servers of the compose file."""
+    return [service for service in compose()["services"].values() if service.get("image") == "aisa:local"]
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.secrets.yaml"])
+def test_replicas_behind_the_proxy_of_the_compose_file_trust_its_network(name: str) -> None:
+    """[issue 13] nginx stood in front and nobody was told: it was every client, and ten wrong keys of anybody's kept administrators out."""
+    file: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text("utf-8"))
+    settings = yaml.safe_load((DEPLOY / file["configs"]["aisa"]["file"]).read_text("utf-8"))
+    [network] = compose()["networks"]["default"]["ipam"]["config"]
+    assert settings["server"]["trusted_proxies"] == [network["subnet"]]
+    for replica in replicas():
+        [mounted] = replica["configs"]
+        assert (mounted["source"], mounted["target"]) == ("aisa", replica["environment"][PATH_VARIABLE])
+
+
+def test_keys_in_files_are_where_the_settings_say(tmp_path: Path) -> None:
+    """[issue 13] Compose puts a secret where its name is; systemd's example says the place that the unit's head makes; each is taken."""
+    file: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.secrets.yaml").read_text("utf-8"))
+    unit = (DEPLOY / "systemd" / "aisa.service").read_text("utf-8")
+    key = tmp_path / "key"
+    key.write_text("sk-of-the-file", "utf-8")
+    key.chmod(0o600)
+    for name, place in (("aisa.secrets.yaml", "/run/secrets/openai"), ("systemd/aisa.yaml", "/etc/aisa/keys/openai")):
+        text = (DEPLOY / name).read_text("utf-8")
+        assert f"api_key_file: {place}}}" in text
+        (tmp_path / "aisa.yaml").write_text(text.replace(place, str(key)), "utf-8")
+        config = load(str(tmp_path / "aisa.yaml"), {}, {}).config
+        assert config.vendors["openai"].api_key == "sk-of-the-file"
+        assert config.server.trusted_proxies
+    assert [service["secrets"] for service in file["services"].values()] == [["openai"]] * len(replicas())
+    assert set(file["services"]) <= set(compose()["services"])
+    assert set(file["secrets"]) == {"openai"}
+    assert "/etc/aisa/keys/openai" in unit
+    assert "mountPath: /run/secrets/vendors," in chart("statefulset.yaml")
+    assert "/run/secrets/vendors/KEY" in (DEPLOY / "helm/aisa/values.yaml").read_text("utf-8")

@@ -26,6 +26,11 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "with vendors and settings": ("vendorSecret=vendors", "config.server.drain_seconds=300", "podAnnotations.team=a"),
     "three replicas": ("replicas=3", *DATABASE),
     "scaled": ("autoscaling.enabled=true", *DATABASE),
+    "keys in files behind an ingress": (
+        "vendorFiles=vendors",
+        "trustedProxies={10.0.0.0/8,fd00::/8}",
+        "config.vendors.openai.api_key_file=/k",
+    ),
     "placed": ("nodeSelector.disk=fast", "data.storageClass=fast", "service.type=LoadBalancer"),
 }
 REFUSED: dict[str, tuple[str, ...]] = {

@@ -7,8 +7,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if .Values.stores.databaseSecret -}}yes{{- end -}}
 {{- end -}}
 
-{{/* What is in aisa.yaml: the chart's two drains, and whatever `config` says, of drains too. */}}
+{{/* What is in aisa.yaml: the chart's two drains and proxies, and whatever `config` says, of these too. */}}
 {{- define "aisa.config" -}}
 {{- $drain := dict "drain_grace_seconds" .Values.drain.graceSeconds "drain_seconds" .Values.drain.seconds -}}
+{{- with .Values.trustedProxies }}{{ $_ := set $drain "trusted_proxies" . }}{{ end -}}
 {{- mergeOverwrite (dict "server" $drain) (deepCopy .Values.config) | toYaml -}}
 {{- end -}}

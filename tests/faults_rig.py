@@ -26,8 +26,8 @@ import yaml
 
 from aisa.admission.unlimited import Unlimited
 from aisa.background_reads import BackgroundReads
+from aisa.bodies import body_reader, body_threads, body_work
 from aisa.clock import wall_clock
-from aisa.composition import body_reader, body_threads, body_work
 from aisa.config.schema import Config, Cors, Model, Server, Stream, Vendor
 from aisa.context import Dependencies
 from aisa.edge.app import Edge

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from aisa.background_reads import REPORT_SECONDS_MAX
-from aisa.composition import PARSES_MAX, body_reader, body_threads
+from aisa.bodies import PARSES_MAX, body_reader, body_threads
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate

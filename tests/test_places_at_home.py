@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aisa.composition import PARSE_INLINE_BYTES_MAX, body_threads, body_work
+from aisa.bodies import PARSE_INLINE_BYTES_MAX, body_threads, body_work
 from aisa.endings import READ_AT_ONCE_BYTES_MAX
 from aisa.errors import ApiError
 from aisa.testing.clock import run_virtual

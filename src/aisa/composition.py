@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import msgspec
 from aisa.accounting import server_id
 from aisa.admission.memory import MemoryAdmission, loop_clock
 from aisa.background_reads import BackgroundReads
+from aisa.bodies import body_reader, body_threads, body_work
 from aisa.clock import Chance, system_chance, wall_clock
 from aisa.config.problem import ConfigErrors, Problem, installing
 from aisa.config.schema import Config
@@ -56,12 +56,8 @@ from aisa.shared_uses import SharedUses
 from aisa.storage.engine import Database, Migrate, open_database, open_readers
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
-from aisa.wire.door import Door, Request
 from aisa.wire.tokenized_text import Tokenizer
 
-PARSE_INLINE_BYTES_MAX = 262_144  # a millisecond; larger bodies are parsed in a thread, between whose steps other streams have their turn
-# all of them together, and no body would be read any sooner.
-PARSES_MAX = 1
 SEAL_KEY_NAME = "seal.key"  # what vendors want back is sealed with it: processes that share it open each other's seals
 
 
@@ -102,34 +98,6 @@ def counted_routes(config: Config, counting: Counting, known: Known) -> Routes:
 def seal_key(config: Config) -> bytes:
     """Return the key that states of vendors are sealed with, which the first start makes. Raises StorageFailed."""
     return own_secret(Path(config.server.data_dir) / SEAL_KEY_NAME, SEAL_KEY_BYTES, system_chance())
-
-
-def body_threads() -> ThreadPoolExecutor:
-    """Return the threads for large bodies: one at a time."""
-    return ThreadPoolExecutor(PARSES_MAX, thread_name_prefix="parse")
-
-
-def body_reader(threads: ThreadPoolExecutor) -> Callable[[Door, bytes], Awaitable[Request]]:
-    """Return what parses request bodies: small ones at once, large ones in a thread."""
-
-    async def read(door: Door, body: bytes) -> Request:
-        if len(body) <= PARSE_INLINE_BYTES_MAX:
-            return door.read(body)
-        return await asyncio.get_running_loop().run_in_executor(threads, door.read, body)
-
-    return read
-
-
-def body_work(threads: ThreadPoolExecutor) -> Callable[[int, Callable[[], object]], Awaitable[None]]:
-    """Return what does other work that takes as long as a body is large: for small ones at once, for large ones in a thread."""
-
-    async def work(body_bytes: int, task: Callable[[], object]) -> None:
-        if body_bytes <= PARSE_INLINE_BYTES_MAX:
-            task()
-        else:
-            await asyncio.get_running_loop().run_in_executor(threads, task)
-
-    return work
 
 
 def fitting(config: Config, report: Callable[[Fact], None]) -> ServerSettings:

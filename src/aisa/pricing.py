@@ -219,6 +219,13 @@ def dearest(rates: UnitPrices, side: str) -> Nanos:
     return max([price for price in found if price is not None])
 
 
+def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
+    """Return the most that a million output tokens of a call can cost."""
+    if prices is None:
+        return 0
+    return dearest(prices.for_input(input_tokens) if prices.tiers else prices, "output")
+
+
 def taken(counts: dict[str, int], kind: str, wanted: int) -> int:
     """Take so many of a kind out of the counts, no more than there are, and return how many."""
     count = min(wanted, counts[kind])

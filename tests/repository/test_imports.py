@@ -101,6 +101,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.testing.*", "testing"),
     ("aisa.checks*", "checks"),
     ("aisa.serve", "root"),
+    ("aisa.bodies", "root"),
     ("aisa.composition", "root"),
     ("aisa.accounting", "root"),
     ("aisa.shared_uses", "root"),

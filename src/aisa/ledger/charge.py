@@ -13,7 +13,7 @@ from aisa.answer import Told
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.ledger.advice import with_advice
-from aisa.ledger.holds import cut_short, output_price
+from aisa.ledger.hold_refusals import cut_short
 from aisa.ledger.journal import ATTEMPTS, WHOLE, Slot
 from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.port import Bill, Ending
@@ -25,7 +25,7 @@ from aisa.names import REASON_CHARACTERS_MAX, kept_name, stored
 from aisa.offer import Offer
 from aisa.prices.lacking import always_searches
 from aisa.prices.rules import CATALOGUE, Price
-from aisa.pricing import NO_BREAKDOWN, UnitPrices, cost_of, kinds_without_price
+from aisa.pricing import NO_BREAKDOWN, UnitPrices, cost_of, kinds_without_price, output_price
 from aisa.storage.failure import StorageFailed
 from aisa.usage import BY_PROGRESS, COUNTED, ESTIMATED, REPORTED, Usage
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from aisa.config.schema import Model
-from aisa.errors import ApiError
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
-from aisa.money import TOKENS_PER_PRICE, Nanos, dollars_text
-from aisa.pricing import UnitPrices, cost_of, dearest
+from aisa.money import TOKENS_PER_PRICE, Nanos
+from aisa.pricing import UnitPrices, cost_of, output_price
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
 
@@ -21,7 +20,6 @@ CALLS_KEPT = 64  # of each target, the last: their reports say what the next may
 CALLS_MIN = 20  # before they are believed
 LEARN_EVERY = 8  # calls: sorting takes a few microseconds
 RARE = 20  # one call in so many makes more than is held for
-NOBODY_KNOWS = "overloaded"  # of refusals that are not about what is held
 TARGETS_MAX = 1_000  # that are learned of; callers can make names up, and the oldest goes
 
 
@@ -95,41 +93,9 @@ def output_held(request: Request, settings: Model, learned: int | None) -> tuple
     if held is None and learned is not None and not decided:  # the rest of a stream is seen as it is made, and held for then
         held, why = max(learned, HELD_OUTPUT_TOKENS) if request.stream else learned, "as calls to this model make"
     elif held is None and request.stream and not request.bounds_reasoning:
-        tokens = min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS)
-        return tokens, "with which a stream begins"
+        return min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS), "with which a stream begins"
     if most is not None and (held is None or most <= held):
         held, why = most, "the most that the request allows" if request.max_tokens else "the most that the model makes"
     if held is None:
         held, why = DOCUMENT_OUTPUT_TOKENS, "because neither the request nor the model has a limit"
     return held * choices, why if choices == 1 else f"{held} for each of {choices} choices, {why}"
-
-
-def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
-    """Return the most that a million output tokens of a call can cost."""
-    if prices is None:
-        return 0
-    return dearest(prices.for_input(input_tokens) if prices.tiers else prices, "output")
-
-
-def explained(refusal: ApiError, hold: Hold, request: Request) -> ApiError:
-    """Return the refusal of a hold with what of it is for the output, why that much, and how it becomes less."""
-    if refusal.code == NOBODY_KNOWS:
-        return refusal
-    if not hold.tokens:
-        return ApiError(refusal.code, f"{refusal.message} It is for the input alone.", should_retry=False)
-    name = request.bound_name
-    remedy = f"A smaller `{name}` lowers it" if request.max_tokens else f"`{name}` lowers it"
-    if not request.stream and hold.tokens > HELD_OUTPUT_TOKENS and not request.bounds_reasoning:
-        remedy += ", and so may asking for a stream, for which is held as it is made"
-    held = f"{dollars_text(hold.for_output)} of it is held until the call ends, for {hold.tokens} output tokens, {hold.why}."
-    return ApiError(refusal.code, f"{refusal.message} {held} {remedy}.", should_retry=False)
-
-
-def cut_short(refusal: ApiError, *, held: Nanos, covered: int, more: int, name: str) -> ApiError:
-    """Return the refusal to hold for `more` output tokens inside a stream: what is held already, what needs less, by name."""
-    if refusal.code == NOBODY_KNOWS:
-        return refusal
-    so_far = f"{dollars_text(held)} US dollars are held for this call already, for its input and {covered} output tokens"
-    what = f"The answer ends here: {so_far}, and {more} more must be held for before they are sent."
-    remedy = f"A limit on the output, such as `{name}`, bounds what a call needs."
-    return ApiError(refusal.code, f"{refusal.message} {what} {remedy}", should_retry=False)

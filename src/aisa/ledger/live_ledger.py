@@ -17,7 +17,8 @@ from aisa.errors import ApiError
 from aisa.keys.rules import Capped, Key, window_end, window_start
 from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.charge import Charge
-from aisa.ledger.holds import Hold, Learned, explained, first_hold
+from aisa.ledger.hold_refusals import explained
+from aisa.ledger.holds import Hold, Learned, first_hold
 from aisa.ledger.input_holds import with_writes
 from aisa.ledger.journal import Journal, JournalFull, Slot
 from aisa.ledger.journal_record import opening_record

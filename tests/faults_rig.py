@@ -654,6 +654,9 @@ def process(folder: Path, vendor_port: int, **settings: Any) -> Generator[Served
             if (given := folder / "data" / FIRST_KEY_NAME).exists():
                 given.rename(folder / "key")  # as the banner says: taken, and not left there
             key = (folder / "key").read_text().strip()
+            last = time.monotonic() + REAL_SECONDS_MAX
+            while b'"type":"started"' not in (folder / "log").read_bytes():  # a thread writes it, and tests count lines from here on
+                assert time.monotonic() < last, (folder / "log").read_text()
             yield Served(child.pid, int(found[1]), key, folder / "log", folder / "data")
         finally:
             child.kill()  # how a server stops is not the question here

@@ -24,10 +24,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from aisa.clock import monotonic_micros
 from aisa.facts import Fact, ServerWarning, VendorFailed
-from aisa.observe.collector import Way
+from aisa.observe.collector import Adapter, Way
 from aisa.observe.gen_ai import INSTRUMENTS, OTHER, SERIES_MAX, Readings, Server
 from aisa.observe.log import json_line
-from aisa.observe.telemetry import WAITING_FACTS_MAX, Spans, Telemetry
+from aisa.observe.telemetry import SEND_SECONDS_MAX, WAITING_FACTS_MAX, Spans, Telemetry
 from aisa.trace import Trace, Traces
 from aisa.usage import Usage
 from server import serving
@@ -251,23 +251,6 @@ def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
     assert (len(series) < SERIES_MAX + 10, sum(each.count for each in others) > SERIES_MAX / 2) == (True, True)
 
 
-def test_a_dead_collector_holds_neither_calls_nor_the_end() -> None:
-    """Nobody listens, or somebody who never answers: facts are taken at once and the end comes in seconds, not in half a minute."""
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        began = monotonic_micros()
-        telemetry = Telemetry(
-            f"http://127.0.0.1:{mute.getsockname()[1]}",
-            SERVERS,
-            clocks=(lambda: 0.0, monotonic_micros),
-            report=lambda fact: None,
-            instance="here:1",
-        )
-        for _ in range(WAITING_FACTS_MAX * 2):
-            telemetry.note(ended(traceparent=traced({})))
-        telemetry.close()
-        assert (monotonic_micros() - began) / 1e6 < 20  # a processor of the SDK's would hold it for thirty seconds
-
-
 @contextmanager
 def answering(status: int, body: bytes) -> Generator[str]:
     """A collector that answers all the same, whatever it is sent, and its address."""
@@ -347,6 +330,84 @@ def dripping(pause: float) -> Generator[str]:
             yield url
         finally:
             ended.set()
+
+
+@contextmanager
+def mute() -> Generator[str]:
+    """A collector that takes connections and never answers; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+class Counted(Adapter):
+    """Notes which path is asked, and how long that may take, in seconds."""
+
+    def __init__(self, seen: list[tuple[str, float]]) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def send(self, request: requests.PreparedRequest, *options: Any, **more: Any) -> requests.Response:
+        """Note a request, and send it."""
+        self._seen.append((request.path_url, more["timeout"]))
+        return super().send(request, *options, **more)
+
+
+def counted_way(seen: list[tuple[str, float]]) -> Way:
+    """A way whose requests are noted."""
+    way = Way()
+    way.mount("http://", Counted(seen))
+    return way
+
+
+DEAD = {
+    "refuses": lambda: nullcontext("http://127.0.0.1:9"),
+    "is mute": mute,
+    "drips": lambda: dripping(0.05),
+    "is overloaded": lambda: answering(503, b"later"),
+}
+
+
+@pytest.mark.parametrize("dead", DEAD)
+def test_a_dead_collector_holds_neither_calls_nor_the_end(dead: str) -> None:
+    """[issue 13] By counting: no request may take over a second, nor its repeats together, and nothing follows the first sending in vain.
+
+    The SDK's own processors hold the end for half a minute.
+    """
+    seen: list[tuple[str, float]] = []
+    with DEAD[dead]() as url:
+        telemetry = Telemetry(
+            url,
+            SERVERS,
+            clocks=(lambda: 0.0, lambda: 0),
+            report=lambda fact: None,
+            instance="here:1",
+            way=lambda: counted_way(seen),
+        )
+        telemetry.note(ended(traceparent=traced({})))
+        telemetry.close()
+        telemetry._thread.join(60)  # beyond what a close waits for, so that all is counted on a busy machine too
+        assert not telemetry._thread.is_alive()
+    assert {path for path, _ in seen} == {"/v1/traces"}  # its metrics are not even tried
+    assert max(seconds for _, seconds in seen) <= SEND_SECONDS_MAX
+    assert len(seen) <= 4  # within a second: at once, and after a pause of most of it; each begun anew once
+
+
+def test_facts_beyond_a_bound_are_dropped_while_a_collector_is_waited_for() -> None:
+    """Nobody waits to hand one over."""
+    with mute() as url:
+        telemetry = Telemetry(url, SERVERS, clocks=(lambda: 0.0, lambda: 0), report=lambda fact: None, instance="here:1")
+        for _ in range(WAITING_FACTS_MAX * 2):
+            telemetry.note(ended(traceparent=traced({})))
+        assert telemetry._dropped > 0
+        telemetry.close()
+
+
+def test_a_wall_clock_that_is_set_back_gives_a_collector_no_more_time() -> None:
+    """The exporter asks with what its own deadline leaves, by the wall clock: an hour, if that was set back by one meanwhile."""
+    seen: list[tuple[str, float]] = []
+    with answering(200, b"") as url:
+        counted_way(seen).post(f"{url}/v1/traces", b"spans", timeout=3_601)
+    assert seen == [("/v1/traces", SEND_SECONDS_MAX)]
 
 
 def test_a_head_that_comes_byte_by_byte_holds_nobody_beyond_the_time_out() -> None:

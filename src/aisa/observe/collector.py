@@ -85,10 +85,14 @@ class Adapter(HTTPAdapter):
 
 
 class Way(requests.Session):
-    """One exporter's connections. Whoever redirects us is no collector, though the exporter takes it for one that has taken everything."""
+    """One exporter's connections. Whoever redirects us is no collector, though the exporter takes it for one that has taken everything.
 
-    def __init__(self, micros: Micros = monotonic_micros) -> None:
+    No request takes longer than `seconds_max`: the exporter reckons with the wall clock, which may be set back by an hour.
+    """
+
+    def __init__(self, micros: Micros = monotonic_micros, seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         super().__init__()
+        self._seconds_max = seconds_max
         self.mount("http://", Adapter())
         self.mount("https://", Adapter())
         self.headers["accept-encoding"] = "identity"  # what is small may be large in full
@@ -100,6 +104,7 @@ class Way(requests.Session):
         """Send a request. Raises requests.RequestException."""
         self.said, self.rejected = "", 0
         options["allow_redirects"], options["stream"] = False, True
+        options["timeout"] = min(options.get("timeout") or self._seconds_max, self._seconds_max)
         try:
             answer = super().send(request, **options)
         except requests.Timeout:

@@ -71,10 +71,11 @@ class Telemetry:
         clocks: tuple[WallClock, Micros],
         report: Callable[[Fact], None],
         instance: str,
+        way: Callable[[], Way] = Way,
     ) -> None:
         base = endpoint.rstrip("/")
         self._endpoint = endpoint
-        self._spans_way, self._metrics_way = Way(), Way()
+        self._spans_way, self._metrics_way = way(), way()
         self._spans_out = OTLPSpanExporter(f"{base}/v1/traces", timeout=SEND_SECONDS_MAX, session=self._spans_way)
         self._metrics_out = OTLPMetricExporter(f"{base}/v1/metrics", timeout=SEND_SECONDS_MAX, session=self._metrics_way)
         self._made = Spans(servers, instance)

@@ -11,9 +11,12 @@ import pytest
 
 from aisa.providers import anthropic, bedrock, cohere, gemini, mistral, openai, responses
 from aisa.providers.output import ends_of
+from aisa.providers.shape import Target
+from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.finish import UNKNOWN
 from corpus_runner import CALL_ID, CREATED, DialectCase
+from rig import whole_stream
 
 CORPUS = Path(__file__).parent / "corpus"
 DIALECTS = (anthropic, bedrock, cohere, gemini, mistral, openai, responses)
@@ -63,3 +66,13 @@ def test_how_an_answer_ended_is_known_of_every_dialects_as_its_client_is_told(di
             assert ours == theirs or {ours, theirs} <= MENDED, folder.name
         seen += 1
     assert seen > 10
+
+
+def test_a_document_that_is_put_together_of_a_stream_has_the_streams_ends() -> None:
+    """It is read as what it was."""
+    target = Target("acme", "m-1", openai.NAME, assemble=True)
+    chat = parse_chat(b'{"model": "m", "messages": [{"role": "user", "content": "Hi."}]}')
+    decoder = openai.decoder(chat, target, call_id=CALL_ID, created=CREATED, protocol=CHAT_DOOR.protocol)
+    decoder.feed(b"".join(whole_stream("Hello", ".")))
+    decoder.end()
+    assert (type(decoder).__name__, ends_of(decoder)) == ("AssemblyDecoder", ("chatcmpl-1", ("stop",)))

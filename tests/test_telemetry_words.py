@@ -61,13 +61,19 @@ def settings(said: dict[str, Any]) -> dict[str, Any]:
             {"top_p": 0.25, "max_tokens": 50, "output.type": "json"},
         ),
         (CompletionsRequest, {"model": "m", "prompt": SECRET, "max_tokens": 5, "seed": 3}, {"max_tokens": 5, "seed": 3}),
+        (parse_chat, CHAT | {"stream": True, "reasoning_effort": "high"}, {"reasoning.level": "high"}),
         (EmbeddingsRequest, {"model": "m", "input": SECRET}, {}),
+        (
+            EmbeddingsRequest,
+            {"model": "m", "input": SECRET, "dimensions": 8, "encoding_format": "base64"},
+            {"embeddings.dimension.count": 8, "encoding_formats": ("base64",)},
+        ),
     ],
 )
 def test_what_a_request_asks_for_is_told_whatever_door_it_came_through(read: Read, asked: dict[str, Any], said: dict[str, Any]) -> None:
     """[issue 13] Settings as they were given, and what was not given is not told; a word of the prompt never is."""
     found = settings(asked_of(read(json.dumps(asked).encode())))
-    assert (found, SECRET in repr(found)) == (said, False)
+    assert (found, SECRET in repr(found)) == (said | {"stream": asked.get("stream", False)}, False)
 
 
 def test_what_is_told_of_stop_sequences_is_bounded() -> None:
@@ -152,5 +158,6 @@ def test_a_real_call_is_told_with_its_settings_and_its_end_and_none_of_its_words
     said = attributes_of(collector.named("chat")[0])
     assert (said["gen_ai.request.seed"], said["gen_ai.request.max_tokens"], said["gen_ai.request.stop_sequences"]) == (7, 9, ["END"])
     assert (said["gen_ai.response.id"], said["gen_ai.response.finish_reasons"]) == ("chatcmpl-v", ["stop"])
+    assert said["gen_ai.request.stream"] is stream
     assert ("gen_ai.response.model" in said, "gen_ai.response.time_to_first_chunk" in said) == (True, stream)
     assert (SECRET in repr(collector.spans), "Hello" in repr(collector.spans)) == (False, False)

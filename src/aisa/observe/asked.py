@@ -39,6 +39,7 @@ def asked_of(request: Request) -> Asked:
         whole = request
     known: Any = getattr(whole, "known", None)
     given: Asked = {name: float(value) for ours, name in NUMBERS.items() if (value := number_in(whole, ours)) is not None}
+    given["gen_ai.request.stream"] = request.stream
     if request.choices > 1:
         given["gen_ai.request.choice.count"] = request.choices
     if request.max_tokens is not None:
@@ -51,6 +52,12 @@ def asked_of(request: Request) -> Asked:
         given["gen_ai.request.stop_sequences"] = tuple([each[:STOP_CHARACTERS_MAX] for each in stops[:STOPS_MAX]])
     if kind := output_type(known):
         given["gen_ai.output.type"] = kind
+    if isinstance(effort := getattr(known, "reasoning_effort", None), str):
+        given["gen_ai.request.reasoning.level"] = effort[:STOP_CHARACTERS_MAX]
+    if isinstance(form := getattr(known, "encoding_format", None), str):
+        given["gen_ai.request.encoding_formats"] = (form,)
+    if isinstance(dimensions := getattr(request, "dimensions", None), int):
+        given["gen_ai.embeddings.dimension.count"] = dimensions
     return given
 
 

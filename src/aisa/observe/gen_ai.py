@@ -138,7 +138,6 @@ def answer_attributes(fact: CallEnded, answered: Answered = NOBODY, first_chunk_
     usage = fact.usage
     reasons = tuple([reason or UNFINISHED for reason in answered.reasons]) or ((UNFINISHED,) if fact.error_code and fact.stream else ())
     given: Attributes = {
-        "gen_ai.request.stream": fact.stream,
         "gen_ai.usage.input_tokens": usage.input_tokens,
         "gen_ai.usage.output_tokens": usage.output_tokens,
     }

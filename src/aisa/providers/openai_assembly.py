@@ -16,10 +16,12 @@ from aisa.providers.blame import unreadable
 from aisa.providers.event_objects import tree_in
 from aisa.providers.openai_answer import Identity, given
 from aisa.providers.openai_stream import StreamDecoder
+from aisa.providers.output import ends_of
 from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.assembly import Assembly
 from aisa.wire.chat import ChatRequest
+from aisa.wire.ends import Ends
 from aisa.wire.lenient_json import encode
 
 TRUE = Raw(b"true")
@@ -75,6 +77,10 @@ class AssemblyDecoder:
     def told(self) -> Told:
         """As the stream's."""
         return self._stream.told()
+
+    def ends(self) -> Ends:
+        """As the stream's."""
+        return ends_of(self._stream)
 
     @property
     def unknown(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Protocol
 from aisa.providers.port import Answer
 from aisa.providers.shape import Decoder, told
 from aisa.trace import Answered, Trace
+from aisa.wire.chunks import ChunkStream
 from aisa.wire.ends import NO_ENDS, Ends
 from aisa.wire.shown import Shown
 from aisa.wire.token_meter import TokenMeter
@@ -33,8 +34,11 @@ def output_of(decoder: Decoder) -> Output | None:
 
 
 def ends_of(decoder: Decoder) -> Ends:
-    """Return how an answer ended so far: as a method `ends` of the decoder, or of what counts it, has it. Not all have one."""
-    tell: Callable[[], Ends] | None = getattr(decoder, "ends", None) or getattr(output_of(decoder), "ends", None)
+    """Return how an answer ended so far: as the chunks of a stream say that passes, or a method `ends` of the decoder. Not all have one."""
+    chunks = output_of(decoder)
+    if isinstance(chunks, ChunkStream):
+        return "" if chunks.identity is None else chunks.identity[0], tuple([choice.verdict for choice in chunks.choices])
+    tell: Callable[[], Ends] | None = getattr(decoder, "ends", None)
     return NO_ENDS if tell is None else tell()
 
 

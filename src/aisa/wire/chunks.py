@@ -248,10 +248,6 @@ class ChunkStream:
         self.identity = chunk.id, chunk.created, self.answered
         self.model = self.model or shown_name(chunk.model, self._chat.model)
 
-    def ends(self) -> tuple[str, tuple[str, ...]]:
-        """Return how the answer ended so far, as `ends.Ends` has it."""
-        return "" if self.identity is None else self.identity[0], tuple([choice.verdict for choice in self.choices])
-
     def _stand_in(self) -> tuple[str, int, str]:
         return f"chatcmpl-{self._call[0]}", self._call[1], self._chat.model
 

@@ -82,7 +82,13 @@ class Operators:
 
     async def listen(self, control: str) -> None:
         """Listen, for the command line on the unix socket `control`. Raises ConfigErrors for an address that cannot be."""
-        await self._control.listen_unix(control)
+        try:
+            await self._control.listen_unix(control)
+        except OSError as error:
+            what = f"The socket of `aisa` commands cannot be there: {error.strerror or error}."
+            raise ConfigErrors(
+                [Problem(control, what, "Remove what is there, or choose another folder with --data-dir.")], self._config
+            ) from error
         for setting, (text, server) in self._servers.items():
             try:
                 host, port = await server.listen(*listening(text))

@@ -6,19 +6,24 @@ import errno
 import os
 import socket
 import ssl
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from aisa.clock import wall_clock
+from aisa.composition import SEAL_KEY_NAME
 from aisa.config.problem import ConfigErrors, Problem
 from aisa.config.schema import Config, Server, Tls, Vendor
 from aisa.credentials.of_vendor import flaws_of
 from aisa.http.address import proxy_for, read_origin
 from aisa.http.sockets import is_handed
 from aisa.http.token_requests import token_sender
+from aisa.keys.first_key import UNTOLD_NAME
+from aisa.ledger.left_behind import JOURNAL_NAME
+from aisa.process import FIRST_KEY_NAME
 from aisa.storage.engine import DATABASE_NAME
 from aisa.storage.failure import StorageFailed
-from aisa.storage.lock import check_folder, control_path
+from aisa.storage.lock import CONTROL_NAME, SERVER_ID_NAME, check_folder, control_path
 from aisa.storage.lost import lost_database
 from aisa.vendor_pool import aws_chain
 
@@ -103,10 +108,35 @@ def folder_problems(data_dir: str, *, shared: bool) -> Iterator[Problem]:
         control_path(data_dir)
     except StorageFailed as too_long:
         failure = failure or too_long
+    if failure is None:
+        failure = next(misplaced(Path(data_dir)), None)
     if failure is None and not shared:
         failure = lost_database(Path(data_dir) / DATABASE_NAME)
     if failure is not None:
         yield Problem(failure.where, failure.what, failure.remedy)
+
+
+#: What a server has in its folder under which name. What it cannot replace or write there would end it once it has begun to serve.
+KINDS = {
+    CONTROL_NAME: ("socket", stat.S_ISSOCK),
+    **dict.fromkeys(
+        (DATABASE_NAME, JOURNAL_NAME, SEAL_KEY_NAME, SERVER_ID_NAME, FIRST_KEY_NAME, UNTOLD_NAME), ("regular file", stat.S_ISREG)
+    ),
+}
+
+
+def misplaced(folder: Path) -> Iterator[StorageFailed]:
+    """Yield what lies in a data folder under a name of ours and is of another kind, as a folder where a file has to be."""
+    for name, (kind, is_of_kind) in KINDS.items():
+        path = folder / name
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        if not is_of_kind(mode):
+            yield StorageFailed(
+                str(path), f"What is there is no {kind}, which aisa has under this name.", "Move it away, or choose another folder."
+            )
 
 
 def tls_problems(tls: Tls) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ def lost_database(path: Path) -> StorageFailed | None:
         there = path.exists() and path.stat().st_size > 0
         # SQLite makes the database's first page before its log, and removes a log beside an empty file, whatever is in it.
         traces = [] if there or not log.exists() or not log.stat().st_size else [log.name]
-        traces += [found.name for pattern in LEFT_BY_A_SERVER for found in sorted(folder.glob(pattern))]
+        traces += [found.name for pattern in LEFT_BY_A_SERVER for found in sorted(folder.glob(pattern)) if found.is_file()]
     except OSError:
         return None
     if not traces or (there and not is_empty(path)):

@@ -27,6 +27,7 @@ from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres, open_postgres_readers, open_postgres_unlocked, shown
 from aisa.storage.shared_memory import SharedStuck
 from aisa.storage.tables import accounts, allotments, cap_spent, servers
+from aisa.testing.clock import run_virtual
 from postgres_rig import Postgres, needs_postgres
 from rows import NOON, priced
 
@@ -221,6 +222,38 @@ def test_what_was_read_before_a_change_here_does_not_undo_it(database: Database)
             ours.verify(other)
 
     asyncio.run(main())
+
+
+def test_a_key_that_is_revoked_elsewhere_is_refused_within_a_second(database: Database) -> None:
+    """[issue 13] By the time of the loop that looks, whenever it is revoked; how long the database takes for a look is not in it."""
+
+    async def main() -> None:
+        loop, chance = asyncio.get_running_loop(), random.Random(5)
+        theirs, ours = (KeyStore(database, lambda: 1_000.0, random.Random(seed)) for seed in (1, 2))
+        following = Following(database, ours, lambda _account, _balance: None)
+        following.start()
+        for number in range(20):
+            _, secret = theirs.create(f"k{number}")
+            await asyncio.sleep(1.0)
+            assert ours.verify(secret).label == f"k{number}", "a key that was made elsewhere is known within a second too"
+            await asyncio.sleep(chance.random())
+            theirs.revoke(f"k{number}")
+            revoked = loop.time()
+            while is_good(ours, secret):
+                await asyncio.sleep(0.01)
+                assert loop.time() - revoked <= 1.0
+        following._task.cancel()
+
+    run_virtual(main())
+
+
+def is_good(store: KeyStore, secret: str) -> bool:
+    """Say whether a key is let in."""
+    try:
+        store.verify(secret)
+    except ApiError:
+        return False
+    return True
 
 
 def test_a_server_follows_what_another_changes_and_does_not_believe_for_ever(database: Database) -> None:

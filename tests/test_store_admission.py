@@ -6,8 +6,10 @@ import asyncio
 import random
 import subprocess
 import sys
+import threading
 from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from aisa.config.limits import Limits, Tier
 from aisa.errors import ApiError
 from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
 from aisa.storage.unanswered import LOOKS_MAX
+from aisa.testing.clock import run_virtual
 from aisa.usage import Usage
 from limits_rig import KINDS, LimitsStore, limits_store
 from valkey_rig import needs_server, store_server
@@ -281,6 +284,44 @@ def test_a_store_that_hangs_keeps_no_call_and_each_server_allows_its_share(own_s
         await other.stop()
 
     asyncio.run(main(own_server))
+
+
+@contextmanager
+def still_time() -> Iterator[None]:
+    """Let the loop's time stand still, which does so while a thread works for it: how long real servers take is no part of a test."""
+    done = threading.Event()
+    working = asyncio.get_running_loop().run_in_executor(None, done.wait)
+    yield
+    done.set()
+    assert not working.cancelled()
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["at its begin", "inside a stream"])
+def test_no_call_waits_above_250_ms_for_a_store_that_hangs(own_server: LimitsStore, inside: bool) -> None:
+    """[issue 13] By the loop's own time, which is virtual: who asks first waits 150 to 200 ms, and then nobody."""
+
+    async def main(server: LimitsStore) -> None:
+        loop = asyncio.get_running_loop()
+        with still_time():
+            world, way, _ = await admission_on(server, looks_max=LOOKS_MAX)
+            leases = [await world.call(stream=True) for _ in range(2)]
+            server.pause()
+        waits = []
+        for lease in leases:
+            before = loop.time()
+            if inside:
+                await settled(lease.cover(lease.covered + 1))
+            else:
+                (await world.call(stream=True)).release(Usage())
+            waits.append(loop.time() - before)
+        assert 0.1 < waits[0] <= 0.25
+        assert (waits[1], way.mode) == (0.0, Mode.SHARE)
+        for lease in leases:
+            lease.release(Usage())
+        server.go_on()
+        await way.stop()
+
+    run_virtual(main(own_server))
 
 
 def test_a_store_that_comes_back_empty_lets_nobody_in_twice(own_server: LimitsStore) -> None:

@@ -84,8 +84,7 @@ class CallTimeouts:
 
     def sent(self, tokens: int) -> float:
         """Something went to the client, with this many tokens. Returns the time."""
-        now = self._time()
-        self._last_output = now
+        now = self._last_output = self._time()
         if tokens:
             self._last_token = now
         return now

@@ -168,3 +168,24 @@ def test_a_cut_stream_whose_vendor_names_each_token_costs_as_many_as_arrived(nam
     _, _, row = called(asked(stream=True, logprobs=1), Script([again, unnamed, again, again, Break()]))
     _, _, plain = called(asked(stream=True, logprobs=1), Script([again, unnamed, unnamed, unnamed, Break()]))
     assert row.billed.output_tokens == plain.billed.output_tokens  # and so is all behind it: what it names then is not of all
+
+
+NAMELESS = [{"index": 0, "id": "call_1", "type": "function", "function": {"arguments": "{}"}}]
+#: Ends of an answer whose call has no name, as a stream and as a document.
+CALLS: dict[str, list[bytes]] = {
+    "a finish": [choice(index=0, delta={"tool_calls": NAMELESS}), choice("tool_calls", index=0, delta={}), DONE],
+    "stop": [choice("stop", index=0, delta={"tool_calls": NAMELESS}), DONE],
+    "no finish": [choice(index=0, delta={"tool_calls": NAMELESS}), DONE],
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_a_call_without_a_name_is_no_answer_here_either(case: str) -> None:
+    """[fault S3] It ended with `stop` and [DONE], where the chat door tells that the answer could not be understood."""
+    _, client, row = called(asked(stream=True), Script([said("one "), *CALLS[case]], headers={}))
+    last = events_of(client.body)[-1]
+    assert (last["error"]["code"], b"[DONE]" in client.body, b'"stop"' in client.body) == ("gateway_error", False, False)
+    assert row.outcome != "completed"
+    message = json.loads(choice("stop", index=0, message={"tool_calls": NAMELESS})[6:])
+    _, client, _ = called(asked(), Script([json.dumps(message).encode()], headers={}))
+    assert (client.status, json.loads(client.body)["error"]["code"]) == (502, "gateway_error")

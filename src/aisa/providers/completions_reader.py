@@ -10,6 +10,7 @@ from msgspec import Meta, Raw
 
 from aisa.answer import Part, Piece
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.blame import blame_for
 from aisa.providers.event_objects import NOT_JSON
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import ReportedStream, TypedDocument
@@ -22,9 +23,11 @@ from aisa.wire.generated import listed
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import is_utf8
 from aisa.wire.texts import Given
+from aisa.wire.tool_calls import ToolCallStream
+from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import count_of, with_cost
-from aisa.wire.vendor_error import refuse_errors
+from aisa.wire.vendor_error import VendorError, refuse_errors
 from aisa.wire.vendor_tier import tier_named
 
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
@@ -43,10 +46,11 @@ class CompletionsReader:
         self._named: int | None = 0  # tokens that the vendor has named, of one choice; None once it said something without
         self._saying: set[int] = set()  # choices that have said something by texts or deltas
         self._told_prompts: set[int] = set()  # whose tokens a report of one of their choices has told
+        self._calls: dict[int, ToolCallStream] = {}  # which no completion shows; what is no call is no answer here either
         self._only: int | None = None  # how the vendor numbers its one choice, where one is asked for
 
     def take(self, event: Tree) -> None:
-        """Tell what a chunk or a document says. Raises VendorError where that is a failure."""
+        """Tell what a chunk or a document says. Raises VendorError where that is a failure, or cannot be understood."""
         refuse_errors(event)
         builder = self._builder
         builder.identify(event.get("id"), event.get("model"))
@@ -60,6 +64,7 @@ class CompletionsReader:
             for name, value in choice.items():
                 if name not in SAID and value is not None:
                     builder.carry(index, name, value, beside=True)
+            self._called(choice, index)
             if spoken(choice.get("finish_reason")):
                 builder.finish(index, choice["finish_reason"])
         usage = event.get("usage")
@@ -78,7 +83,9 @@ class CompletionsReader:
         return added(self._builder.report.fields, usage, same_prompt=same)
 
     def end(self) -> None:
-        """The vendor says that there is no more: a choice without a reason has ended."""
+        """The vendor says that there is no more: a choice without a reason has ended. Raises Unintelligible as a finish does."""
+        for calls in self._calls.values():
+            calls.close()
         self._builder.finish_rest()
         self.ended = True
 
@@ -101,6 +108,14 @@ class CompletionsReader:
         if said:
             self._saying.add(index)
         return said or ("" if index in self._saying else content_of(choice.get("message")))
+
+    def _called(self, choice: Tree, index: int) -> None:
+        """Take note of calls in the words of conversations. Raises Unintelligible at a finish for one without a name."""
+        for said in (as_tree(choice.get("delta")), as_tree(choice.get("message"))):
+            if calls := said.get("tool_calls"):
+                self._calls.setdefault(index, ToolCallStream("", ToolTerms(self._request.as_chat()))).accept(calls)
+        if index in self._calls and spoken(choice.get("finish_reason")):
+            self._calls.pop(index).close()
 
     def _say(self, choice: int, text: str) -> None:
         """Say a text; what of it repeats the prompt is no output."""
@@ -140,7 +155,10 @@ class CompletionsStream(ReportedStream):
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
         if data.startswith(b"[DONE]") and self._builder.begun:
-            self._reporting.end()
+            try:
+                self._reporting.end()
+            except VendorError as error:
+                self._fail(blame_for(error, self._target))
         else:
             super()._take_event(data, last=last)
 

@@ -7,15 +7,18 @@ import os
 import socket
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
 from aisa.cli.problems import Problem, Stop
 from aisa.cli.terminal import say
 from aisa.config.schema import Config
-from aisa.storage.failure import FolderHeld, NoData, StorageFailed
+from aisa.storage.failure import DiskFull, FolderHeld, NoData, StorageFailed
 from aisa.storage.lock import SERVER_ID_NAME, control_path, own_folder
+
+if TYPE_CHECKING:
+    from aisa.storage.engine import Database
 
 CONTROL_SECONDS_MAX = 10.0  # most requests are one small transaction; a server that takes longer is stuck
 OF_CALLS = ("/calls", "/usage", "/ledger", "/accounts")  # what is answered by the calls that the database has
@@ -27,6 +30,7 @@ SHOWN_BY = (
     ("/accounts", "aisa wallet show"),
     ("/calls", "aisa board"),
 )
+QUESTIONS = ("/ledger/audit", "/ledger/made")  # that are asked with POST and change nothing
 ANSWER_BYTES_MAX = 1 << 27  # the largest list of keys that a server keeps
 
 
@@ -178,7 +182,10 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
         # Listing in the wrong working directory must not leave a data folder behind.
         raise lost_database(Path(data_dir) / DATABASE_NAME) or NoData(data_dir)
     with own_folder(data_dir):
-        database = open_database(data_dir, migrate)
+        try:
+            database = open_database(data_dir, migrate)
+        except DiskFull as full:
+            database = looked_at(data_dir, asking, full)
         try:
             keys, ledger = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
             statement = Statement(None, UsageStore(database), left=(left := left_behind(Path(data_dir))))
@@ -193,3 +200,13 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
             return answered
         finally:
             database.close()
+
+
+def looked_at(data_dir: str, asking: Asking, full: DiskFull) -> Database:
+    """Return the database for a question on a full disk. Raises `full` for a change, or where it cannot be read so."""
+    from aisa.storage.engine import open_at_rest, schema_of
+    from aisa.storage.tables import HEAD
+
+    if (asking.method != "GET" and asking.path not in QUESTIONS) or schema_of(data_dir) != HEAD:
+        raise full
+    return open_at_rest(data_dir, full)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from aisa.storage.ballast import Room, free_bytes
-from aisa.storage.failure import StorageFailed
+from aisa.storage.failure import DiskFull, StorageFailed
 from aisa.storage.kept_copy import keep_before_migrating
 from aisa.storage.lost import lost_database
 from aisa.storage.tables import HEAD
@@ -174,12 +174,28 @@ def open_readers(data_dir: str) -> Database:
 
 def schema_of(data_dir: str) -> str | None:
     """Return the schema's version of a folder's database, changing nothing; None if it has none. Raises StorageFailed."""
-    database = open_readers(data_dir)
     try:
-        with database.reading() as connection:
-            return version_of(connection)
-    finally:
-        database.close()
+        return version_in(open_readers(data_dir))
+    except DiskFull as full:
+        return version_in(open_at_rest(data_dir, full))
+
+
+def version_in(database: Database) -> str | None:
+    """Return the schema's version of a database, which is closed then. Raises StorageFailed."""
+    with closing(database), database.reading() as connection:
+        return version_of(connection)
+
+
+def open_at_rest(data_dir: str, full: DiskFull) -> Database:
+    """Open a database for reading alone that nobody writes, without the files that SQLite makes beside it: there is no room for them.
+
+    Raises `full` where a log lies beside it: what it has could not be seen.
+    """
+    path = Path(data_dir) / DATABASE_NAME
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise full
+    return Database(sqlite_readers(path, at_rest=True), str(path))
 
 
 def version_of(connection: Connection) -> str | None:
@@ -228,10 +244,17 @@ def sqlite_engine(path: Path) -> Engine:
     return engine
 
 
-def sqlite_readers(path: Path) -> Engine:
-    """Return an engine whose connections cannot write, and never checkpoint: that is the writer's alone."""
+def sqlite_readers(path: Path, *, at_rest: bool = False) -> Engine:
+    """Return an engine whose connections cannot write, and never checkpoint: that is the writer's alone.
+
+    `at_rest`: nobody writes meanwhile, and no log is read.
+    """
     engine = create_engine(
-        URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"}),
+        URL.create(
+            "sqlite+pysqlite",
+            database=f"file:{quote(str(path))}",
+            query={"mode": "ro", "uri": "true", **({"immutable": "1"} if at_rest else {})},
+        ),
         poolclass=QueuePool,
         pool_size=READERS_MAX,
         max_overflow=0,
@@ -281,5 +304,5 @@ def failure_of(where: str, error: DBAPIError | PoolTimeout, room: Room = free_by
         name = FULL
     for beginning, what, remedy in ERRORS:
         if name.startswith(beginning):
-            return StorageFailed(where, what, remedy)
+            return (DiskFull if beginning == FULL else StorageFailed)(where, what, remedy)
     return StorageFailed(where, f"The database said: {cause}.", "If nobody changed the file by hand, this is a bug: please report it.")

@@ -19,6 +19,10 @@ class FolderHeld(StorageFailed):
     """Another process owns the data folder."""
 
 
+class DiskFull(StorageFailed):
+    """There is no room for what a database needs to be opened."""
+
+
 class NoData(StorageFailed):
     """There is no data in a folder, and so nobody who could be asked: in the same words for every command."""
 

@@ -18,6 +18,9 @@ from aisa.config.identity import IdentitySettings
 from aisa.config.load import Loaded
 from aisa.config.schema import Config
 from aisa.config.telemetry import TelemetrySettings
+from aisa.edge.admin_reload import Swapped
+from aisa.errors import ApiError
+from aisa.facts import Fact, ServerWarning
 from aisa.reload import FOR_A_LIFETIME, Reload
 from aisa.routing import Routes
 from server import PROCESS_SECONDS_MAX, Server, serving
@@ -83,6 +86,32 @@ def test_a_reload_by_a_signal_is_on_record(tmp_path: Path, workers: int) -> None
         [row] = [each for each in changes(server, port, key) if each["what"] == "reloaded"]
         assert (row["actor"], row["address"], row["action"]) == ("system", None, "SIGHUP")
         assert row["after"] == {"changed": ["cors.origins"], "after_restart": []}
+
+
+def test_a_signal_of_which_no_record_can_be_kept_is_told_in_the_log() -> None:
+    """The configuration counts all the same: nobody waits for an answer who could be told."""
+    told: list[Fact] = []
+
+    def refuse(_swapped: Swapped) -> None:
+        raise ApiError("internal_error", "The database is away.")
+
+    async def main() -> None:
+        warned = asyncio.Event()
+
+        def report(fact: Fact) -> None:
+            told.append(fact)
+            if isinstance(fact, ServerWarning):
+                warned.set()
+
+        reload = Reload(Config(), report, again=lambda: Loaded(Config(console=False), {}, None), routes_of=Routes, swap=taken)
+        reload.keep = refuse
+        reload.soon()
+        async with asyncio.timeout(PROCESS_SECONDS_MAX):
+            await warned.wait()
+        assert reload.config.console is False
+
+    asyncio.run(main())
+    assert told[1] == ServerWarning("another configuration counts, but no record of it could be kept: The database is away.")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

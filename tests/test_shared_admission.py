@@ -40,6 +40,8 @@ from aisa.storage.shared_memory import (
 )
 from aisa.usage import Usage
 from repeats import repeats
+from token_hammer import PROCESSES, tokens_hold
+from window_log import least_at_a_refusal, most_in_a_window
 
 TESTS = Path(__file__).parent
 SPAN = 60 * MICROS
@@ -309,13 +311,15 @@ limits = Limits(default_tier="t", tiers={{"t": Tier(rpm={rpm}, concurrency={conc
 memory = SharedMemory(descriptor, SharedLock(Path(lock)), worker)
 admission = SharedAdmission(limits, {{}}, memory, wall_clock=wall_clock)
 world = World(None, admission, {{"one": key_of("one")}})
-chance, let_in = random.Random(worker), []
+chance, let_in, refused = random.Random(worker), [], []
 
 async def client(ends):
     while (before := monotonic_micros()) < ends:
         try:
             lease = await world.call()
-        except ApiError:
+        except ApiError as error:
+            if "may begin" in error.message:
+                refused.append((before, monotonic_micros(), 1))
             await asyncio.sleep(chance.random() / 100)
             continue
         after, column = monotonic_micros(), (memory.rates.find(memory.name_word("key one")) + COLUMNS) * 2
@@ -328,7 +332,9 @@ async def main():
     await asyncio.gather(*[client(ends) for _ in range(16)])
 
 asyncio.run(main())
-print("\\n".join(" ".join(map(str, each)) for each in let_in))
+for what, seen in (("let_in", let_in), ("refused", refused)):
+    for each in seen:
+        print(what, *each)
 """
 
 
@@ -339,29 +345,40 @@ def hammer(folder: Path, memory: int, worker: int, seconds: float, **limits: flo
     return subprocess.Popen(command, pass_fds=[memory], stdout=subprocess.PIPE, text=True)
 
 
+def hammered(processes: list[subprocess.Popen[str]]) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """Return what processes have seen: when each call was let in, and how many were in flight then; when each was refused, for one more."""
+    shown = "".join(process.communicate(timeout=PROCESS_SECONDS_MAX)[0] for process in processes)
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    seen: dict[str, list[tuple[int, int, int]]] = {"let_in": [], "refused": []}
+    for line in shown.splitlines():
+        what, begin, end, number = line.split()
+        seen[what].append((int(begin), int(end), int(number)))
+    return seen["let_in"], seen["refused"]
+
+
 def test_four_processes_never_let_more_in_than_the_limit_and_reach_it(tmp_path: Path) -> None:
-    """[issue 13] 64 clients in real time on one key: no sliding window has more, 99 % is reached, never more in flight than the cap."""
+    """[issue 13] 64 clients in real time on one key: no sliding window has more, each is full when one is refused, the cap holds."""
     memory = new_memory(tmp_path, random.Random(1))
-    processes = [hammer(tmp_path, memory, worker, 6.0) for worker in range(4)]
-    shown = [process.communicate(timeout=PROCESS_SECONDS_MAX)[0] for process in processes]
+    calls, refused = hammered([hammer(tmp_path, memory, worker, 6.0) for worker in range(4)])
     os.close(memory)
-    assert [process.returncode for process in processes] == [0] * 4
-    calls = sorted(tuple(map(int, line.split())) for text in shown for line in text.splitlines())
-    for first, _, _ in calls:  # what began and was let in within the window
-        assert sum(first <= begin and end < first + 1.5 * MICROS for begin, end, _ in calls) <= 200
     assert max(in_flight for *_, in_flight in calls) <= 12
-    first, last = calls[0][0], calls[-1][1]
-    assert len(calls) >= 0.99 * 200 * int((last - first) / (1.5 * MICROS))
+    uses, span = [(begin, end, 1) for begin, end, _ in calls], round(1.5 * MICROS)
+    assert most_in_a_window(uses, span) <= 200 < least_at_a_refusal(uses, refused, span)
+
+
+def test_four_processes_use_tokens_to_the_last_step_and_no_more(tmp_path: Path) -> None:
+    """[issue 13] 32 streams in real time that take of one limit step by step: no window has more, and none ends while a step is left."""
+    memory = new_memory(tmp_path, random.Random(1))
+    tokens_hold([["shared", str(memory), str(tmp_path / "lock"), str(worker)] for worker in range(PROCESSES)], [memory])
+    os.close(memory)
 
 
 def test_four_processes_that_take_in_advance_never_let_more_in_than_a_large_limit(tmp_path: Path) -> None:
     """[issue 13] The same where most calls take no lock. Each process may have one place in flight only to look whether it may."""
     memory, limit, seconds, cap = new_memory(tmp_path, random.Random(1)), ADVANCE_SHARE * ADVANCE_CALLS_MIN, 5.0, 40
     processes = [hammer(tmp_path, memory, worker, seconds + 1, window=seconds, rpm=limit, concurrency=cap) for worker in range(4)]
-    shown = [process.communicate(timeout=PROCESS_SECONDS_MAX)[0] for process in processes]
+    calls, _ = hammered(processes)
     os.close(memory)
-    assert [process.returncode for process in processes] == [0] * 4
-    calls = [tuple(map(int, line.split())) for text in shown for line in text.splitlines()]
     begins, ends = sorted(begin for begin, _, _ in calls), sorted(end for _, end, _ in calls)
     for number, first in enumerate(begins):
         assert bisect_left(ends, first + seconds * MICROS) - number <= limit

@@ -5,6 +5,7 @@
 -- A window is what was used of a limit, by buckets: an amount and when the last of it was used, packed into one number. The fields of
 -- a record begin with the window's letter: r of calls, t of tokens. Then u: used, o and n: oldest and newest bucket, b and a number: a
 -- bucket; w: how much waits in line, f and g: first and last place of the line, l and a number: a place. See aisa/admission/window.py.
+-- Besides there are d, how long calls last, q, whose turn for a place in flight was told last, and y, when the last call was let in.
 local BUCKETS, PLACES, PACK = 240, 255, 262144
 local PLACE_KEPT, TURN_MAX, FIRST_LASTING, LEARNING = 1500000, 60000000, 2000000, 8
 local KEPT_MILLISECONDS = 120000 -- beyond the window, a record that nobody asks for

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from aisa.cli.commands import aisa
 from aisa.edge.statement import left_in_words
 from aisa.ledger.journal import Journal
-from aisa.ledger.left_behind import left_behind
+from aisa.ledger.left_behind import ended_behind, left_behind
 from aisa.storage.lock import own_folder
 
 CLEAN = {"AISA_CONFIG": None, "AISA_DATA_DIR": "./data", "NO_COLOR": "1", "COLUMNS": "200"}
@@ -65,3 +65,17 @@ def test_without_such_calls_nothing_is_told(folder: Path) -> None:
     (folder / "board").unlink()
     assert (left_behind(folder), "its journal" in run("calls").output) == (0, False)
     assert left_in_words(1).startswith("1 call of a server that ended without settling it is in its journal")
+
+
+def test_calls_that_had_ended_are_none_of_those_that_were_not_settled(folder: Path) -> None:
+    """[fault P7] A dozen calls were told as unsettled where one of them had ended, and only its row was to be written."""
+    journal = Journal.open(folder / "board-7", slots_max=10)
+    journal.take(b"{}").close(b"{}")
+    journal.close()
+    assert (left_behind(folder), ended_behind(folder)) == (4, 1)
+    told = "4 calls of a server that died are in its journal, 1 of which had ended; the next start settles them."
+    assert told in " ".join(run("status").stdout.split())
+    for words in SHOWING:
+        assert told in run(words).stderr, words
+    assert left_in_words(1, 1) == "1 call of a server that died is in its journal, which had ended; the next start settles it."
+    assert ", all of which had ended; " in left_in_words(2, 2)

@@ -19,7 +19,7 @@ from aisa.edge.admin_views import VendorShown
 from aisa.edge.board_view import BoardShown
 from aisa.edge.free_models import free_models
 from aisa.http.certificate import end_of
-from aisa.ledger.left_behind import left_behind
+from aisa.ledger.left_behind import ended_behind, left_behind
 from aisa.routing import Routes
 from aisa.storage.ballast import free_bytes
 from aisa.storage.engine import DATABASE_NAME, schema_of
@@ -128,7 +128,13 @@ def known_server_id(folder: Path) -> str | None:
 def standing_still(data_dir: str) -> StatusShown:
     """Return how the folder of a server is that does not run, which has a database. Raises StorageFailed if that cannot be read."""
     store = store_shown(data_dir, schema_of(data_dir))
-    found = StatusShown(running=False, versions=versions(), store=store, calls_left=left_behind(Path(data_dir)))
+    found = StatusShown(
+        running=False,
+        versions=versions(),
+        store=store,
+        calls_left=left_behind(Path(data_dir)),
+        calls_left_ended=ended_behind(Path(data_dir)),
+    )
     return with_attention(found, wall_clock())
 
 

@@ -37,7 +37,7 @@ def backup(file: str, config: str | None, data_dir: str | None) -> None:
     from aisa.cli.terminal import say
     from aisa.clock import wall_clock
     from aisa.edge.statement import left_in_words
-    from aisa.ledger.left_behind import left_behind
+    from aisa.ledger.left_behind import ended_behind, left_behind
     from aisa.storage.backup import back_up
     from aisa.storage.failure import StorageFailed
     from aisa.storage.running import is_held
@@ -58,7 +58,7 @@ def backup(file: str, config: str | None, data_dir: str | None) -> None:
         raise Stop("nothing was copied", [(failure.where, failure.what, failure.remedy)]) from None
     say(f"{file} has a copy of the data: {made.size:,} bytes, schema {made.schema}. Put it back: aisa restore {file}")
     if not is_held(Path(folder)) and (left := left_behind(Path(folder))):
-        say(left_in_words(left), err=True)
+        say(left_in_words(left, ended_behind(Path(folder))), err=True)
 
 
 @click.command(epilog=EXAMPLES)

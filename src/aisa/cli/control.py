@@ -162,7 +162,7 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
     from aisa.keys.changes import ChangeStore
     from aisa.keys.store import KeyStore
     from aisa.ledger.find import CallFinder
-    from aisa.ledger.left_behind import left_behind
+    from aisa.ledger.left_behind import ended_behind, left_behind
     from aisa.ledger.store import LedgerStore
     from aisa.ledger.usage import UsageStore
     from aisa.storage.engine import DATABASE_NAME, open_database
@@ -188,7 +188,9 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
             database = looked_at(data_dir, asking, full)
         try:
             keys, ledger = KeyStore(database, wall_clock, system_chance()), LedgerStore(database, wall_clock)
-            statement = Statement(None, UsageStore(database), left=(left := left_behind(Path(data_dir))))
+            statement = Statement(
+                None, UsageStore(database), left=(left := left_behind(Path(data_dir))), left_ended=(ended := ended_behind(Path(data_dir)))
+            )
             calls = CallRoutes(statement, keys, CallFinder(database)).routes()
             more = (*LedgerRoutes(ledger).routes(), *usage_routes(statement, keys, wall_clock), *calls, reload_route(None))
             admin_keys = AdminKeyStore(database, wall_clock, system_chance())
@@ -196,7 +198,7 @@ def _directly(data_dir: str, asking: Asking, config: Config | None) -> tuple[int
             admin = Admin(keys, wall_clock, wallets=ledger, limits=None if config is None else config.limits, more=more, records=records)
             answered = admin.answer(*asking)
             if left and answered[0] < http.client.BAD_REQUEST and asking.path.startswith(OF_CALLS):
-                say(left_in_words(left), err=True)
+                say(left_in_words(left, ended), err=True)
             return answered
         finally:
             database.close()

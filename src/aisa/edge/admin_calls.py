@@ -163,7 +163,7 @@ def newest(statement: Statement, index: CallIndex, *, waiting: Iterable[str]) ->
     id_ = max((*waiting, index.newest_id()))
     if not id_:
         if statement.left:
-            raise ApiError("resource_not_found", f"No call is in the ledger. {left_in_words(statement.left)}")
+            raise ApiError("resource_not_found", f"No call is in the ledger. {left_in_words(statement.left, statement.left_ended)}")
         raise ApiError("resource_not_found", f"No call with a key of this server has been made yet. {IN_LOG_ALONE}")
     return id_
 
@@ -192,6 +192,6 @@ def unknown(name: str, statement: Statement) -> ApiError:
     if removal is not None:
         return ApiError("resource_not_found", f"{what} {removed_in_words(removal)}")
     if statement.left:
-        return ApiError("resource_not_found", f"{what} {left_in_words(statement.left)}")
+        return ApiError("resource_not_found", f"{what} {left_in_words(statement.left, statement.left_ended)}")
     kept = f"Refused calls are kept for {KEPT_DAYS} days, and beyond {KEPT_EACH_MAX} a minute, key and code only their number is."
     return ApiError("resource_not_found", f"{what} {IN_LOG_ALONE} {kept} List them: aisa calls --{REFUSED}")

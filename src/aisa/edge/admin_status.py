@@ -57,9 +57,10 @@ class StatusShown(msgspec.Struct, frozen=True):
     `models` counts the names that the configuration has or that are built in, `models_listed` those beside them that callers can use
     because a vendor lists them; with `any_name` the built-in model answers under every other. `free_models` are all that callers are
     offered without a price, `vendor/model of name` where the name has one as soon as another target answers. `calls_left` are in the
-    journals of a server that died. `ledger_away` says that the database does not take the rows of calls now, `limits_away` that the
-    store of limits does not answer, or only for moments. `stranded` are the names of the configuration that only targets serve which
-    failed lately, and are asked all the same, as there are no others. `versions` are of what it is made of, by name.
+    journals of a server that died, `calls_left_ended` of which had ended. `ledger_away` says that the database does not take the rows of
+    calls now, `limits_away` that the store of limits does not answer, or only for moments. `stranded` are the names of the configuration
+    that only targets serve which failed lately, and are asked all the same, as there are no others. `versions` are of what it is made of,
+    by name.
     """
 
     running: bool
@@ -75,6 +76,7 @@ class StatusShown(msgspec.Struct, frozen=True):
     journal_slots_taken: int = 0
     rows_waiting: int = 0
     calls_left: int = 0
+    calls_left_ended: int = 0
     ledger_away: bool = False
     limits_away: bool = False
     keys: int = 0
@@ -110,7 +112,11 @@ def of_store(store: StoreShown) -> Iterator[Attention]:
 def of_ledger(status: StatusShown) -> Iterator[Attention]:
     """Yield what needs attention of the way of bills to the database."""
     if status.calls_left:
-        yield Attention("warning", left_in_words(status.calls_left), "Start the server again before you count on what was used and billed.")
+        yield Attention(
+            "warning",
+            left_in_words(status.calls_left, status.calls_left_ended),
+            "Start the server again before you count on what was used and billed.",
+        )
     waiting = f"{status.rows_waiting:,} ended call{' waits' if status.rows_waiting == 1 else 's wait'} in the journal"
     if status.ledger_away:
         yield Attention(

@@ -104,15 +104,22 @@ class CallFound(msgspec.Struct, frozen=True):
 class Statement:
     """The live ledger and the calls in the database as one. `ledger` is None where no server runs.
 
-    `refused` are refused calls that the database may not have yet, by id; `left` are those that a server which died has in its journal.
+    `refused` are refused calls that the database may not have yet, by id; `left` are those that a server which died has in its journal,
+    `left_ended` of which had ended.
     """
 
     def __init__(
-        self, ledger: LedgerShown | None, ended: EndedCalls, refused: Mapping[str, RefusedCalls] = MappingProxyType({}), *, left: int = 0
+        self,
+        ledger: LedgerShown | None,
+        ended: EndedCalls,
+        refused: Mapping[str, RefusedCalls] = MappingProxyType({}),
+        *,
+        left: int = 0,
+        left_ended: int = 0,
     ) -> None:
         self.ledger = ledger
         self.refused = refused
-        self.left = left
+        self.left, self.left_ended = left, left_ended
         self._ended = ended
 
     def booked(self, call_id: str) -> CallFound | None:
@@ -151,8 +158,17 @@ def removed_in_words(removal: Removal) -> str:
     return said if removal.file is None else f"{said} They were written to `ledger.export_dir` first: look for its id in {removal.file}."
 
 
-def left_in_words(count: int) -> str:
-    """Say what is left in a line."""
+def left_in_words(count: int, ended: int = 0) -> str:
+    """Say what is left in a line: so many calls, of which some had `ended`."""
     calls, them = ("1 call", "it") if count == 1 else (f"{count:,} calls", "them")
+    if ended:
+        which = (
+            ", all of which had ended"
+            if 1 < count == ended
+            else ", which had ended"
+            if count == ended
+            else f", {ended:,} of which had ended"
+        )
+        return f"{calls} of a server that died {'is' if count == 1 else 'are'} in its journal{which}; the next start settles {them}."
     journal = f"of a server that ended without settling {them} {'is' if count == 1 else 'are'} in its journal"
     return f"{calls} {journal}; the next start settles {them}."

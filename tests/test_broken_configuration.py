@@ -46,4 +46,5 @@ def test_a_reload_of_a_broken_file_is_answered_by_the_server(tmp_path: Path) -> 
         (tmp_path / "aisa.yaml").write_text("vendors: [1", encoding="utf-8")
         told = run_in(tmp_path, "reload", **runtime)
         assert (told.returncode, "stays" in told.stderr) == (1, True), told.stderr
+        assert "was not used" not in told.stderr, "the server says what is wrong with it"
         assert asked(server, "/v1/models").status == 200

@@ -22,15 +22,16 @@ from aisa.storage.running import Running, running
 NAMELESS = ("--data-dir", "The file tells no data folder, and no server was found without it.", "Mend it, or name one: --data-dir FOLDER.")
 
 
-def settings(config: str | None, data_dir: str | None, *, makes: bool = False) -> Config:
+def settings(config: str | None, data_dir: str | None, *, makes: bool = False, told: bool = True) -> Config:
     """Return the configuration, of which only the data folder must be right: the server's variables may not be set here.
 
     Where no folder is named and none lies here, it is that of the server that runs with this file, else of the one that runs on this
     machine. `makes` is for commands that would make a data folder: they do it only where one was named, and where a configuration lies
-    here only at a server that runs with it. Raises Misuse when the folder cannot be told.
+    here only at a server that runs with it. Without `told` nothing is said of a broken file that is not used: a server that is asked to
+    read it says what is wrong with it. Raises Misuse when the folder cannot be told.
     """
     try:
-        found, named = read(config, data_dir)
+        found, named = read(config, data_dir, told=told)
     except Misuse as unusable:
         if config or os.environ.get(PATH_VARIABLE) or data_dir == "" or not Path(DEFAULT_PATH).exists():
             raise
@@ -146,7 +147,7 @@ def served_with(config: str | None, data_dir: str | None) -> str | None:
     return folder if folder is not None and (Path(folder) / CONTROL_NAME).exists() else None
 
 
-def read(config: str | None, data_dir: str | None) -> tuple[Config, bool]:
+def read(config: str | None, data_dir: str | None, *, told: bool = True) -> tuple[Config, bool]:
     """Return the configuration as far as it can be read, and whether somebody named the data folder.
 
     Raises Misuse when the data folder is not in it.
@@ -157,7 +158,8 @@ def read(config: str | None, data_dir: str | None) -> tuple[Config, bool]:
         if errors.partial is None or errors.concern("server.data_dir"):
             served = served_with(config, data_dir)
             if served is not None:
-                unused(config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+                if told:
+                    unused(config or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
                 return Config(server=Server(data_dir=served)), True
             raise Misuse(f"the data folder is not known: {counted(len(errors.problems))}", errors.problems) from errors
         given = data_dir or os.environ.get("AISA_DATA_DIR") or errors.partial.server.data_dir != Server().data_dir

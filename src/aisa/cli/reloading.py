@@ -22,7 +22,7 @@ def reload(config: str | None, data_dir: str | None) -> None:
     from aisa.cli.terminal import say
     from aisa.edge.admin_reload import Swapped
 
-    told = ask(settings(config, data_dir).server.data_dir, "POST", "/reload", expect=Swapped, seconds=RELOAD_SECONDS_MAX)
+    told = ask(settings(config, data_dir, told=False).server.data_dir, "POST", "/reload", expect=Swapped, seconds=RELOAD_SECONDS_MAX)
     say(f"Reloaded: {', '.join(told.changed) or 'nothing has changed'}.")
     if told.after_restart:
         say(f"These count only after a restart: {', '.join(told.after_restart)}.")

@@ -6,10 +6,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 
 from aisa.cli.overview import overview
+from aisa.cli.terminal import table
 from aisa.cli.vendors import unused
 from aisa.config.load import Loaded
 from aisa.config.schema import Config
@@ -210,3 +212,10 @@ def test_a_name_that_is_empty_is_told_so(run: Run, words: tuple[str, ...]) -> No
     Path("aisa-data").mkdir()
     result = run(*words)
     assert (result.exit_code, "it is empty." in told(result)) == (2, True), told(result)
+
+
+def test_a_name_of_hundreds_of_letters_pads_no_other_line() -> None:
+    """[fault P13] One refused call for such a model put 340 blanks into every line of `aisa calls --refused | tail`."""
+    name = "m" * 300
+    head, short, long = table(("MODEL", "STATE"), [["gpt-4.1", "404"], [name, "404"]]).splitlines()
+    assert (click.unstyle(head), short, long) == ("MODEL    STATE", "gpt-4.1  404", f"{name}  404")

@@ -55,10 +55,18 @@ def ago(seconds: float) -> str:
     return "just now"
 
 
+PADDED_CHARACTERS_MAX = 64  # of a column in a pipe: callers may ask for models by names of hundreds of letters
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> str:
-    """Return an aligned table. Cells may be painted: colours take no room."""
+    """Return an aligned table. Cells may be painted: colours take no room.
+
+    Off a terminal, where nothing is cut, a text that is longer than PADDED_CHARACTERS_MAX has no others padded to its length.
+    """
+    most = None if sys.stdout.isatty() else PADDED_CHARACTERS_MAX
     lines = [[paint(head, dim=True) for head in heads]] if heads else []
     lines += [list(row) for row in rows]
-    widths = [max(len(click.unstyle(line[column])) for line in lines) for column in range(len(lines[0]))] if lines else []
+    lengths = [[len(click.unstyle(line[column])) for line in lines] for column in range(len(lines[0]))] if lines else []
+    widths = [max((length for length in column if most is None or length <= most), default=0) for column in lengths]
     padded = [[cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(line, widths, strict=True)] for line in lines]
     return "\n".join((indent + "  ".join(line)).rstrip() for line in padded)

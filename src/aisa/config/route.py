@@ -44,7 +44,8 @@ ROUTE_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "the user's, go to the same target first while it is well, shared out by `weight`: it has their beginning in its cache. Then `by` "
         "orders only the others.",
         "models.<name>.route.first_token_seconds": "How long a stream waits for one target's first token before the next is asked; the "
-        "last one has `idle_timeout_seconds`.",
+        "last one has `idle_timeout_seconds`. A document, of which nothing can be seen while it is made, has "
+        "`answer_timeout_seconds`.",
         "models.<name>.route.retries": "How many more times targets are asked when all have failed and a later try may do better: after "
         "a growing, random wait, and never before the time that a vendor named in `Retry-After`.",
         "models.<name>.route.retry_seconds": "How long after the call's first try another one may still begin.",

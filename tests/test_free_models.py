@@ -107,6 +107,16 @@ def test_the_commands_name_what_a_cap_does_not_count(tmp_path: Path) -> None:
         assert ("other/gpt-4.1 is free by that name" in text) is (place in {"models", "one", "check"}), place
 
 
+def test_what_can_be_done_about_a_free_model_is_told_with_a_new_key_alone(tmp_path: Path) -> None:
+    """[fault P13] Each change of the key repeated the whole note, as its making, the status and the check of the configuration have it."""
+    configuration = "vendors: {a: {base_url: 'http://127.0.0.1:1/v1', list_models: false}}\nmodels: {free: [a/x]}\n"
+    with serving(tmp_path, configuration) as server:
+        made = server.aisa("keys", "create", "capped", "--spend-cap", "1/day")
+        changed = server.aisa("keys", "update", "capped", "--spend-cap", "2/day")
+    assert "To have it counted: " in made
+    assert ("without a price they are free." in changed, "To have it counted" in changed) == (True, False)
+
+
 def test_models_say_what_is_free_and_what_is_refused() -> None:
     """In the table and in a sentence: both were `none` before."""
     shown = {model.name: model.targets[0] for model in models_shown(routes(), NOW)}

@@ -193,7 +193,7 @@ def update(name: str, terms: Mapping[str, str | None], *, config: str | None, da
     key = change(name, "update", asked, config=config, data_dir=data_dir)
     say(f"Key {paint(key.label, bold=True)} ({key.id}), from the next request on: {terms_in_words(key, wall_clock())}.")
     if key.free_models:
-        say(free_in_words(key))
+        say(not_counted(key))
 
 
 def change(name: str, how: str, asked: object = None, *, config: str | None, data_dir: str | None) -> KeyShown:
@@ -268,9 +268,14 @@ def team_in_words(named: TeamNamed, known: Config) -> str:
     return f"{team.name}: {cap_in_words(team)} for all of its keys{left}"
 
 
-def free_in_words(key: KeyShown) -> str:
+def not_counted(key: KeyShown) -> str:
     """Say which models a key's cap does not count."""
-    said = [f"Its cap does not count calls to {listed(key.free_models)}: without a price they are free."]
+    return f"Its cap does not count calls to {listed(key.free_models)}: without a price they are free."
+
+
+def free_in_words(key: KeyShown) -> str:
+    """Say the same of a new key, and what can be done about it."""
+    said = [not_counted(key)]
     any_of = open_in_words(key.free_models)
     return " ".join([*said, any_of or f"To give one: aisa prices {key.free_models[0].partition(OF)[0]}"])
 

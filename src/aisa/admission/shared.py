@@ -7,7 +7,6 @@ lock, so that its next calls begin and end without it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
@@ -16,6 +15,7 @@ from aisa.admission.allowance import FIRST_SECONDS, LEARNING, TURN_MAX, Limited,
 from aisa.admission.lease import MemoryLease
 from aisa.admission.memory import MemoryAdmission, headers_on, unheard
 from aisa.admission.rules import MICROS, RATE_MAX, step_of
+from aisa.admission.shared_advances import Advances, begun_of_advances
 from aisa.admission.shared_window import SPAN, WINDOW_WORDS, SharedWindow, Unsure
 from aisa.admission.window import BUCKETS
 from aisa.clock import Micros, WallClock, monotonic_micros
@@ -53,8 +53,8 @@ class SharedAllowance:
     """
 
     __slots__ = (
-        "_cells", "_flights", "_index", "_memory", "_name", "_own", "_place", "_served", "_span", "_words", "advancing", "concurrency",
-        "in_flight", "rates", "requests", "step", "tokens", "whose",
+        "_bucket", "_cells", "_flights", "_index", "_memory", "_name", "_own", "_place", "_served", "_span", "_words", "advancing",
+        "concurrency", "in_flight", "rates", "requests", "step", "tokens", "whose",
     )  # fmt: skip
 
     def __init__(self, memory: SharedMemory, name: str, whose: str) -> None:
@@ -71,6 +71,7 @@ class SharedAllowance:
         self._name = memory.name_word(name)
         self._place = 0
         self._span = 0
+        self._bucket = -1  # of the windows, in which a call began with the lock last
         self._index = 0  # of the word that has the name of whose place it is
         self._flights = memory.cells[:0]  # how many calls each process has in flight
         self._own = self._served = 0  # the numbers of this process's cells: how many it has, and when it had room
@@ -95,14 +96,18 @@ class SharedAllowance:
         self.rates, self._span = rates, span
         self.step = 0 if rates.tpm is None else step_of(rates.tpm)
         self.concurrency = RATE_MAX if rates.concurrency is None else rates.concurrency
-        self.requests = self._window(REQUESTS, rates.rpm)
-        self.tokens = self._window(TOKENS, rates.tpm)
+        self.requests = self._window(self.requests, REQUESTS, rates.rpm)
+        self.tokens = self._window(self.tokens, TOKENS, rates.tpm)
         windows = [window for window in (self.requests, self.tokens) if window is not None]
         self.advancing = tuple(windows) if all(window.is_large for window in windows) else ()
 
-    def _window(self, at: int, limit: int | None) -> SharedWindow | None:
+    def _window(self, window: SharedWindow | None, at: int, limit: int | None) -> SharedWindow | None:
         if limit is None:
             return None
+        if window is not None and window.is_at(self._place + at, self._span):  # the same, with what is left of its advance
+            if window.limit != limit:
+                window.change(limit)
+            return window
         return SharedWindow(self._memory.words, self._memory.cells, self._place + at, limit=limit, span=self._span)
 
     def has_room(self, now: int, tokens: int) -> bool:
@@ -155,8 +160,11 @@ class SharedAllowance:
             self.tokens.advance += tokens
 
     def take_advances(self, now: int, tokens: int) -> bool:
-        """Take what the next calls need no lock for, where there is plenty for calls of so many tokens, and say so."""
-        requests, used = self.requests, self.tokens
+        """Take what the next calls need no lock for, and say so: behind a second call of a bucket, where there is plenty for such calls."""
+        requests, used, bucket = self.requests, self.tokens, self.advancing[0].bucket_of(now)
+        former, self._bucket = self._bucket, bucket
+        if bucket != former:  # the first call of a bucket, which may be its last
+            return False
         if not ((requests is None or requests.may_advance(now, 1)) and (used is None or used.may_advance(now, tokens))):
             return False
         for window in self.advancing:
@@ -187,8 +195,9 @@ class SharedAllowance:
         return min(turn + age_ms * 1_000, now + TURN_MAX)
 
     def is_idle(self, now: int) -> bool:
-        """Say whether this process may forget it: what was used is not kept here."""
-        return True
+        """Say whether this process may forget it: what was used is not kept here, but for what is left of an advance, or may be soon."""
+        windows = self.advancing
+        return not windows or (windows[0].bucket_of(now) != self._bucket and not any(window.advance for window in windows))
 
     def room_at(self, now: int, tokens: int) -> int:
         """Return when the rates have room for a call of so many tokens, if nobody else takes it; now if only a place in flight lacks."""
@@ -237,7 +246,7 @@ class SharedAdmission(MemoryAdmission):
         super().__init__(limits, tiers, wall_clock=wall_clock, micros=micros, report=report, resets=resets)
         self._keeper = self._keep
         self._memory = memory
-        self._advanced: set[SharedAllowance] = set()  # that may have an advance
+        self._advances = Advances(memory.lock, micros)
 
     def _keep(self, name: str, whose: str) -> Limited:
         return SharedAllowance(self._memory, name, whose)
@@ -255,23 +264,10 @@ class SharedAdmission(MemoryAdmission):
                 lease = super()._take(settled, request, tokens=tokens, input_tokens=input_tokens)
                 for each in settled:
                     if each.advancing and each.take_advances(self._micros(), tokens):
-                        self._note_advance(each)
+                        self._advances.note(each, self._span / BUCKETS / MICROS)
                 return lease
         except (SharedStuck, SharedFull):
             raise ApiError("overloaded", "This server cannot look up what is left of your limits at the moment. Try again soon.") from None
-
-    def _note_advance(self, allowance: SharedAllowance) -> None:
-        """See to it that what is left of an advance is given back when its bucket is over, also if no call comes."""
-        if not self._advanced:
-            asyncio.get_running_loop().call_later(self._span / BUCKETS / MICROS, self._end_advances)
-        self._advanced.add(allowance)
-
-    def _end_advances(self) -> None:
-        with suppress(SharedStuck), self._memory.lock:
-            now = self._micros()
-            self._advanced = {each for each in self._advanced if not each.give_advances_back(now)}
-        if self._advanced:
-            asyncio.get_running_loop().call_later(self._span / BUCKETS / MICROS, self._end_advances)
 
     def _settled(self, allowances: tuple[Limited, ...], now: int) -> tuple[Limited, ...]:
         """Return those that have their places. Raises SharedFull if a key or an account has none; addresses are then not limited."""
@@ -356,16 +352,6 @@ class SharedLease(MemoryLease):
                 super()._correct(more, self._micros(), limited)
         except SharedStuck:
             return  # what was taken counts for a minute, more than was used
-
-
-def begun_of_advances(allowances: Sequence[SharedAllowance], now: int, tokens: int) -> bool:
-    """Begin a call of what this process has in advance of all of these, and say so; False if the lock is needed for it."""
-    for number, each in enumerate(allowances):
-        if not each.begin_of_advances(now, tokens):
-            for begun in allowances[:number]:
-                begun.undo(tokens)
-            return False
-    return True
 
 
 def is_idle(memory: SharedMemory, place: int, now: int) -> bool:

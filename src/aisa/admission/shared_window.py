@@ -40,8 +40,8 @@ class SharedWindow:
     """What was used of a limit; implements `window.Use`. Times are microseconds of a clock that all processes share."""
 
     __slots__ = (
-        "_advance_bucket", "_advance_max", "_at", "_cells", "_head", "_last", "_line", "_ring", "_width", "_words", "advance", "limit",
-        "span",
+        "_advance_bucket", "_advance_max", "_at", "_cells", "_head", "_last", "_line", "_open", "_ring", "_width", "_words", "advance",
+        "limit", "span",
     )  # fmt: skip
 
     def __init__(self, words: memoryview, cells: memoryview, at: int, *, limit: int, span: int) -> None:
@@ -57,7 +57,16 @@ class SharedWindow:
         self._last = self._ring + RING
         self._line = self._last + RING
         self.advance = 0  # what this process has of it
-        self._advance_bucket = -1
+        self._advance_bucket = self._open = -1  # where it counts as used, and whose calls may have it: none's once that is over
+        self._advance_max = limit // ADVANCE_SHARE
+
+    def is_at(self, at: int, span: int) -> bool:
+        """Say whether it is there, and as long."""
+        return self._head == at and self.span == span
+
+    def change(self, limit: int) -> None:
+        """Let another limit hold. What is left of an advance of the former one is not used any more, and given back as any."""
+        self.limit, self._open = limit, -1
         self._advance_max = limit // ADVANCE_SHARE
 
     def left(self, now: int) -> int:
@@ -111,7 +120,7 @@ class SharedWindow:
 
     def has_advance(self, now: int, amount: int) -> bool:
         """Say whether this process may use so much of its advance at this moment. Needs no lock."""
-        return self.advance >= amount and self._advance_bucket == now // self._width
+        return self.advance >= amount and self._open == now // self._width
 
     def spend(self, now: int, amount: int) -> bool:
         """Use so much of the advance, and say so; False if it is another bucket's, or not enough. Needs no lock."""
@@ -122,10 +131,14 @@ class SharedWindow:
 
     def keep(self, then: int, amount: int) -> bool:
         """Put what was used then back to the advance, and say so; False if that is another bucket's, or large enough. Needs no lock."""
-        if self._advance_bucket != then // self._width or self.advance + amount > self._advance_max:
+        if self._open != then // self._width or self.advance + amount > self._advance_max:
             return False
         self.advance += amount
         return True
+
+    def bucket_of(self, now: int) -> int:
+        """Return the number of the bucket that a moment is in."""
+        return now // self._width
 
     def may_advance(self, now: int, amount: int) -> bool:
         """Say whether an advance is good for several calls that use so much, and half of the limit is free."""
@@ -133,7 +146,7 @@ class SharedWindow:
 
     def take_advance(self, now: int) -> None:
         """Take an advance for the bucket of this moment; the last one was given back."""
-        self._advance_bucket = now // self._width
+        self._advance_bucket = self._open = now // self._width
         self.use((self._advance_bucket + 1) * self._width - 1, self._advance_max)
         self.advance = self._advance_max
 
@@ -142,6 +155,7 @@ class SharedWindow:
         if self.advance:
             self.give_back(self._advance_bucket * self._width, self.advance)
             self.advance = 0
+        self._open = -1
 
     def give_back(self, then: int, amount: int) -> None:
         """Undo a use, unless it is too old to count."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from aisa.call import Call
 from aisa.config.schema import Config, Model, Prices, Vendor
 from aisa.errors import ApiError
-from aisa.keys.rules import DAY, MONTH, WEEK, Key, verify_state, window_end, window_start
+from aisa.keys.rules import DAY, MONTH, WEEK, Key, Team, verify_state, window_end, window_start
 from aisa.ledger.caps import WINDOWS_MAX, Cap
 from aisa.ledger.charge import Charge
 from aisa.ledger.journal import Journal
@@ -99,9 +99,12 @@ class TimedLedger:
 
     async def spent(self, span: Span, without: Callable[[], Sequence[str]]) -> int:
         """Say what the ledger has."""
-        assert span.whose == "key_1"
         self.reads.append(span)
-        if self.read_gate is not None:
+        if span.whose == "team_1":
+            await (self.read_gate or asyncio.Event()).wait()
+            return 0
+        assert span.whose == "key_1"
+        if self.read_gate is not None and self.key.team is None:
             await self.read_gate.wait()
         if self.away:
             raise ApiError("internal_error", "The database is away.")
@@ -264,6 +267,28 @@ def test_the_first_call_after_a_cap_was_set_waits_for_what_was_spent() -> None:
         assert (len(ledger.reads), opening.done()) == (1, False)
         ledger.read_gate.set()
         ledger.end(await opening)
+
+    play(scene)
+
+
+def test_a_cap_that_is_made_while_a_call_waits_for_its_teams_is_the_one_that_it_is_held_in() -> None:
+    """[issue 13] The call held in the one that was looked up before the wait, which nobody reads any more: a cap was spent twice."""
+
+    async def scene() -> None:
+        ledger = TimedLedger(calls_per_window=2)
+        ledger.read_gate = asyncio.Event()
+        del ledger.ledger.caps["key_1"]  # the key was just made: that it counts is yet to be said
+        ledger.key = msgspec.structs.replace(ledger.key, team=Team("team_1", "acme", "bots", 0, 100 * COST, DAY))
+        ledger.ledger.recap(msgspec.structs.replace(ledger.key, id="key_2", spend_cap=None, spend_window=None))
+        opening = [asyncio.ensure_future(ledger.open()) for _ in range(2)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [each.done() for each in opening] == [False, False]
+        ledger.ledger.recap(ledger.key)
+        ledger.read_gate.set()
+        for each in opening:
+            ledger.end(await each)
+        assert await ledger.call() == "quota_exceeded"
 
     play(scene)
 

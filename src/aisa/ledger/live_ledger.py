@@ -106,8 +106,8 @@ class LiveLedger:
         limits: list[Limit] = []
         if wallet.balance is not None or key.spend_cap is not None or key.team is not None:
             rates = rates_of(plan, began, price, request=request)
-            bound = rates and (key.spend_cap is not None or key.team is not None)
-            limits += [await self._known_cap(each, now) for each in capped(key)] if bound else ()
+            if rates and (key.spend_cap is not None or key.team is not None):
+                limits += await self._known_caps(key, now)
             if rates and wallet.balance is not None:  # now, as caps may have been waited for
                 limits.insert(0, wallet)
         content, target = call.door.content(request), offer.target
@@ -170,17 +170,22 @@ class LiveLedger:
             wallet = self.wallets[account] = Wallet(account, None)
         return wallet
 
-    async def _known_cap(self, whose: Capped, now: float) -> Spending:
-        """Return a cap, once what was spent by this time was read from the database. Raises ApiError overloaded when that takes long."""
-        cap = self.spending(whose, now)
-        if cap.spent_at(now) is None:
-            self._read_soon(whose.id, cap, now)
-            if self._reading:
-                await asyncio.wait(self._reading, timeout=READ_MAX.total_seconds())  # a key that was just made is used at once
-        if cap.spent_at(now) is None:
+    async def _known_caps(self, key: Key, now: float) -> list[Spending]:
+        """Return a key's cap and its team's, once what was spent by this time was read. Raises ApiError overloaded when that takes long.
+
+        They are looked up after all waits: meanwhile another cap may have come in one's place, and nobody reads what is held in the former.
+        """
+        for whose in capped(key):
+            cap = self.spending(whose, now)
+            if cap.spent_at(now) is None:
+                self._read_soon(whose.id, cap, now)
+                if self._reading:
+                    await asyncio.wait(self._reading, timeout=READ_MAX.total_seconds())  # a key that was just made is used at once
+        caps = [self.spending(whose, now) for whose in capped(key)]
+        if any(cap.spent_at(now) is None for cap in caps):
             message = "This server's clock or this cap was set, and it reads what was spent. Try again in a second."
             raise ApiError("overloaded", message, retry_after=1)
-        return cap
+        return caps
 
     def recap(self, key: Key) -> None:
         """Let the caps of a key and its team count that were changed, made or taken away; what was spent is read from the database.

@@ -286,10 +286,10 @@ class Office:
                 # Of calls on their way the cap is told once they are written: those first, as they may be among the others a moment later.
                 spent = await asyncio.to_thread(self._store.spent_in, span, lambda: [*tuple(self.calls), *self._treasury.late(span)])
             finally:
-                self._treasury.learn(span, spent, self._wall_clock())
-                read.set_result(None)
+                read.set_result(None)  # whoever waits for it goes on after this step, which has no wait in it
                 if self._being_read.get(id_) is read:
                     del self._being_read[id_]
+                self._treasury.learn(span, spent, self._wall_clock())
 
 
 class CrewStatement(Statement):

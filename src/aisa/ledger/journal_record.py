@@ -19,7 +19,7 @@ KEPT = frozenset({"id", "account", "key_id", "idempotency", "outcome"})
 
 #: What is no name, and how much of it there is in a record that would be too long: where the prices come from, enough to know that by,
 #: and why the call failed, of which the journal is no place to look it up.
-WORDS = {"price_source": 64, "error_message": 100, "error_detail": 100}
+WORDS = {"price_source": 64, "error_message": 60, "error_detail": 60}
 
 Recorded = TypeVar("Recorded", Opening, CallRow)
 encode = msgspec.json.Encoder().encode

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aisa.cli.commands import aisa
+from aisa.model_lists import FILE_NAME
 from server import Server, serving
 from test_reload import asked, until
 from vendor import ScriptedVendor
@@ -43,6 +44,10 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
         serving(tmp_path_factory.mktemp("two"), TWO.format(first=first.url, second=second.url)) as server,
     ):
         until(lambda: "vendor first lists 1" in server.log and "vendor second lists 2" in server.log)
+        kept = server.folder / "data" / FILE_NAME
+        until(
+            lambda: kept.exists() and all(name in kept.read_text() for name in ("first", "sloppy"))
+        )  # it is written behind the log's line
         yield Two(server, first, second)
 
 

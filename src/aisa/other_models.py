@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -10,9 +10,8 @@ from msgspec import Raw
 from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import Entry
-from aisa.wire.chat import ChatRequest
+from aisa.redaction import without_secrets
 from aisa.wire.door import Request
-from aisa.wire.messages import MessagesRequest
 from aisa.wire.responses import ResponsesRequest
 from aisa.wire.trees import Tree, as_list, as_tree, text_or_none, trees_in
 
@@ -25,11 +24,23 @@ ADVISOR = "advisor_"  # begins the type of Anthropic's tool that asks another mo
 
 
 def refuse_others(allowed: Sequence[str], entry: Entry, request: Request, *, find: Callable[[str], Entry]) -> None:
-    """Raise ApiError model_not_allowed for a further model that a key with this allow-list may not use; `find` looks entries up."""
-    for name, member in further_models(request):
-        if not may_use(name, allowed, entry, find=find):
-            what = f"This key may not use the model '{name[:MODEL_NAME_CHARACTERS_MAX]}', which `{member}` names. It may use: "
-            raise ApiError("model_not_allowed", f"{what}{', '.join(allowed[:SHOWN_MAX])}.", param=member)
+    """Refuse further models that a key with this allow-list may not use; `find` looks entries up, each of the list's once at most.
+
+    Raises ApiError: model_not_allowed; invalid_request for more than FURTHER_MAX different ones.
+    """
+    further = dict(further_models(request))
+    if len(further) > FURTHER_MAX:
+        what = f"{len(further)} further models are named for the vendor to ask: name {FURTHER_MAX} different ones at most."
+        raise ApiError("invalid_request", what, param=next(reversed(further.values())))
+    usable = {*map(str.casefold, allowed), *[offer.name.casefold() for offer in entry.offers]}
+    others = [(name, member) for name, member in further.items() if usable.isdisjoint(names_of(name, entry))]
+    if others:
+        usable = offered(allowed, find=find)
+    for name, member in others:
+        if usable.isdisjoint(names_of(name, entry)):
+            told = without_secrets(name[:MODEL_NAME_CHARACTERS_MAX])
+            what = f"This key may not use the model '{told}', which `{member}` names. It may use: {', '.join(allowed[:SHOWN_MAX])}."
+            raise ApiError("model_not_allowed", what, param=member)
 
 
 def further_models(request: Request) -> Iterator[tuple[str, str]]:
@@ -49,13 +60,12 @@ def further_models(request: Request) -> Iterator[tuple[str, str]]:
 
 def members_of(request: Request) -> Tree:
     """Return those members of a request that may name models; vendors of another protocol are not told what only its own has."""
-    if isinstance(request, MessagesRequest):
-        return request.tree
-    fields: dict[str, Raw] = {}
-    if isinstance(request, ChatRequest):
-        fields = request.fields
-    elif isinstance(request, ResponsesRequest):
-        fields = request.fields()
+    if isinstance(request, ResponsesRequest):
+        return {name: request.sent(name) for name in MEMBERS}
+    tree: Tree | None = getattr(request, "tree", None)
+    if tree is not None:
+        return tree
+    fields: Mapping[str, Raw] = getattr(request, "fields", None) or {}
     return {name: msgspec.json.decode(fields[name]) for name in MEMBERS if name in fields}
 
 
@@ -66,19 +76,21 @@ def named(value: object, member: str) -> Iterator[tuple[str, str]]:
         yield name, member
 
 
-def may_use(name: str, allowed: Sequence[str], entry: Entry, *, find: Callable[[str], Entry]) -> bool:
-    """Tell whether a name is one of an allow-list at a vendor of this entry, or leads to the same there; the entry's own models are."""
-    wanted = {name.casefold(), *[f"{offer.target.vendor}/{name}".casefold() for offer in entry.offers]}
-    if not wanted.isdisjoint([*map(str.casefold, allowed), *[offer.name.casefold() for offer in entry.offers]]):
-        return True
+def names_of(name: str, entry: Entry) -> set[str]:
+    """Return what a name may be on a list, folded: itself, and a model's at a vendor of this entry."""
+    return {name.casefold(), *[f"{offer.target.vendor}/{name}".casefold() for offer in entry.offers]}
+
+
+def offered(allowed: Sequence[str], *, find: Callable[[str], Entry]) -> set[str]:
+    """Return the folded names of what the names of an allow-list lead to; those that lead nowhere have none."""
+    names: set[str] = set()
     for each in allowed:
         try:
-            offers = find(each).offers
+            names.update([offer.name.casefold() for offer in find(each).offers])
         except ApiError:
             continue
-        if not wanted.isdisjoint([offer.name.casefold() for offer in offers]):
-            return True
-    return False
+    return names
 
 
+FURTHER_MAX = 32  # different names in a request: vendors take fewer, and each is looked up while other calls wait
 SHOWN_MAX = 20  # names of an allow-list in an error

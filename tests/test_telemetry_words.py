@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from aisa.observe.asked import STOP_CHARACTERS_MAX, STOPS_MAX, asked_of
+from aisa.observe.asked import LEVEL_CHARACTERS_MAX, asked_of
 from aisa.trace import Answered, Trace, Traces
 from aisa.wire.chat import parse_chat
 from aisa.wire.completions import CompletionsRequest
@@ -44,7 +44,7 @@ def settings(said: dict[str, Any]) -> dict[str, Any]:
             CHAT | {"temperature": 0, "top_p": 0.5, "frequency_penalty": 1, "presence_penalty": -1, "max_completion_tokens": 9, "n": 3},
             {"temperature": 0.0, "top_p": 0.5, "frequency_penalty": 1.0, "presence_penalty": -1.0, "max_tokens": 9, "choice.count": 3},
         ),
-        (parse_chat, CHAT | {"seed": 7, "top_k": 40, "stop": "END", "n": 1}, {"seed": 7, "top_k": 40, "stop_sequences": ("END",)}),
+        (parse_chat, CHAT | {"seed": 7, "top_k": 40, "stop": SECRET, "n": 1}, {"seed": 7, "top_k": 40}),
         (parse_chat, CHAT | {"top_k": "forty", "seed": 1e300, "stop": []}, {}),
         (parse_chat, CHAT | {"response_format": {"type": "json_schema", "json_schema": {"name": SECRET}}}, {"output.type": "json"}),
         (parse_chat, CHAT | {"response_format": {"type": "text"}}, {"output.type": "text"}),
@@ -52,8 +52,8 @@ def settings(said: dict[str, Any]) -> dict[str, Any]:
         (parse_chat, CHAT | {"modalities": ["text", "image"]}, {"output.type": "image"}),
         (
             MESSAGES_DOOR.read,
-            MESSAGE | {"temperature": 0.5, "top_k": 5, "stop_sequences": ["a", "b"]},
-            {"temperature": 0.5, "top_k": 5, "stop_sequences": ("a", "b"), "max_tokens": 64},
+            MESSAGE | {"temperature": 0.5, "top_k": 5, "stop_sequences": ["a", SECRET]},
+            {"temperature": 0.5, "top_k": 5, "max_tokens": 64},
         ),
         (
             RESPONSES_DOOR.read,
@@ -76,10 +76,34 @@ def test_what_a_request_asks_for_is_told_whatever_door_it_came_through(read: Rea
     assert (found, SECRET in repr(found)) == (said | {"stream": asked.get("stream", False)}, False)
 
 
-def test_what_is_told_of_stop_sequences_is_bounded() -> None:
-    """They are a caller's texts: sixteen, and the beginning of each."""
-    asked = parse_chat(json.dumps(CHAT | {"stop": ["x" * 1_000] * 100}).encode())
-    assert asked_of(asked)["gen_ai.request.stop_sequences"] == ("x" * STOP_CHARACTERS_MAX,) * STOPS_MAX
+@pytest.mark.parametrize(
+    ("read", "asked", "name"),
+    [
+        (parse_chat, CHAT, "max_tokens"),
+        (MESSAGES_DOOR.read, CHAT, "max_tokens"),
+        (RESPONSES_DOOR.read, {"model": "m", "input": SECRET}, "max_output_tokens"),
+        (CompletionsRequest, {"model": "m", "prompt": SECRET}, "max_tokens"),
+        (EmbeddingsRequest, {"model": "m", "input": SECRET}, "dimensions"),
+    ],
+)
+def test_a_number_that_no_collector_can_take_is_not_told(read: Read, asked: dict[str, Any], name: str) -> None:
+    """[issue 13] Attributes are numbers of 64 bits: a span with a larger one is lost on its way."""
+    largest = 2**63 - 1
+    assert largest in settings(asked_of(read(json.dumps(asked | {name: largest}).encode()))).values()
+    for number in (largest + 1, 10**20):
+        assert settings(asked_of(read(json.dumps(asked | {name: number}).encode()))) == {"stream": False}
+
+
+@pytest.mark.parametrize("level", [SECRET, "sk-aisa-abcdefghijkl", "\u8bf7\u4fdd\u5bc6", ""])
+def test_what_is_no_word_is_no_level_of_reasoning(level: str) -> None:
+    """[issue 13] Vendors judge it, so that any text may stand there."""
+    assert settings(asked_of(parse_chat(json.dumps(CHAT | {"reasoning_effort": level}).encode()))) == {"stream": False}
+
+
+def test_what_is_told_of_a_level_of_reasoning_is_bounded() -> None:
+    """It is a word of the vendor's."""
+    asked = parse_chat(json.dumps(CHAT | {"reasoning_effort": "x" * 1_000}).encode())
+    assert asked_of(asked)["gen_ai.request.reasoning.level"] == "x" * LEVEL_CHARACTERS_MAX
 
 
 def looking(look: Callable[[Any], Any], headers: dict[str, str]) -> Trace:
@@ -105,13 +129,13 @@ def test_nothing_is_looked_at_of_a_call_that_is_not_sampled() -> None:
 
 def test_a_try_is_told_with_what_was_asked_and_how_it_was_answered() -> None:
     """[issue 13] The one that answered with the answer's id, model, ends and the time to its first token since it was asked."""
-    trace = looking(lambda _request: {"gen_ai.request.seed": 7, "gen_ai.request.stop_sequences": ("END",)}, {})
+    trace = looking(lambda _request: {"gen_ai.request.seed": 7, "gen_ai.request.encoding_formats": ("base64",)}, {})
     trace.ask("v/m", 5.15, "asked")
     trace.answered = Answered("chatcmpl-1", "m-2026", ("stop", ""))
     with collecting() as collector:
         told(collector.url, ended(traceparent=trace, first_token_seconds=0.2))
     said = attributes_of(collector.named("chat")[0])
-    assert (said["gen_ai.request.seed"], said["gen_ai.request.stop_sequences"]) == (7, ["END"])
+    assert (said["gen_ai.request.seed"], said["gen_ai.request.encoding_formats"]) == (7, ["base64"])
     assert (said["gen_ai.response.id"], said["gen_ai.response.model"]) == ("chatcmpl-1", "m-2026")
     assert said["gen_ai.response.finish_reasons"] == ["stop", "error"]  # a choice without its end was expected to have one
     assert said["gen_ai.response.time_to_first_chunk"] == pytest.approx(0.05)
@@ -151,12 +175,12 @@ def test_a_real_call_is_told_with_its_settings_and_its_end_and_none_of_its_words
         ScriptedVendor() as vendor,
         serving(tmp_path, CONFIGURATION.format(vendor=vendor.url, collector=collector.url)) as server,
     ):
-        asked = CHAT | {"model": "local/hello", "stream": stream, "seed": 7, "max_tokens": 9, "stop": ["END"]}
+        asked = CHAT | {"model": "local/hello", "stream": stream, "seed": 7, "max_tokens": 9, "stop": [SECRET]}
         headers = {"authorization": f"Bearer {server.key}", "traceparent": PARENT}
         answer = httpx2.post(f"{server.api}/chat/completions", json=asked, headers=headers, trust_env=False)
         assert answer.status_code == 200
     said = attributes_of(collector.named("chat")[0])
-    assert (said["gen_ai.request.seed"], said["gen_ai.request.max_tokens"], said["gen_ai.request.stop_sequences"]) == (7, 9, ["END"])
+    assert (said["gen_ai.request.seed"], said["gen_ai.request.max_tokens"]) == (7, 9)
     assert (said["gen_ai.response.id"], said["gen_ai.response.finish_reasons"]) == ("chatcmpl-v", ["stop"])
     assert said["gen_ai.request.stream"] is stream
     assert ("gen_ai.response.model" in said, "gen_ai.response.time_to_first_chunk" in said) == (True, stream)

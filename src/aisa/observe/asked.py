@@ -1,22 +1,22 @@
 """What of a request is told of its tries at vendors, in the words of the conventions for generative AI: settings, never its texts.
 
-It is what the caller asked for; a vendor may be asked without what it does not take.
+Its stop sequences are the caller's texts too, and left out, though the conventions have a name for them. It is what the caller asked for; a
+vendor may be asked without what it does not take.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.door import Request
-from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.trees import is_tree
 
-STOPS_MAX, STOP_CHARACTERS_MAX = 16, 64  # sequences that are told, and how much of each
+LEVEL_CHARACTERS_MAX = 64  # of a level of reasoning: any word is told, as vendors have names of their own, and nothing else is
 #: What is told as it is, if it is a number: its name in a request -> the conventions'.
 NUMBERS: Mapping[str, str] = MappingProxyType(
     {
@@ -42,21 +42,19 @@ def asked_of(request: Request) -> Asked:
     given["gen_ai.request.stream"] = request.stream
     if request.choices > 1:
         given["gen_ai.request.choice.count"] = request.choices
-    if request.max_tokens is not None:
-        given["gen_ai.request.max_tokens"] = request.max_tokens
+    if can_be_told(bound := request.max_tokens):
+        given["gen_ai.request.max_tokens"] = bound
     if (seed := number_in(whole, "seed")) is not None:
         given["gen_ai.request.seed"] = int(seed)
     if isinstance(top_k := number_in(whole, "top_k"), int):
         given["gen_ai.request.top_k"] = top_k
-    if hasattr(known, "stop") and (stops := stop_sequences(known)):
-        given["gen_ai.request.stop_sequences"] = tuple([each[:STOP_CHARACTERS_MAX] for each in stops[:STOPS_MAX]])
     if kind := output_type(known):
         given["gen_ai.output.type"] = kind
-    if isinstance(effort := getattr(known, "reasoning_effort", None), str):
-        given["gen_ai.request.reasoning.level"] = effort[:STOP_CHARACTERS_MAX]
+    if isinstance(effort := getattr(known, "reasoning_effort", None), str) and effort.isascii() and effort.isidentifier():
+        given["gen_ai.request.reasoning.level"] = effort[:LEVEL_CHARACTERS_MAX]
     if isinstance(form := getattr(known, "encoding_format", None), str):
         given["gen_ai.request.encoding_formats"] = (form,)
-    if isinstance(dimensions := getattr(request, "dimensions", None), int):
+    if can_be_told(dimensions := getattr(request, "dimensions", None)):
         given["gen_ai.embeddings.dimension.count"] = dimensions
     return given
 
@@ -74,11 +72,16 @@ def output_type(known: object) -> str:
 
 
 def number_in(whole: object, name: str) -> int | float | None:
-    """Return a number that is a member of a request, None where it has none that can be told: a truth, or an endless one."""
+    """Return a number that is a member of a request, None where it has none that can be told."""
     fields: Mapping[str, msgspec.Raw] = getattr(whole, "fields", None) or {}
     found = fields.get(name)
     try:
         value = None if found is None else msgspec.json.decode(found)
     except msgspec.MsgspecError:
         return None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST else None
+    return value if can_be_told(value) else None
+
+
+def can_be_told(value: object) -> TypeGuard[int | float]:
+    """Say whether a value is a number that a collector takes, and neither a truth nor an endless one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

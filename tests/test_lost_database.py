@@ -162,6 +162,20 @@ def test_what_never_had_a_database_is_no_loss(tmp_path: Path) -> None:
     assert lost_database(path) is None
 
 
+def test_a_key_of_seals_that_was_copied_to_a_new_server_is_no_trace_of_one(run: Run, tmp_path: Path) -> None:
+    """[fault P11] docs/deploying.md says to copy it before the first start, which was refused: as if a database had been lost."""
+    data = tmp_path / "aisa-data"
+    data.mkdir(0o700)
+    (data / "seal.key").write_text("5" * 64)
+    assert lost_database(data / DATABASE_NAME) is None
+    made = run("keys", "create", "x")
+    assert made.exit_code == 0, made.stderr
+    assert (data / "seal.key").read_text() == "5" * 64
+    (data / DATABASE_NAME).unlink()
+    (data / LOG_NAME).write_bytes(b"what was not copied yet")
+    assert lost_database(data / DATABASE_NAME) is not None
+
+
 def test_a_folder_of_a_shared_database_is_told_where_its_data_are(tmp_path: Path) -> None:
     """Whoever forgets to name PostgreSQL had an empty server of its own."""
     (tmp_path / "server.id").write_text("s")

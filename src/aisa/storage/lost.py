@@ -9,9 +9,9 @@ from pathlib import Path
 from aisa.storage.failure import StorageFailed
 from aisa.storage.kept_copy import read_only
 
-#: What a server makes in its folder once the database is there, and never before: the key of its seals, its journals, its name at a
-#: database that servers share.
-LEFT_BY_A_SERVER = ("seal.key", "board", "board-*", "server.id")
+#: What a server makes in its folder once the database is there, and never before: its journals, its name at a database that servers share.
+#: The key of its seals tells nothing: operators copy it to new servers before their first start.
+LEFT_BY_A_SERVER = ("board", "board-*", "server.id")
 REMEDY = (
     "Put it back: `aisa restore FILE` with a copy that `aisa backup` made, or the files that were there. "
     "To begin anew, without its keys, wallets and bills, move everything else out of the folder."

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from aisa.errors import CALLER, OPERATOR, ApiError, CreditSpent, KeyRefused, UpstreamFailed
 from aisa.providers import blame_table as table
 from aisa.providers.blame_table import ROWS, STATUS_OF, Row, Verdict, squeezed
-from aisa.providers.blame_words import KEY_WORDS, MODEL_WORDS
+from aisa.providers.blame_words import KEY_WORDS, MODEL_WORDS, VERSION_WORDS
 from aisa.providers.overflow import is_overflow, tokens_named
 from aisa.providers.redaction import fit_to_show
 from aisa.providers.report import Report, read_report
@@ -26,12 +26,12 @@ TYPE_CHARACTERS_MAX = 100  # of a content type; real ones are shorter
 NAME_CHARACTERS_MIN = 3  # a shorter name, or part of one, is found in any sentence
 RATE_WAIT_SECONDS_MAX = 3_600  # who asks to wait longer is not limiting a rate, but has no credit left; so long no client waits
 #: Which fields a refusal may name for its words to stand for a verdict. What another field holds is the caller's own.
-OUR_FIELDS = re.compile(r"(?:body\.)?(?:model|api[_-]?key|authorization|key|headers?\b.*)$", re.IGNORECASE)
+OUR_FIELDS = re.compile(r"(?:body\.)?(?:model|api[_-]?(?:key|version)|authorization|key|headers?\b.*)$", re.IGNORECASE)
 #: What is to be written counts too: a window holds both, and the words tell which of them is too long.
 PROMPT_FIELDS = re.compile(
     r"(?:body\.)?(?:messages?|prompts?|inputs?|contents?|context|model|max_(?:\w{1,20}_)?tokens)(?:\b|_)", re.IGNORECASE
 )
-ABOUT = {KEY_WORDS: OUR_FIELDS, MODEL_WORDS: OUR_FIELDS, is_overflow: PROMPT_FIELDS}
+ABOUT = {KEY_WORDS: OUR_FIELDS, MODEL_WORDS: OUR_FIELDS, VERSION_WORDS: OUR_FIELDS, is_overflow: PROMPT_FIELDS}
 #: How a rate limit says that the one request is above it: waiting cannot help.
 LIMIT_AND_ASKED = re.compile(r"\blimit:? (\d[\d,]{0,12})\b[^\n]{0,80}?\brequested:? (\d[\d,]{0,12})\b")
 REFUSED_STATUSES = frozenset({0, 400, 404, 422, 501})  # under which vendors refuse a field that they do not know

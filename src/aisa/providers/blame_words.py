@@ -117,10 +117,19 @@ ADDRESS_WORDS = words(
     r"|does not exist|not be found)\b|\bcannot (?:post|get) /"
     r"|\bno (?:route|handler)\b|\bmethod not allowed\b"
 )
-#: Where the operator has the vendor asked: no word of a request says which version of an API that is.
+#: What a message begins with before its own words: names of errors by those that pass it on, and who it is about.
+HEAD = (
+    r"^(?:(?:(?:provider|vendor|upstream|api|http|returned|an?) ){0,3}(?:[\w.]{0,60}(?:error|exception)|bad ?request)(?: code:? ?\d{3})?"
+    r"(?: ?[:-] ?)){0,4}(?:(?:the|this|your|an?|requested|specified|provided|given|request|uses) ){0,5}"
+)
+#: Where the operator has the vendor asked: no word of a request says which version of an API that is. So only what a message begins with
+#: says it: behind that vendors quote what they refuse, without marks too.
 VERSION_WORDS = words(
-    r"\bapi[- ]versions? (?:is |are )?(?:not |un|in)(?:supported|valid)|\b(?:unsupported|invalid|unknown|missing) api[- ]version\b",
-    r"\bmissing required query parameter\b|\benabled only for api[- ]versions?\b|\burl error\b",
+    rf"{HEAD}api[- ]versions? (?:is |are )?(?:not |un|in)(?:supported|valid)",
+    rf"{HEAD}(?:unsupported|invalid|unknown|missing) api[- ]version\b",
+    rf"{HEAD}missing required query parameter\b",
+    rf"{HEAD}(?:(?:model|deployment) )?(?:\S{{1,100}} )?(?:is )?enabled only for api[- ]versions?\b",
+    rf"{HEAD}url error\b",
 )
 CONTENT_WORDS = words(
     rf"\b(?:violat\w+|flagged|breach\w*|contraven\w+){SAME}{{0,100}}\b(?:polic(?:y|ies)|guidelines?|terms|safety|rules|standards)\b",

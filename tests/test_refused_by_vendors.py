@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aisa.errors import ApiError, words_kept
 from server import Server, serving
 from test_admin_api import asked_at
 from test_metrics import own_address, read
@@ -38,6 +39,9 @@ MISTAKES: tuple[dict[str, Any], ...] = (
 )
 #: What is kept in place of what a vendor says, or the embedded model.
 OURS = ("The vendor refused the request as invalid.", "The model does not support a parameter of the request.")
+
+#: Models whose vendor quotes the prompt elsewhere than in the words of a request's refusal -> how that is answered.
+QUOTING = {"quoting-as-key": 502, "quoting-as-param": 400}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -80,6 +84,45 @@ def test_no_prompt_is_kept_that_a_vendor_quotes_in_its_refusal(tmp_path: Path, w
     assert "quoting" in log
     for text in [log.encode(), *[path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]]:
         assert prompt.encode() not in text
+
+
+def test_no_prompt_is_kept_that_a_vendor_quotes_as_it_refuses_our_key_or_names_a_member(tmp_path: Path) -> None:
+    """[fault R1] Rows have what was decided: the log alone has a vendor's words about our key, and a member's name looks like one."""
+    prompt = "Nobody but the vendor is to read this."
+    with ScriptedVendor() as vendor:
+        settings = SETTINGS.format(vendor=vendor.url)
+        settings += "".join(f"  {name}: {{to: [local/{name}], prices: {{input: 1, output: 3}}}}\n" for name in QUOTING)
+        with serving(tmp_path, settings) as server:
+            key = made(server, "careless")
+            for model, status in QUOTING.items():
+                asked = chat(model=model, messages=[{"role": "user", "content": prompt}])
+                assert ask(server, key, asked).status == status
+            [failed] = [line for line in listed(server) if line["outcome"] == "failed"]
+            assert (failed["error_code"], failed["error_detail"]) == ("upstream_unavailable", "local answered 401, taken as: our key")
+            [refused] = listed(server, "--refused")
+            assert refused["error_message"] == "The vendor refused the request as invalid."
+            assert f"taken as: our key: Incorrect API key provided, asked was: {prompt}" in server.log
+            shown = [server.aisa("calls", "--failed"), server.aisa("ledger", "export"), server.aisa("explain", failed["id"])]
+    for text in [*shown, *[path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*.db*")]]:
+        assert prompt not in text
+
+
+@pytest.mark.parametrize(
+    ("param", "kept"),
+    [
+        ("messages[0].content", True),
+        ("tools.0.custom.input-schema", True),
+        ("top_p", True),
+        ("fix this, please", False),
+        ("größe", False),
+        ("a" * 201, False),
+        (".".join("a" * 40), False),
+    ],
+)
+def test_a_member_is_kept_that_looks_like_one(param: str, *, kept: bool) -> None:
+    """[fault R1] Letters, digits and what joins them, and few members in one another: vendors write what they like there."""
+    words = words_kept(ApiError("invalid_request", "No.", param=param))
+    assert words == (f"No. (param: {param})" if kept else "No.")
 
 
 def check_told(server: Server, key: str, answer: Answer, line: dict[str, Any]) -> None:

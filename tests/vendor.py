@@ -246,6 +246,17 @@ async def quoting(asked: Asked) -> None:
     asked.document(422, {"error": {"message": f"Input should be a valid string: {json.dumps(wrong)}", "type": "invalid_request_error"}})
 
 
+async def quoting_as_key(asked: Asked) -> None:
+    """Refuse our key, with the prompt in the words and in what is no code."""
+    prompt = asked.body["messages"][-1]["content"]
+    asked.error(401, message=f"Incorrect API key provided, asked was: {prompt}", code=prompt)
+
+
+async def quoting_as_param(asked: Asked) -> None:
+    """Refuse the request with the prompt where the name of its member belongs."""
+    asked.error(400, message="That is not valid.", param=asked.body["messages"][-1]["content"])
+
+
 async def corpus_case(asked: Asked) -> None:
     """Answer as the vendor of a case of the corpus does."""
     asked.raw((CORPUS / asked.model.removeprefix(CASE) / "upstream.sse").read_bytes(), "text/event-stream")
@@ -271,6 +282,8 @@ SCRIPTS: dict[str, Script] = {
     "searched": searched,
     "echo": echo,
     "quoting": quoting,
+    "quoting-as-key": quoting_as_key,
+    "quoting-as-param": quoting_as_param,
 }
 
 

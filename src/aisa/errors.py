@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -158,10 +159,10 @@ class UpstreamFailed(Exception):
     `of_vendor`: why it fails so whichever of its models is asked, one of OF_VENDORS; empty where another model may do.
     `is_home`: the error's words are about the request as its client wrote it, and not as a chat completion.
     `asked_in`: the dialect of the target that failed; `in_our_words`: it was not asked, and what is told of it is ours.
-    `detail` is for the log only and may name addresses.
+    `detail` is for the log only and may name addresses. `kept` is what is written down in its place, where it has a vendor's words.
     """
 
-    of_vendor = ""
+    of_vendor = kept = ""
     is_home = in_our_words = False
     asked_in = ""
 
@@ -205,15 +206,25 @@ def fault_of(error: ApiError, failed: UpstreamFailed | None) -> str:
     return SERVER if error.status >= 500 else CALLER
 
 
+#: A member's place in a request: at most 200 characters, of which 32 dots and brackets.
+MEMBER = re.compile(r"(?=[\w.\[\]-]{1,200}$)[\w-]*(?:[.\[\]][\w-]*){0,32}", re.ASCII)
+
+
 def words_kept(error: ApiError) -> str:
-    """Return what is written down of what a caller was told, with the parameter that is meant where the words do not name it."""
-    words = error.kept or error.message
-    return words if error.param is None or error.param in words else f"{words} (param: {error.param})"
+    """Return what is written down of what a caller was told, with the parameter that is meant where the words do not name it.
+
+    Vendors may write a prompt there, too: only what looks like a member's name is kept.
+    """
+    words, param = error.kept or error.message, error.param
+    return words if param is None or param in words or not MEMBER.fullmatch(param) else f"{words} (param: {param})"
 
 
 def detail_of(error: ApiError, failed: UpstreamFailed | None) -> str | None:
-    """Return what the log says of a call's error where that is more than what its caller is told; `failed` as in `fault_of`."""
-    return failed.detail or None if failed is not None and failed.error.code == error.code else None
+    """Return what is written down of what the log says of a call's error, where that is more than what its caller is told.
+
+    `failed` as in `fault_of`.
+    """
+    return failed.kept or failed.detail or None if failed is not None and failed.error.code == error.code else None
 
 
 class KeyRefused(UpstreamFailed):

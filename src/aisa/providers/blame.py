@@ -21,6 +21,7 @@ from aisa.usage import BYTES_PER_TOKEN
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 CODE_CHARACTERS_MAX = 60  # real codes are shorter
+CODE = re.compile(r"\S+(?: \S+){0,2}")  # more words are a sentence
 PARAM_CHARACTERS_MAX = 200
 TYPE_CHARACTERS_MAX = 100  # of a content type; real ones are shorter
 NAME_CHARACTERS_MIN = 3  # a shorter name, or part of one, is found in any sentence
@@ -46,17 +47,20 @@ def odd_type(headers: Mapping[str, str]) -> str:
 def judge(report: Report, target: Target, added: Sequence[str] = ()) -> UpstreamFailed:
     """Return the failure that a vendor's refusal amounts to. `added` are the request's members that we, and not the caller, put in.
 
-    The log gets what was decided and why, and the vendor's words only where they cannot quote a prompt.
+    The log gets what was decided and why, and the vendor's words only where they are about us. They may quote a prompt even so, and are
+    not kept.
     """
     report = with_status(report)
     verdict = verdict_on(report, target)
-    code = fit_to_show(report.codes[0] if report.codes else "", target)[:CODE_CHARACTERS_MAX]
+    code = fit_to_show(report.codes[0] if report.codes and CODE.fullmatch(report.codes[0]) else "", target)[:CODE_CHARACTERS_MAX]
     detail = f"{target.vendor} answered {report.status or 'an error'} {code}".rstrip() + f", taken as: {verdict.name}"
     shown = fit_to_show(report.message, target)
     if verdict.blame == OPERATOR:
         error = ApiError(verdict.code, verdict.ours.format(target.vendor), should_retry=False)
         failed = KeyRefused if verdict is table.OUR_KEY else CreditSpent if verdict is table.OUR_CREDIT else UpstreamFailed
-        return failed(error, blame=OPERATOR, detail=f"{detail}: {shown}")
+        ours = failed(error, blame=OPERATOR, detail=f"{detail}: {shown}")
+        ours.kept = detail
+        return ours
     refused = refused_of(report, added) if verdict.blame == CALLER else ()
     if refused:
         error = ApiError(verdict.code, f"The vendor '{target.vendor}' refuses what this server adds to requests.")

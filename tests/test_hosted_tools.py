@@ -83,6 +83,36 @@ FREE: list[Tree] = [
 ]
 
 
+#: Tools that any vendor may run, whichever its protocol -> the price that they need.
+ANYWHERE: list[tuple[Tree, str]] = [
+    *[({"type": name}, "per_search") for name in ("web_search", "x_search", "people_search", "finance_search", "browser_search")],
+    *[({"type": name}, "per_search") for name in ("google_search", "enterprise_web_search", "google_maps", "openrouter:web_search")],
+    *[({"type": name}, "output_image") for name in ("image_generation", "openrouter:image_generation")],
+    *[({"type": name}, "per_file_search") for name in ("file_search", "collections_search", "attachment_search")],
+    *[({"type": name}, "per_code_run") for name in ("code_interpreter", "code_execution", "sandbox")],
+    (HOSTED_SHELL, "per_code_run"),
+    ({"type": "shell", "environment": {"container_id": "cntr_1", "type": "container_reference"}}, "per_code_run"),
+]
+
+
+@pytest.mark.parametrize(("tool", "kind"), ANYWHERE)
+def test_chats_and_responses_know_the_same_tools(tool: Tree, kind: str) -> None:
+    """[fault M12] Each had a list of its own, and let pass for nothing what the other's had: refused without the price, or left out."""
+    others = Prices(input=1, output=1, **{name: price for name, price in EVERY.items() if name != kind})
+    chat = CHAT_DOOR.read(json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi."}], "tools": [tool]}).encode())
+    for dialect, request in (("openai", chat), ("responses", parse_responses(asking(tools=[tool], tool_choice="required")))):
+        with pytest.raises(ApiError, match=f"`{kind}`"):
+            routes(others, dialect=dialect).plan(request, KEY, lambda: 0.5)
+        assert routes(Prices(input=1, output=1, **{kind: 1}), dialect=dialect).plan(request, KEY, lambda: 0.5).offers
+
+
+@pytest.mark.parametrize("tool", [tool for tool in FREE if tool["type"] not in ("custom", "function")])
+def test_what_costs_its_tokens_alone_is_no_kind_of_a_chats_either(tool: Tree) -> None:
+    """A shell on the client's machine, say."""
+    chat = CHAT_DOOR.read(json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi."}], "tools": [tool]}).encode())
+    assert routes(Prices(input=1, output=1), dialect="openai").plan(chat, KEY, lambda: 0.5).offers
+
+
 @pytest.mark.parametrize("hide", [False, True])
 @pytest.mark.parametrize("url", ["https://api.example.com/v1", "https://api.openai.com/v1"])
 @pytest.mark.parametrize(("tool", "kind"), NEEDED)

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from aisa.wire.kinds_asked import TYPES
 from aisa.wire.responses import ResponsesRequest
 from aisa.wire.responses_client_tools import LOCAL
 from aisa.wire.responses_tools import CHOICES, MORE_TOOLS
 from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, text_or_none, trees_in
 
 SEARCH, CODE, TOOLS = "per_search", "per_code_run", "tools"
-#: Tools by their types, and the kind of cost that each makes. xAI searches posts and collections, Perplexity people and prices.
-HOSTED = (
-    (re.compile(r"(?:web|x|people|finance)_search\w{0,40}"), SEARCH),
-    (re.compile(r"(?:file|collections|attachment)_search"), "per_file_search"),
-    (re.compile(r"code_(?:interpreter|execution)|sandbox"), CODE),
-    (re.compile(r"image_generation\w{0,40}"), "output_image"),
-)
+HOSTED = {kind: re.compile(types) for kind, types in TYPES.items()}
 
 
 def kind_of(tool: Tree) -> str:
@@ -25,7 +20,7 @@ def kind_of(tool: Tree) -> str:
     name = text_or_none(tool.get("type")) or ""
     if name == "shell":  # in a container of the vendor's, or on the client's machine
         return CODE if as_tree(tool.get("environment")).get("type") not in (None, LOCAL) else ""
-    return next((kind for types, kind in HOSTED if types.fullmatch(name)), "")
+    return next((kind for kind, types in HOSTED.items() if types.fullmatch(name)), "")
 
 
 def kinds_hosted(request: ResponsesRequest) -> Iterator[str]:

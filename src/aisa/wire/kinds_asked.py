@@ -42,16 +42,17 @@ class Native(str):
 OPTIONS = Native("prompt_cache_options", "openai", "responses")
 CACHEABLE = ("messages", "tools", "cache_control", OPTIONS)  # members in which a request may ask for a cache
 RUNS_CODE = Native("tools", "openai", "responses", "mistral")  # elsewhere code that is run costs its tokens alone, or is not offered so
-#: Tools of the vendor's own, by the kind of cost that each makes. Within a text the quotation marks would be escaped. xAI searches posts
-#: and collections, OpenRouter puts its name before its tools, and Groq has a browser look.
-TOOLS = {
-    "per_search": re.compile(
-        rb'"type"\s*:\s*"(?:(?:openrouter:)?(?:web|x|browser|google|enterprise_web)_search[a-z0-9_]{0,40}|google_maps)"'
-    ),
-    "output_image": re.compile(rb'"type"\s*:\s*"(?:openrouter:)?image_generation[a-z0-9_]{0,40}"'),
-    "per_file_search": re.compile(rb'"type"\s*:\s*"(?:file|collections|attachment)_search"'),
-    "per_code_run": re.compile(rb'"type"\s*:\s*"code_(?:interpreter|execution)"'),
+#: The types of the vendor's own tools, in chats and in responses, by the kind of cost that each makes. xAI searches posts and collections,
+#: Perplexity people and prices, OpenRouter puts its name before its tools, and Groq has a browser look. A shell names the container that it
+#: runs in, else it is the client's.
+TYPES = {
+    "per_search": r"(?:openrouter:)?(?:web|x|browser|google|enterprise_web|people|finance)_search\w{0,40}|google_maps",
+    "output_image": r"(?:openrouter:)?image_generation\w{0,40}",
+    "per_file_search": r"(?:file|collections|attachment)_search",
+    "per_code_run": r"code_(?:interpreter|execution)|sandbox|container_(?:auto|reference)",
 }
+#: The same as they are written. Within a text the quotation marks would be escaped.
+TOOLS = {kind: re.compile(rf'"type"\s*:\s*"(?:{types})"'.encode()) for kind, types in TYPES.items()}
 BY = {"per_code_run": RUNS_CODE}  # the member that asks for a kind, where that is not heeded everywhere
 
 

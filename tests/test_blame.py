@@ -241,32 +241,6 @@ def test_a_field_of_the_caller_is_not_our_key() -> None:
     assert verdict("The model does not exist", param="model") == "our model"
 
 
-@pytest.mark.parametrize("before", ["", "messages.0.content: ", "Invalid value for messages[0].content: "])
-@pytest.mark.parametrize(
-    "text", ["fix this url error please", "why is that an unknown api-version", "it says missing required query parameter: api-version"]
-)
-def test_an_address_that_a_prompt_speaks_of_is_not_ours(before: str, text: str) -> None:
-    """[fault B3] Vendors quote what they refuse without marks, too: only what a message begins with is about where it was asked."""
-    assert verdict(f"{before}input was: {text}, all of it") == "request"
-    assert verdict(f"{text.removeprefix('fix this ')}", param="messages[0].content") == "request"
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "Error code: 400 - url error, please check url",
-        "Provider returned error: Missing required query parameter: api-version",
-        "litellm.BadRequestError: AzureException - API version not supported",
-        "The requested api-version is not supported",
-        "This request uses an unsupported api version.",
-        "The deployment m-9 is enabled only for api-version 2024-12-01-preview",
-    ],
-)
-def test_an_address_that_is_wrong_is_ours_whoever_passes_it_on(words: str) -> None:
-    """[fault B3] Gateways put their own names of errors before what the vendor said."""
-    assert verdict(words) == "our address"
-
-
 def test_who_we_are_is_ours_and_a_bound_too_large_beside_the_prompt_the_callers_whatever_field_is_named() -> None:
     """[fault B1, fault B4] A field tells whose fault it is only where the words are about a key, a model or the prompt alone."""
     assert verdict("Your organization must be verified to stream this model.", param="stream", code="unsupported_value") == "our key"

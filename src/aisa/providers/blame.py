@@ -33,6 +33,8 @@ PROMPT_FIELDS = re.compile(
     r"(?:body\.)?(?:messages?|prompts?|inputs?|contents?|context|model|max_(?:\w{1,20}_)?tokens)(?:\b|_)", re.IGNORECASE
 )
 ABOUT = {KEY_WORDS: OUR_FIELDS, MODEL_WORDS: OUR_FIELDS, VERSION_WORDS: OUR_FIELDS, is_overflow: PROMPT_FIELDS}
+#: A place in what the caller wrote, where a message begins with it: behind it vendors echo what stands there.
+AT_HEAD = re.compile(r"(?:body\.)?(?:messages|input|contents|system|tools|functions)[.\[][\w.\[\]-]{1,200}: ")
 #: How a rate limit says that the one request is above it: waiting cannot help.
 LIMIT_AND_ASKED = re.compile(r"\blimit:? (\d[\d,]{0,12})\b[^\n]{0,80}?\brequested:? (\d[\d,]{0,12})\b")
 REFUSED_STATUSES = frozenset({0, 400, 404, 422, 501})  # under which vendors refuse a field that they do not know
@@ -129,7 +131,7 @@ def verdict_on(report: Report, target: Target) -> Verdict:
     """Return the verdict of the first row that fits."""
     said = without_name(report.words, target)
     given = frozenset(map(squeezed, report.all_codes))
-    row = next(row for row in ROWS if fits(row, report, said, given=given, target=target) and may_speak_of(row, report.param))
+    row = next(row for row in ROWS if fits(row, report, said, given=given, target=target) and may_speak_of(row, report))
     if row.verdict is table.OUR_CREDIT and report.wait is not None and report.wait <= RATE_WAIT_SECONDS_MAX:
         return table.RATE
     if row.verdict is table.OUR_MODEL and target.named_by_caller:
@@ -148,10 +150,12 @@ def fits(row: Row, report: Report, said: str, *, given: frozenset[str], target: 
     return row.words is None or (bool(row.words(said)) and not (row.unless and row.unless(said)))
 
 
-def may_speak_of(row: Row, param: str | None) -> bool:
+def may_speak_of(row: Row, report: Report) -> bool:
     """Tell whether a row's words can be about a field that the refusal names: nobody's key is in a tool, and no prompt in `top_p`."""
+    if row.words is not None and row.verdict.blame == OPERATOR and AT_HEAD.match(report.message):
+        return False
     about = None if row.words is None else ABOUT.get(row.words)
-    return param is None or about is None or about.match(param) is not None
+    return report.param is None or about is None or about.match(report.param) is not None
 
 
 def without_name(words: str, target: Target) -> str:

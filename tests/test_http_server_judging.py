@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from aisa.errors import ApiError
-from aisa.http.arrival import SLICES
+from aisa.http.arrival import SLICES, UNJUDGED_BYTES_FREE, UnjudgedBudget
 from aisa.http.connection import LINGER_SECONDS_MAX
+from aisa.http.reply import Reply
 from aisa.http.request import Request
 from aisa.testing.clock import run_virtual
-from http_server_rig import Client, Run, both_loops, get, post, serving, until
+from http_server_rig import Client, Run, both_loops, echo, get, post, serving, until
 
 POST = b"POST / HTTP/1.1\r\nhost: test\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
@@ -142,6 +143,69 @@ def test_all_unfinished_bodies_share_one_budget() -> None:
             await until(lambda: bodies.held == 0)
 
     run_virtual(scenario())
+
+
+def head(size: int) -> bytes:
+    """So much of a head without its end."""
+    begin = get().removesuffix(b"\r\n") + b"x: "
+    return begin + b"y" * (size - len(begin))
+
+
+def test_all_unfinished_heads_share_one_budget() -> None:
+    """[fault S1] Without a key 20,000 connections could hold 64 KiB each: the head that would pass the budget is refused with 503.
+
+    It gives back what it held, the others go on, and a usual head is taken however full the budget is.
+    """
+
+    async def scenario() -> None:
+        async with serving(echo) as served:
+            unjudged = served.server._shared.unjudged = UnjudgedBudget(80_000)
+            large = 50_000 + UNJUDGED_BYTES_FREE
+            first, second, usual, leaving = [await served.connect() for _ in range(4)]
+            first.send(head(large))
+            await until(lambda: unjudged.held == 50_000)
+            second.send(head(20_000))
+            await until(lambda: unjudged.held > 50_000)
+            second.send(b"y" * 40_000)
+            assert await refusal(second) == (503, "overloaded")
+            assert unjudged.held == 50_000
+            usual.send(head(UNJUDGED_BYTES_FREE))
+            leaving.send(head(25_000 + UNJUDGED_BYTES_FREE))
+            await until(lambda: unjudged.held == 75_000)
+            assert [(await each.ask(b"\r\n\r\n")).status for each in (usual, first)] == [200, 200]
+            assert unjudged.held == 25_000
+            leaving.close()
+            await until(lambda: unjudged.held == 0)
+
+    run_virtual(scenario())
+
+
+@both_loops
+def test_what_is_pipelined_behind_calls_is_in_that_budget_too(run: Run) -> None:
+    """[fault S1] What has no room is thrown away: the call before it gets its whole answer, and the connection ends."""
+
+    async def scenario() -> None:
+        release = asyncio.Event()
+
+        async def script(request: Request, reply: Reply) -> None:
+            await release.wait()
+            await echo(request, reply)
+
+        async with serving(script) as served:
+            unjudged = served.server._shared.unjudged = UnjudgedBudget(50_000)
+            first, second = await served.connect(), await served.connect()
+            behind = get("/again") * (40_000 // len(get("/again")))
+            first.send(get() + behind)
+            await until(lambda: unjudged.held > 20_000)
+            second.send(get() + behind)
+            await until(lambda: len(served.app.requests) == 2)
+            assert unjudged.held < 40_000
+            release.set()
+            assert ((await second.answer()).json["path"], await second.rest()) == ("/", b"")
+            asked = [(await first.answer()).json["path"] for _ in range(1 + len(behind) // len(get("/again")))]
+            assert (asked[0], set(asked[1:]), unjudged.held) == ("/", {"/again"}, 0)
+
+    run(scenario())
 
 
 def test_a_body_must_come_at_a_kilobyte_a_second_all_the_time() -> None:

@@ -24,6 +24,7 @@ from aisa.console.visit import Ask, Visit
 from aisa.edge.admin import Actor
 from aisa.edge.admin_gate import AdminGate
 from aisa.edge.hints import shown
+from aisa.edge.pages import send_whole
 from aisa.edge.refusals import Note
 from aisa.edge.routes import Route, RouteTable
 from aisa.errors import ApiError
@@ -240,9 +241,10 @@ class ConsoleVisit(msgspec.Struct):
         if self.request.path in SIGNING_IN and (code := GUESSED.get(shown.page.status)) is not None:
             self.note(ApiError(code, ""), self.request, self.id)
         if not events:
-            send(reply, shown.page, shown.policy)
+            await send_whole(reply, shown.page.status, headers_of(shown.page, shown.policy), body=shown.page.body)
         elif shown.page.status != 200 or pages.watchers >= WATCHERS_MAX:
-            send(reply, Page(status=204 if shown.page.status == 200 else shown.page.status), shown.policy)
+            page = Page(status=204 if shown.page.status == 200 else shown.page.status)
+            await send_whole(reply, page.status, headers_of(page, shown.policy), body=b"")
         else:
             pages.watchers += 1
             try:
@@ -269,15 +271,15 @@ def refuse_browser(error: ApiError, reply: Reply, request_id: str, *, in_doubt: 
     headers: HeaderList = [("content-type", HTML), ("x-request-id", request_id)]
     headers += [] if error.retry_after is None else [("retry-after", str(error.retry_after))]
     body = REFUSED.format(heading=heading, status=error.status, code=error.code, message=escape(error.message))
-    send(reply, Page(body.encode(), error.status, headers), POLICY.format(api=""))
+    page = Page(body.encode(), error.status, headers)
+    reply.start(page.status, headers_of(page, POLICY.format(api="")), len(page.body))
+    reply.end(page.body)
 
 
-def send(reply: Reply, page: Page, policy: str) -> None:
-    """Send a whole answer."""
+def headers_of(page: Page, policy: str) -> HeaderList:
+    """Return all headers of a whole answer."""
     kept = [] if any(name == "cache-control" for name, _ in page.headers) else NEVER_KEPT
-    reply.start(page.status, [*page.headers, ("content-security-policy", policy), *GUARDS, *kept], len(page.body))
-    reply.write(page.body)
-    reply.end()
+    return [*page.headers, ("content-security-policy", policy), *GUARDS, *kept]
 
 
 async def send_events(reply: Reply, look: Callable[[], Awaitable[bytes | None]]) -> None:

@@ -26,7 +26,7 @@ from aisa.edge.idempotency import HEADER, Uses, relay_idempotent
 from aisa.edge.input_counts import InputCounts
 from aisa.edge.kept_responses import KeptResponses, deleted_document, input_document, response_document
 from aisa.edge.models import messages_model, messages_model_list, model_list, one_model
-from aisa.edge.pages import ICON_PATH, Page, Pages, Readiness
+from aisa.edge.pages import ICON_PATH, Page, Pages, Readiness, send_whole
 from aisa.edge.presented_key import presented, secret_of
 from aisa.edge.refusals import Refusals
 from aisa.edge.retries import HEADER as RETRY_COUNT
@@ -151,9 +151,7 @@ class Edge:
             page = await visit.judged.route.handler(self, visit, reply)
             if page is not None:
                 told = [("content-type", page.content_type), *visit.headers, *self._limits(visit.key)]
-                reply.start(page.status, told, len(page.sent))
-                reply.write(page.sent)
-                reply.end()
+                await send_whole(reply, page.status, told, body=page.sent)
         except ApiError as error:
             self._refuse_visit(visit, reply, error)
         except asyncio.CancelledError:
@@ -313,11 +311,6 @@ class Visit(msgspec.Struct):
     call: Call | None = None
 
     @property
-    def route(self) -> Route[Answering]:
-        """The route."""
-        return self.judged.route
-
-    @property
     def name(self) -> str:
         """What stands in its path for the part that varies."""
         return self.judged.name
@@ -330,7 +323,7 @@ class Visit(msgspec.Struct):
     @property
     def door(self) -> Door:
         """The door that the request came through, else the one that its client knows."""
-        return self.route.door or client_door(self.request)
+        return self.judged.route.door or client_door(self.request)
 
     @property
     def caller(self) -> Key:

@@ -13,6 +13,7 @@ import msgspec
 from aisa.edge.addresses import Addresses
 from aisa.edge.admin_gate import PREFIX, refuse_admin
 from aisa.edge.heads import refused
+from aisa.edge.pages import send_whole
 from aisa.edge.refusals import Note, Refusals
 from aisa.errors import ApiError
 from aisa.http.server import App, Reply, Request, Verdict
@@ -176,6 +177,4 @@ class MetricsVisit(msgspec.Struct):
             refuse_admin(error, reply, self.id)
             return
         headers: HeaderList = [("content-type", METRICS_TYPE), ("x-request-id", self.id), ("cache-control", "no-store")]
-        reply.start(200, headers, len(body))
-        reply.write(body)
-        reply.end()
+        await send_whole(reply, 200, headers, body=body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
@@ -11,7 +12,27 @@ from urllib.parse import unquote
 import msgspec
 
 from aisa import __version__
+from aisa.http.server import Reply
+from aisa.http.stall import STALL_SECONDS_MAX
+from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE, whole_line
+
+PART_BYTES = 8_192  # of a whole answer that is written at a time: what a client that does not read makes us hold, be it without a key
+
+
+async def send_whole(reply: Reply, status: int, headers: HeaderList, *, body: bytes) -> None:
+    """Send an answer no faster than its client takes it; one that takes nothing for too long is cut."""
+    reply.start(status, headers, len(body))
+    for begin in range(0, len(body), PART_BYTES):
+        reply.write(body[begin : begin + PART_BYTES])
+        if reply.congested:
+            try:
+                async with asyncio.timeout(STALL_SECONDS_MAX):
+                    await reply.writable()
+            except TimeoutError:
+                reply.abort()
+                return
+    reply.end()
 
 
 class Page(msgspec.Struct, frozen=True):

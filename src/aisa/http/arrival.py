@@ -1,4 +1,6 @@
-"""How the bodies of requests arrive that did not come in one piece: what they hold of one common budget, and whether they come fast enough.
+"""What is held of requests that did not come in one piece: of bodies, which must come fast enough, and of what nobody has judged yet.
+
+Each of the two has one budget for all connections.
 
 Reads and writes no socket.
 """
@@ -13,6 +15,8 @@ from aisa.http.request import RequestReader
 from aisa.timers import Timer
 
 BODY_BYTES_PER_SECOND_MIN = 1_000  # a phone on a bad line is faster; slower is an attack
+UNJUDGED_BYTES_FREE = 8_192  # nearly all heads are smaller, and no client that we know sends a request behind one that is not answered
+UNJUDGED_BYTES_MAX = 33_554_432  # beyond these: five hundred of the largest heads that this server takes by default, all at once
 SLICES = 4  # that the window is looked at in: a body that stops is found after a window and a quarter at most
 
 
@@ -24,6 +28,31 @@ class BodyBudget:
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self.held = 0
+
+
+class UnjudgedBudget:
+    """What all connections may hold together of requests of which nobody has judged the head: no key was asked for.
+
+    Of each the first UNJUDGED_BYTES_FREE do not count, so that whoever fills it keeps no usual request out.
+    """
+
+    __slots__ = ("_bytes_max", "_counted", "held")
+
+    def __init__(self, bytes_max: int = UNJUDGED_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._counted: dict[object, int] = {}
+        self.held = 0
+
+    def count(self, connection: object, held: int) -> bool:
+        """A connection holds so many bytes now. Returns False if there is no room for them: then it is to hold nothing."""
+        self.held -= self._counted.pop(connection, 0)
+        counted = held - UNJUDGED_BYTES_FREE
+        if counted > 0:
+            if self.held + counted > self._bytes_max:
+                return False
+            self._counted[connection] = counted
+            self.held += counted
+        return True
 
 
 class Arrival:

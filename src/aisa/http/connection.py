@@ -86,8 +86,7 @@ class Connection(asyncio.BufferedProtocol):
         """End: whoever still writes to the client is told."""
         self._timer.stop()
         self._watch.stop()
-        self._pending = b""
-        self._end_body()
+        self._let_go()
         self._reader.give_up()  # transport and reader know us: what they hold would be there until the garbage is looked for
         reply, self.reply = self.reply, None
         self._shared.connection_ended(self)
@@ -159,7 +158,7 @@ class Connection(asyncio.BufferedProtocol):
     def reply_ended(self, reply: Reply) -> None:
         """Go on with the next request, or close; not at once, because whether delivery matters is said after the end."""
         self.reply = None
-        if reply.closes:
+        if reply.closes or self._refused:
             self._loop.call_soon(self._leave)
         elif self._congested:
             # Else a client that pipelines and does not read would make us hold any number of replies.
@@ -175,8 +174,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def interrupt(self, reply: Reply, reason: str) -> None:
         """Cancel the task of a reply's call; unlike the client's leaving, this may happen more than once."""
-        task = self._shared.calls.get(reply)
-        if task is not None:
+        if (task := self._shared.calls.get(reply)) is not None:
             task.cancel(reason)
 
     def abort(self) -> None:
@@ -197,6 +195,9 @@ class Connection(asyncio.BufferedProtocol):
     def _hold(self, data: bytes) -> None:
         self._pending = self._pending or bytearray()
         self._pending += data
+        if not self._shared.unjudged.count(self, len(self._pending)):
+            self._refused = True  # without a word: who pipelines asks again when a connection ends
+            self._pending = b""
         if len(self._pending) >= READ_BYTES_MAX and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -225,6 +226,8 @@ class Connection(asyncio.BufferedProtocol):
     def _await_rest(self, reader: RequestReader) -> None:
         """Raises ApiError overloaded."""
         settings = self._shared.settings
+        if not self._shared.unjudged.count(self, reader.head_bytes):
+            raise ApiError("overloaded", "Unfinished requests fill what this server has for them. Send the request again.")
         if not reader.in_body:
             if not self._head_timed:
                 self._head_timed = True
@@ -242,10 +245,12 @@ class Connection(asyncio.BufferedProtocol):
         message = f"The request's headers did not arrive within {self._shared.settings.header_timeout_seconds:g} seconds."
         self._refuse(ApiError("request_timeout", message))
 
-    def _end_body(self) -> None:
+    def _let_go(self) -> None:
         arrival, self._arrival = self._arrival, None
         if arrival is not None:
             arrival.end()
+        self._pending = b""
+        self._shared.unjudged.count(self, 0)
 
     def _start(self, request: Request, reader: RequestReader) -> None:
         self._busy = True
@@ -253,12 +258,13 @@ class Connection(asyncio.BufferedProtocol):
             self._out.confirm()
         self._head_timed = False
         self._timer.due, self._timer.action = NEVER, None
-        if self._arrival is not None:
-            self._end_body()
+        if self._arrival is not None or self._shared.unjudged.held:
+            self._let_go()
         http11 = request.version == "1.1"
         reply = self.reply = Reply(self._shared, self, self._out, method=request.method, http11=http11, keep_alive=reader.keep_alive)
         if reader.rest:
             self._hold(reader.rest)
+            reader.rest = b""
         if reader.refusal is None:
             self._shared.calls[reply] = self._loop.create_task(self._run(self._verdict, reply, request))
             del self._verdict  # its call's alone from here on, and goes with it
@@ -266,9 +272,9 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse_with(reader.refusal, reply, request)
 
     def _go_on(self) -> None:
-        if self._pending:
+        if self._pending and not self._refused:
             self._loop.call_soon(self._read_pending)
-        elif self._eof:
+        elif self._eof or self._refused:
             self._loop.call_soon(self._leave)
         else:  # even while the server goes away: the head did not say that this was the last answer, so another request may be on its way
             self._busy = False
@@ -325,7 +331,7 @@ class Connection(asyncio.BufferedProtocol):
         """Answer what is not a request, or not a whole one, and read no more."""
         self._busy = self._refused = True
         self._timer.due = NEVER
-        self._end_body()
+        self._let_go()
         self._reader.give_up()
         request = self._reader.request
         method, http11 = ("", True) if request is None else (request.method, request.version == "1.1")
@@ -371,7 +377,7 @@ class Connection(asyncio.BufferedProtocol):
     def _stop_listening(self) -> None:
         """Throw away whatever else the client sends, and tell it that this was all, where that does not cut the connection."""
         self._lingering = True
-        self._pending = b""
+        self._let_go()
         self._out.send_posted()
         self._read_on()
         if self._transport.can_write_eof():

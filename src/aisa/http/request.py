@@ -139,8 +139,14 @@ class RequestReader:
         return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
 
     def give_up(self) -> None:
-        """Keep nothing of a body that is not read any further."""
+        """Keep nothing of a request that is not read any further."""
         self._body = self._chunked = None
+        self._head = b""
+
+    @property
+    def head_bytes(self) -> int:
+        """How much of an unfinished head is held."""
+        return len(self._head)
 
     @property
     def is_idle(self) -> bool:

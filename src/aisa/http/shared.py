@@ -9,7 +9,7 @@ from typing import Protocol
 from aisa.clock import WallClock
 from aisa.config.schema import Server
 from aisa.errors import ApiError
-from aisa.http.arrival import BodyBudget
+from aisa.http.arrival import BodyBudget, UnjudgedBudget
 from aisa.http.delivery import Sweep
 from aisa.http.outbox import Outbox
 from aisa.http.reply import Reply, http_date
@@ -78,6 +78,7 @@ class Shared:
         self.sweep = Sweep(timers)
         self.outbox = Outbox()
         self.bodies = BodyBudget(settings.unfinished_bodies_bytes_max)
+        self.unjudged = UnjudgedBudget()
         #: Called whenever a connection or a call has gone.
         self.on_less: Callable[[], None] | None = None
         #: One buffer for all connections: what was read is copied from it before the loop reads again.

@@ -28,7 +28,7 @@ PROTOCOL = NAME = "lines"
 class LinesRequest:
     """A request; implements `wire.door.Request`."""
 
-    task, choices, max_tokens, bounds_reasoning, must_bound, bound_name = "", 1, None, False, False, "lines"
+    task, choices, max_tokens, bounds_reasoning, bound_tells_length, bound_name = "", 1, None, False, False, "lines"
 
     def __init__(self, body: bytes) -> None:
         try:

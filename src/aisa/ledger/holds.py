@@ -89,7 +89,7 @@ def output_held(request: Request, settings: Model, learned: int | None) -> tuple
     choices = request.choices
     most = request.max_tokens or settings.max_output_tokens
     held, why = settings.hold_output_tokens, "as the model's `hold_output_tokens` says"
-    decided = request.max_tokens and not (request.stream and (request.must_bound or not request.bounds_reasoning))
+    decided = request.max_tokens and (request.bound_tells_length or not request.stream)
     if held is None and learned is not None and not decided:  # the rest of a stream is seen as it is made, and held for then
         held, why = max(learned, HELD_OUTPUT_TOKENS) if request.stream else learned, "as calls to this model make"
     elif held is None and request.stream and not request.bounds_reasoning:

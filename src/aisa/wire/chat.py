@@ -156,9 +156,9 @@ class ChatRequest(msgspec.Struct):
         return (self.known.max_completion_tokens or 0) > 0
 
     @property
-    def must_bound(self) -> bool:
-        """It may go without."""
-        return False
+    def bound_tells_length(self) -> bool:
+        """True if it is one of all output, as whoever sends one means it."""
+        return self.bounds_reasoning
 
     @property
     def bound_name(self) -> str:

@@ -52,8 +52,8 @@ class Request(Protocol):
         ...
 
     @property
-    def must_bound(self) -> bool:
-        """True if the client's protocol demands that bound of every request, so that one says little of the answer."""
+    def bound_tells_length(self) -> bool:
+        """True if it says how long a stream may get: none of the text alone does, nor one that a protocol demands of every request."""
         ...
 
     @property

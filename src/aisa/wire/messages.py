@@ -83,7 +83,7 @@ class MessagesRequest(Translated):
     """A valid request; implements `wire.door.Request`. `betas` and `version` are what its headers said."""
 
     protocol, own_names = "anthropic", MESSAGES
-    task, choices, bound_name, must_bound = "", 1, "max_tokens", True
+    task, choices, bound_name = "", 1, "max_tokens"
 
     def __init__(self, body: bytes, betas: tuple[str, ...] = (), version: str = "") -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""
@@ -119,6 +119,11 @@ class MessagesRequest(Translated):
     def bounds_reasoning(self) -> bool:
         """True if there is such a bound, which Anthropic demands and others do not: it always holds for hidden reasoning too."""
         return self.max_tokens is not None
+
+    @property
+    def bound_tells_length(self) -> bool:
+        """False: as every request has one, it says little of the answer."""
+        return False
 
     def wishes(self) -> Iterator[Wish]:
         """Yield what is asked of the model that its entry may limit."""

@@ -44,7 +44,16 @@ class Translated(ABC):
     protocol: ClassVar[str]
     own_names: ClassVar[Mapping[str, str]]
     body_bytes: int
-    must_bound = False
+
+    @property
+    @abstractmethod
+    def bounds_reasoning(self) -> bool:
+        """True if the client's bound on output tokens holds for hidden reasoning too."""
+
+    @property
+    def bound_tells_length(self) -> bool:
+        """True if it is one of all output, as whoever sends one means it."""
+        return self.bounds_reasoning
 
     @abstractmethod
     def traced(self) -> tuple[Tree, Traced]:

@@ -45,7 +45,7 @@ class RerankRequest:
     """A valid request; implements `wire.door.Request`. `texts` are those of the documents."""
 
     task, stream, choices, max_tokens, bound_name, chat = TASK, False, 0, None, "documents", None
-    bounds_reasoning = must_bound = False
+    bounds_reasoning = bound_tells_length = False
 
     def __init__(self, body: bytes) -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""

@@ -60,6 +60,8 @@ class LinesRequest:
 class LinesEncoder:
     """Writes lines; implements `wire.door.Encoder`."""
 
+    cut: UpstreamFailed | None = None
+
     def __init__(self, *, live: bool) -> None:
         self.headers = [("content-type", "text/lines")]
         self._live = live

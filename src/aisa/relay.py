@@ -68,7 +68,7 @@ async def relay(call: Call, client: Client, dependencies: Dependencies) -> None:
             if (waiting := give(context, piece)) is not None:
                 await waiting
             await read_on(context, give)
-            if (cut := getattr(context.encoder, "cut", None)) is not None:
+            if (cut := context.writer().cut) is not None:
                 raise cut
         if context.target.measure.tokenizer is not None:
             await context.timeouts.wait_for_store(dependencies.long_counts.count(context.decoder))

@@ -13,7 +13,7 @@ import msgspec
 
 from aisa.answer import Part
 from aisa.config.responses import ResponsesSettings
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.content import Content
 from aisa.wire.door import Door, Encoder, Refused, Request
 from aisa.wire.lenient_json import encode
@@ -186,6 +186,11 @@ class KeepingEncoder:
         self._encoder = encoder
         self._request = request
         self._keep = keep
+
+    @property
+    def cut(self) -> UpstreamFailed | None:
+        """As the usual one's."""
+        return self._encoder.cut
 
     def closing(self, parts: Sequence[Part]) -> bytes:
         """Return what ends the answer, in which it says that it is kept."""

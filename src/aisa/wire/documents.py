@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from aisa.answer import Part, Piece, Report
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.lenient_json import encode
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
@@ -34,6 +34,7 @@ class WholeDocument(ABC):
     """Writes one document; implements `wire.door.Encoder`. A vendor's own passes; of typed parts it is put together."""
 
     headers: HeaderList = DOCUMENT_HEADERS
+    cut: UpstreamFailed | None = None
 
     def write(self, parts: Sequence[Part]) -> Piece | None:
         """Keep the parts: a document is sent when it is whole."""

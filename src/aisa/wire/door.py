@@ -103,11 +103,13 @@ class Encoder(Protocol):
         """The headers of a good answer, its content type among them."""
         ...
 
-    def write(self, parts: Sequence[Part]) -> Piece | None:
-        """Return what goes to the client for these parts; None if that is nothing yet.
+    @property
+    def cut(self) -> UpstreamFailed | None:
+        """The failure that an answer is in this protocol though its vendor calls it complete, to be told behind all that was written."""
+        ...
 
-        An encoder may have besides a `cut`: the failure that an answer is in its protocol, to be told behind all that it has written.
-        """
+    def write(self, parts: Sequence[Part]) -> Piece | None:
+        """Return what goes to the client for these parts; None if that is nothing yet."""
         ...
 
     def failure(self, error: ApiError, request_id: str) -> bytes:

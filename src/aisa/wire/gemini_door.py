@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aisa.answer import OUTPUT, Identity, Part, Piece, Report, together
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.content import Content
 from aisa.wire.documents import WholeDocument, passed_in, report_in
 from aisa.wire.door import Door, Encoder, Refused, Request
@@ -30,6 +30,8 @@ SILENCE = data_event(b'{"candidates":[{"content":{"role":"model","parts":[{"text
 
 class StreamEncoder:
     """Writes a stream. The end, and what vendors call the end, comes only once the bill is settled."""
+
+    cut: UpstreamFailed | None = None
 
     def __init__(self, identity: Identity) -> None:
         self.headers: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]

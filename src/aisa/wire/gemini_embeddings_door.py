@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from aisa.answer import Part, Piece, Report, Vector
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.content import Content
 from aisa.wire.documents import DOCUMENT_HEADERS
 from aisa.wire.door import Encoder, Request
@@ -56,6 +56,7 @@ class VectorsEncoder:
     """Writes the document: one vector, or those of a batch."""
 
     headers = DOCUMENT_HEADERS
+    cut: UpstreamFailed | None = None
 
     def __init__(self, *, batch: bool) -> None:
         self._batch = batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.documents import WholeDocument
 from aisa.wire.door import Refused
 from aisa.wire.reply import JSON_TYPE, error_event, error_headers, error_json
@@ -13,6 +13,8 @@ class OpenAIStream:
     """A stream whose failures have that shape."""
 
     __slots__ = ()
+
+    cut: UpstreamFailed | None = None
 
     def failure(self, error: ApiError, request_id: str) -> bytes:
         """Return the event that ends a stream which failed."""

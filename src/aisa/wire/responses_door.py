@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from aisa.answer import OUTPUT, Extra, Identity, Part, Piece, Report, Text, together
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.usage import Usage
 from aisa.wire.content import Content
 from aisa.wire.documents import WholeDocument, passed_in, report_in
@@ -102,6 +102,8 @@ def format_of(text: TextForm | None) -> Tree:
 
 class StreamEncoder:
     """Writes a stream: every event has a number, and every item that was begun is ended before the answer is."""
+
+    cut: UpstreamFailed | None = None
 
     def __init__(self, answer: Answer) -> None:
         self.headers: HeaderList = [("content-type", "text/event-stream; charset=utf-8")]

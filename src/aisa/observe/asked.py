@@ -13,8 +13,12 @@ from typing import Any, TypeGuard
 import msgspec
 
 from aisa.errors import ApiError, UpstreamFailed
+from aisa.wire.chat import ChatRequest
+from aisa.wire.completions import CompletionsRequest
 from aisa.wire.door import Request
-from aisa.wire.trees import is_tree
+from aisa.wire.embeddings import EmbeddingsRequest
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.trees import as_list, is_tree
 
 LEVEL_CHARACTERS_MAX = 64  # of a level of reasoning: any word is told, as vendors have names of their own, and nothing else is
 #: What is told as it is, if it is a number: its name in a request -> the conventions'.
@@ -28,58 +32,65 @@ NUMBERS: Mapping[str, str] = MappingProxyType(
 )
 LARGEST = 2**63  # which a collector takes no more
 TEXT, JSON, IMAGE, SPEECH = "text", "json", "image", "speech"
+#: Requests that have their members by name. Those of other protocols are asked for them in chat's words.
+WITH_MEMBERS = (ChatRequest, MessagesRequest, CompletionsRequest, EmbeddingsRequest)
 Asked = dict[str, Any]
+Members = Mapping[str, msgspec.Raw]
 
 
 def asked_of(request: Request) -> Asked:
     """Return what a request says of how it is to be answered, by attribute. Keeps nothing of it."""
-    try:
-        whole: Any = request.chat or request
-    except (ApiError, UpstreamFailed):  # it cannot be said in chat's words, and the vendor that speaks the client's may be able to
-        whole = request
-    known: Any = getattr(whole, "known", None)
-    given: Asked = {name: float(value) for ours, name in NUMBERS.items() if (value := number_in(whole, ours)) is not None}
+    members = members_of(request)
+    given: Asked = {name: float(value) for ours, name in NUMBERS.items() if can_be_told(value := said(members, ours))}
     given["gen_ai.request.stream"] = request.stream
     if request.choices > 1:
         given["gen_ai.request.choice.count"] = request.choices
     if can_be_told(bound := request.max_tokens):
         given["gen_ai.request.max_tokens"] = bound
-    if (seed := number_in(whole, "seed")) is not None:
+    if can_be_told(seed := said(members, "seed")):
         given["gen_ai.request.seed"] = int(seed)
-    if isinstance(top_k := number_in(whole, "top_k"), int):
+    if can_be_told(top_k := said(members, "top_k")) and isinstance(top_k, int):
         given["gen_ai.request.top_k"] = top_k
-    if kind := output_type(known):
+    if kind := output_type(members):
         given["gen_ai.output.type"] = kind
-    if isinstance(effort := getattr(known, "reasoning_effort", None), str) and effort.isascii() and effort.isidentifier():
+    if isinstance(effort := said(members, "reasoning_effort"), str) and effort.isascii() and effort.isidentifier():
         given["gen_ai.request.reasoning.level"] = effort[:LEVEL_CHARACTERS_MAX]
-    if isinstance(form := getattr(known, "encoding_format", None), str):
-        given["gen_ai.request.encoding_formats"] = (form,)
-    if can_be_told(dimensions := getattr(request, "dimensions", None)):
-        given["gen_ai.embeddings.dimension.count"] = dimensions
+    if isinstance(request, EmbeddingsRequest):
+        if (form := request.known.encoding_format) is not None:
+            given["gen_ai.request.encoding_formats"] = (form,)
+        if can_be_told(dimensions := request.dimensions):
+            given["gen_ai.embeddings.dimension.count"] = dimensions
     return given
 
 
-def output_type(known: object) -> str:
+def members_of(request: Request) -> Members:
+    """Return the members of a request as they are written, in the words of chat completions where it has some."""
+    try:
+        whole = request.chat or request
+    except (ApiError, UpstreamFailed):  # it cannot be said in chat's words, and the vendor that speaks the client's may be able to
+        whole = request
+    return whole.fields if isinstance(whole, WITH_MEMBERS) else {}
+
+
+def output_type(members: Members) -> str:
     """Return what kind of output is asked for, nothing if the request does not say."""
-    kinds = getattr(known, "modalities", None) or ()
+    kinds = as_list(said(members, "modalities"))
     if "audio" in kinds:
         return SPEECH
     if IMAGE in kinds:
         return IMAGE
-    form = getattr(known, "response_format", None)
+    form = said(members, "response_format")
     kind = form.get("type") if is_tree(form) else None
     return "" if not isinstance(kind, str) else TEXT if kind == TEXT else JSON
 
 
-def number_in(whole: object, name: str) -> int | float | None:
-    """Return a number that is a member of a request, None where it has none that can be told."""
-    fields: Mapping[str, msgspec.Raw] = getattr(whole, "fields", None) or {}
-    found = fields.get(name)
+def said(members: Members, name: str) -> Any:
+    """Return what a member says, None where there is none that can be read."""
+    found = members.get(name)
     try:
-        value = None if found is None else msgspec.json.decode(found)
+        return None if found is None else msgspec.json.decode(found)
     except msgspec.MsgspecError:
         return None
-    return value if can_be_told(value) else None
 
 
 def can_be_told(value: object) -> TypeGuard[int | float]:

@@ -76,14 +76,14 @@ class MemoryLease:
         now = self._micros()
         for each in self._allowances:
             each.end(now - self._began)
-        self.correct(usage)
+        self.correct(usage, now)
 
-    def correct(self, usage: Usage) -> None:
-        """Let what the call used count from now on; the first time counts."""
+    def correct(self, usage: Usage, now: int | None = None) -> None:
+        """Let what the call used count from `now` on, which is looked up if it is not given; the first time counts."""
         if self._taken and not self._corrected:
             self._corrected = True
             if more := self._used(usage) - self._taken:
-                self._correct(more, self._micros(), self._allowances)
+                self._correct(more, self._micros() if now is None else now, self._allowances)
 
     def _used(self, usage: Usage) -> int:
         """Return how many tokens a call used; where nobody said what its input was, that is as it was estimated."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from aisa.edge.admin import Admin, Records
 from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_gate import AdminGate, Hosts
 from aisa.edge.admin_reload import Swapped, reload_route
-from aisa.edge.admin_status import status_route
+from aisa.edge.admin_status import Attention, status_route
 from aisa.edge.admin_usage import usage_routes
 from aisa.edge.admin_views import NOT_ASKED, NOT_REACHED, Trouble, VendorShown, ViewRoutes
 from aisa.edge.admin_wallets import LedgerRoutes
@@ -44,6 +44,7 @@ from aisa.ledger.store import LedgerStore
 from aisa.ledger.usage import UsageStore
 from aisa.ledger.writer import Writer
 from aisa.model_lists import ModelLists
+from aisa.overruns import Overruns
 from aisa.routing import Routes
 from aisa.standing import Standing
 from aisa.storage.engine import Database
@@ -55,6 +56,7 @@ class Doors(NamedTuple):
     """What answers operators: the administration itself, its side of the control socket, and its gate for the network.
 
     `swapped` are told of each other configuration, too. `keep_signal` keeps for good what a signal has changed, and raises ApiError.
+    `overruns` says what was spent beyond wallets and caps.
     """
 
     admin: Admin
@@ -62,6 +64,11 @@ class Doors(NamedTuple):
     gate: AdminGate
     swapped: list[Callable[[Config], None]]
     keep_signal: Callable[[Swapped], None]
+    overruns: Overruns
+
+    def attention_of(self, *parts: Callable[[], Iterable[Attention]]) -> Callable[[], tuple[Attention, ...]]:
+        """Return what needs attention of these parts of a server, and of its money."""
+        return lambda: tuple([each for part in (*parts, self.overruns.attention) for each in part()])
 
     def configure(self, config: Config) -> None:
         """Let another configuration count from now on."""
@@ -178,8 +185,11 @@ def administer(
     standing.admin = admin
     admin.example_model = lambda: example_model(ways.routes())
     admin.free_models = lambda allowed: free_models(ways.routes(), allowed)
-    control = Control(admin)
-    return Doors(admin, control, AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time), [], keep_signal)
+    control, live = Control(admin), ways.statement.ledger
+    assert live is not None, "a server runs"
+    overruns = Overruns(store.overdrawn, keys.list, caps=lambda: live.caps, wall_clock=wall_clock)
+    gate = AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time)
+    return Doors(admin, control, gate, [], keep_signal, overruns)
 
 
 def kept_of(swapped: Swapped) -> Swapped:

@@ -180,14 +180,16 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     operators = Operators(config, edge, doors, settings=settings, timers=timers, metrics=metrics.text, report=report)
     server = HttpServer(operators.app, settings, timers=timers)
     metrics.states, edge.refusals.note_untold = (
-        States(dependencies, server, ledger=ledger, journal=journal, names_of=lists.names_of, slots=config.ledger.calls_waiting_max),
+        doors.overruns.beside(
+            States(dependencies, server, ledger=ledger, journal=journal, names_of=lists.names_of, slots=config.ledger.calls_waiting_max)
+        ),
         metrics.note_untold,
     )
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report, server=writer.server).look()
     first_key = ensure_first_key(keys, Path(config.server.data_dir), system_chance())
-    reload.keep, edge.traces, admin.attention = doors.keep_signal, observers.traces, lambda: (*watch.attention(), *reload.attention())
+    reload.keep, edge.traces, admin.attention = doors.keep_signal, observers.traces, doors.attention_of(watch.attention, reload.attention)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     lists.follow(config, pools, parts.learn_models)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)

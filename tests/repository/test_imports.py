@@ -109,6 +109,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.operators", "root"),
     ("aisa.states", "root"),
     ("aisa.standing", "root"),
+    ("aisa.overruns", "root"),
     ("aisa.reload", "root"),
     ("aisa.stopping", "root"),
     ("aisa.folder_watch", "root"),

@@ -60,6 +60,11 @@ class LedgerStore:
         with self._reading() as connection:
             return [account_of(record) for record in connection.execute(select(accounts).order_by(accounts.c.name))]
 
+    def overdrawn(self) -> list[AccountStanding]:
+        """Return the accounts whose wallets are below zero."""
+        with self._reading() as connection:
+            return [account_of(record) for record in connection.execute(select(accounts).where(accounts.c.balance < 0))]
+
     def entries(self, account: str) -> list[Entry]:
         """Return the newest ENTRIES_MAX entries of an account's wallet, the newest first. Raises ApiError resource_not_found."""
         newest = wallet_entries.c.id.desc()

@@ -85,7 +85,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     take_tokens(config, books.keys, report, gate=doors.gate)
     books.office.adopt = in_thread(books.keys.adopt, report)
     admin, books.office.gate, settings, timers = doors.admin, doors.gate, fitting(config, ignore), Timers()
-    metrics.states = CrewStates(crew, wall_clock(), books.money)
+    metrics.states = doors.overruns.beside(CrewStates(crew, wall_clock(), books.money))
     operators = Operators(config, None, doors, settings=settings, metrics=metrics.text, report=report, timers=timers)
     publish_admin_keys(doors.gate, memory)
     first_key = ensure_first_key(books.keys, Path(config.server.data_dir), system_chance())
@@ -101,7 +101,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     host, port = listener.getsockname()[:2]
     await listing.follow(config, listing.routes)
     loop.add_signal_handler(signal.SIGHUP, reload.soon)
-    reload.keep, admin.attention = doors.keep_signal, lambda: (*watch.attention(), *reload.attention())
+    reload.keep, admin.attention = doors.keep_signal, doors.attention_of(watch.attention, reload.attention)
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     await operators.listen(start.control)  # last: whoever finds it finds a server that knows where it is, and that can be reloaded
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))

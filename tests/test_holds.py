@@ -13,8 +13,9 @@ from aisa.clock import wall_clock
 from aisa.config.schema import Model, Prices
 from aisa.errors import ApiError
 from aisa.keys.rules import Key
+from aisa.ledger.calls_seen import CALLS_KEPT
 from aisa.ledger.caps import Cap
-from aisa.ledger.holds import CALLS_KEPT, CALLS_MIN, TARGETS_MAX, Learned, first_hold, output_held
+from aisa.ledger.holds import CALLS_MIN, TARGETS_MAX, Learned, first_hold, output_held
 from aisa.ledger.rules import CLIENT_GONE
 from aisa.ledger.wallets import Wallet
 from aisa.pricing import unit_prices
@@ -167,7 +168,7 @@ def learned_from(*tokens: int, target: str = "openai/gpt-5", **fields: Any) -> L
     """What is known after calls that made so many tokens."""
     learned = Learned()
     for number, count in enumerate(tokens):
-        learned.note(priced(number, target=target, usage=Usage(1, count, source=REPORTED, input_source=REPORTED), **fields))
+        learned.note(priced(number, target=target, usage=Usage(1, count, source=REPORTED, input_source=REPORTED), **fields), 1, 1)
     return learned
 
 
@@ -217,7 +218,8 @@ def test_the_target_that_makes_most_of_those_that_may_serve_is_held_for() -> Non
     """(fault M17) Whatever the name by which it was asked before; one that nobody knows yet changes nothing."""
     learned = learned_from(*[100] * CALLS_MIN)
     for number in range(CALLS_MIN):
-        learned.note(priced(number, model="another name", target="b/thinks", usage=Usage(1, 9_000, source=REPORTED, input_source=REPORTED)))
+        usage = Usage(1, 9_000, source=REPORTED, input_source=REPORTED)
+        learned.note(priced(number, model="another name", target="b/thinks", usage=usage), 1, 1)
     assert learned.most(["openai/gpt-5", "c/new"]) == 100
     assert learned.most(["openai/gpt-5", "c/new", "b/thinks"]) == 9_000
 
@@ -266,8 +268,8 @@ def test_nothing_is_learned_from_what_a_vendor_did_not_report_or_a_client_cut() 
     assert learned_from(*[9] * 40, outcome=CLIENT_GONE).most(["openai/gpt-5"]) is None
     learned = Learned()
     for number in range(40):
-        learned.note(priced(number, usage=Usage(1, 9, source=COUNTED)))
-        learned.note(priced(number, usage=Usage(1, 0, source=REPORTED)), choices=0)
+        learned.note(priced(number, usage=Usage(1, 9, source=COUNTED)), 1, 1)
+        learned.note(priced(number, usage=Usage(1, 0, source=REPORTED)), 0, 1)
     assert learned.most(["openai/gpt-5"]) is None
 
 
@@ -275,8 +277,9 @@ def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
     """The oldest goes."""
     learned = Learned(calls_min=1)
     for number in range(TARGETS_MAX + 5):
-        learned.note(priced(number, target=f"v/{number}"))
-    assert (len(learned._made), len(learned._most), learned.most(["v/0"])) == (TARGETS_MAX, TARGETS_MAX, None)
+        learned.note(priced(number, target=f"v/{number}", usage=Usage(2, 1, source=REPORTED, input_source=REPORTED)), 1, 1)
+    assert (len(learned._seen), len(learned._most), len(learned.times)) == (TARGETS_MAX, TARGETS_MAX, TARGETS_MAX)
+    assert learned.most(["v/0"]) is None
 
 
 @pytest.mark.parametrize(

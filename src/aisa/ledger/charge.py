@@ -43,8 +43,8 @@ class ChargeLedger(Protocol):
         """Forget a call that was undone."""
         ...
 
-    def post(self, row: CallRow, slot: Slot, choices: int) -> None:
-        """Take a row that is final, of a call that asked for so many choices."""
+    def post(self, row: CallRow, slot: Slot, choices: int, *, counted: int) -> None:
+        """Take a row that is final, of a call that asked for so many choices with so much input by our count."""
         ...
 
 
@@ -259,7 +259,7 @@ class Charge:
     def _post(self) -> None:
         self._awaited -= 1
         if self._awaited == 0 and self.row is not None:
-            self._ledger.post(self.row, self._slot, self._choices)
+            self._ledger.post(self.row, self._slot, self._choices, counted=self.opening.input_tokens)
 
 
 def offered(opening: Opening, offer: Offer, price: Price | None) -> Opening:

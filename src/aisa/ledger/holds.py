@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from aisa.config.schema import Model
+from aisa.ledger.calls_seen import Seen
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import COMPLETED
 from aisa.money import TOKENS_PER_PRICE, Nanos
@@ -16,49 +16,60 @@ from aisa.wire.door import Request
 
 HELD_OUTPUT_TOKENS = 256  # of a stream at first, as much as `charge.STEP_TOKENS` later
 DOCUMENT_OUTPUT_TOKENS = 4_096  # of a document whose length nobody limits: it cannot be watched while it is made
-CALLS_KEPT = 64  # of each target, the last: their reports say what the next may make
 CALLS_MIN = 20  # before they are believed
 LEARN_EVERY = 8  # calls: sorting takes a few microseconds
-RARE = 20  # one call in so many makes more than is held for
 TARGETS_MAX = 1_000  # that are learned of; callers can make names up, and the oldest goes
 
 
 class Hold(NamedTuple):
-    """What is held: in all, for so many output `tokens`, and for them alone; `why` so many."""
+    """What is held: in all, for so many output `tokens`, and for them alone; `why` so many. The rest is for so many `input_tokens`."""
 
     amount: Nanos
     tokens: int
     for_output: Nanos
     why: str
+    input_tokens: int = 0
 
 
 class Learned:
     """How many output tokens each choice of the last complete calls to a target had, thinking included, as their vendors reported.
 
-    By target, as whoever calls it by another name makes no less there.
+    By target, as whoever calls it by another name makes no less there. `times` has those that report more input than we count, by how much.
     """
 
     def __init__(self, calls_min: int = CALLS_MIN) -> None:
+        self.times: dict[str, int] = {}
         self._calls_min = calls_min
-        self._made: dict[str, deque[int]] = {}
+        self._seen: dict[str, Seen] = {}
         self._most: dict[str, int] = {}
-        self._calls = 0
 
-    def note(self, row: CallRow, choices: int = 1) -> None:
-        """Learn from a call that ended, which had asked for so many choices: a report is of all of them together."""
-        if row.outcome != COMPLETED or row.generated.source != REPORTED or not choices:  # vectors and rankings have none
+    def note(self, row: CallRow, choices: int, counted: int) -> None:
+        """Learn from a call that ended, of whose input we had `counted` so much: a report is of all choices together that it asked for."""
+        usage, seen = row.generated, self._seen.get(row.target)
+        if row.outcome != COMPLETED or REPORTED not in (usage.source, usage.input_source):
             return
-        made = self._made.get(row.target)
-        if made is None:
-            if len(self._made) >= TARGETS_MAX:
-                oldest = next(iter(self._made))
-                del self._made[oldest]
-                self._most.pop(oldest, None)
-            made = self._made[row.target] = deque(maxlen=CALLS_KEPT)
-        made.append(-(-row.generated.output_tokens // choices))
-        self._calls += 1
-        if len(made) >= self._calls_min and (self._calls % LEARN_EVERY == 0 or row.target not in self._most):
-            self._most[row.target] = sorted(made)[-(len(made) // RARE) - 1]
+        if seen is None:
+            if len(self._seen) >= TARGETS_MAX:
+                self._forget(next(iter(self._seen)))
+            seen = self._seen[row.target] = Seen()
+        if usage.source == REPORTED and choices:  # vectors and rankings have none
+            seen.made.append(-(-usage.output_tokens // choices))
+        if usage.input_source == REPORTED:
+            seen.inputs.append((usage.input_tokens, counted))
+        seen.calls += 1
+        if seen.calls % LEARN_EVERY == 0 or seen.calls == self._calls_min:
+            self._learn(row.target, seen)
+
+    def _forget(self, target: str) -> None:
+        for known in (self._seen, self._most, self.times):
+            known.pop(target, None)
+
+    def _learn(self, target: str, seen: Seen) -> None:
+        if (most := seen.most(self._calls_min)) is not None:
+            self._most[target] = most
+        self.times.pop(target, None)
+        if times := seen.times(self._calls_min):
+            self.times[target] = times
 
     def most(self, targets: Iterable[str]) -> int | None:
         """Return what a choice had at most, of all but one call in RARE, at any target that may serve; None if too few are known of all."""
@@ -81,7 +92,7 @@ def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *
         made = -(-output * output_price(each, held_input) // TOKENS_PER_PRICE)
         if (amount := cost_of(taken, each) + made) > most:
             most, for_output = amount, made
-    return Hold(most, output, for_output, why)
+    return Hold(most, output, for_output, why, held_input)
 
 
 def output_held(request: Request, settings: Model, learned: int | None) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from aisa.callbacks import call_guarded
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import Capped, Key, window_end, window_start
+from aisa.ledger.calls_seen import input_held
 from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.charge import Charge
 from aisa.ledger.hold_refusals import explained
@@ -32,7 +33,7 @@ from aisa.offer import Offer, Plan
 from aisa.prices.rules import Price
 from aisa.pricing import UnitPrices
 from aisa.storage.failure import StorageFailed
-from aisa.wire.content import input_tokens
+from aisa.wire.content import INPUT_TOKENS_MAX, Content, input_tokens
 from aisa.wire.door import Request
 
 ALLOTTED_TRIES = 4  # to hold what was allotted before another call does
@@ -133,8 +134,8 @@ class LiveLedger:
         except JournalFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
         held_input = counted
-        if limits and len(plan.offers) > 1:
-            held_input = max([input_tokens(content, each.target.model, each.target.context_window) for each in plan.offers])
+        if limits and (len(plan.offers) > 1 or self.learned.times):
+            held_input = max([self._input_held(content, each) for each in plan.offers])
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits or (), held_input=held_input)
         try:
             if limits:
@@ -158,6 +159,11 @@ class LiveLedger:
     def usual(self, offers: Sequence[Offer]) -> int | None:
         """Return how many output tokens a choice of an answer by these targets has, but for rare ones; None while too few are known."""
         return self.learned.most([kept_name(each.name) for each in offers])
+
+    def _input_held(self, content: Content, offer: Offer) -> int:
+        target, times = offer.target, self.learned.times.get(kept_name(offer.name), 0)
+        held = input_held(input_tokens(content, target.model, target.context_window), times)
+        return min(held, (target.context_window or INPUT_TOKENS_MAX) * content.windows)
 
     def forget(self, call_id: str) -> None:
         """Forget a call that was undone."""
@@ -250,7 +256,7 @@ class LiveLedger:
             cap.proven = False  # the change that made it, or took it away, is not known here yet, or no more
         return cap
 
-    def post(self, row: CallRow, slot: Slot, choices: int) -> None:
+    def post(self, row: CallRow, slot: Slot, choices: int, *, counted: int) -> None:
         """Have a final row written down; its slot is freed when the database has it."""
 
         def committed() -> None:
@@ -260,7 +266,7 @@ class LiveLedger:
                 charge.written(row.cost)
 
         self._post(row, committed)  # first: whatever becomes of the others, the row is on its way
-        call_guarded(self.learned.note, row, choices)
+        call_guarded(self.learned.note, row, choices, counted)
         if row.idempotency is not None:
             call_guarded(self._final, row)
 
@@ -281,7 +287,7 @@ async def hold_with_more(short: Short, charge: Charge, hold: Hold, *, request: R
         try:
             await short.more()
         except ApiError as refusal:
-            raise explained(refusal, hold, request) from None
+            raise explained(refusal, hold, request, counted=charge.input_tokens) from None
         try:
             hold_first(charge, hold, request)
         except Short as again:
@@ -298,4 +304,4 @@ def hold_first(charge: Charge, hold: Hold, request: Request) -> None:
     try:
         charge.hold(hold.amount, hold.tokens)
     except ApiError as refusal:
-        raise explained(refusal, hold, request) from None
+        raise explained(refusal, hold, request, counted=charge.input_tokens) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -45,18 +45,18 @@ NAMING: list[tuple[Door, dict[str, Any], str]] = [
 KEY = "sk-aisa-abcdefghijklmnopqrstuvwxyz"
 
 
-def routes() -> Routes:
-    """A vendor with a cheap and a dear model, one of them by another name."""
-    prices = {name: Prices(input=1, output=1) for name in ("cheap", "dear")}
+def routes(priced: Sequence[str] = ()) -> Routes:
+    """A vendor with a cheap and a dear model, one of them by another name; those that are `priced` cost as much."""
+    prices = {name: Prices(input=1, output=1) for name in ("cheap", "dear", *priced)}
     vendors = {"v": Vendor(base_url="https://api.example.com/v1", prices=prices)}
     return Routes(Config(vendors=vendors, models={"m": Model(to=("v/cheap",)), "best": Model(to=("v/dear",))}), unlisted)
 
 
-def planned(door: Door, fields: dict[str, Any], allowed: tuple[str, ...] | None) -> bool:
+def planned(door: Door, fields: dict[str, Any], allowed: tuple[str, ...] | None, priced: Sequence[str] = ()) -> bool:
     """Tell whether a key with this allow-list may send a request. Raises ApiError."""
     key = Key("key_1", "test", b"", "…", "active", 0, models=allowed)
     named = {} if isinstance(door, GeminiDoor) else {"model": "m"}
-    return bool(routes().plan(door.read(json.dumps(named | fields).encode()), key, lambda: 0.5).offers)
+    return bool(routes(priced).plan(door.read(json.dumps(named | fields).encode()), key, lambda: 0.5).offers)
 
 
 @pytest.mark.parametrize(("door", "fields", "member"), NAMING)
@@ -105,15 +105,15 @@ def test_an_allow_list_is_looked_up_once_however_many_names_are_given() -> None:
 
 @pytest.mark.parametrize("give", [list, lambda names: [{"model": name} for name in names]], ids=["names", "objects"])
 def test_so_many_further_models_as_no_request_needs_are_refused(give: Callable[[list[str]], list[Any]]) -> None:
-    """Different ones: the same again is no further one. Of a key that may use all models nothing is counted."""
+    """Different ones: the same again is no further one. Of a key that may use all models, too, as each must have a price."""
     names = [f"gone-{number}" for number in range(FURTHER_MAX)]
     allowed = ("m", "one-more", *names)
-    assert planned(CHAT_DOOR, {**SAYS, "models": give(names * 2)}, allowed)
-    assert planned(CHAT_DOOR, {**SAYS, "models": give([*names, "one-more"])}, None)
-    with pytest.raises(ApiError) as refused:
-        planned(CHAT_DOOR, {**SAYS, "models": give([*names, "one-more"])}, allowed)
-    assert (refused.value.code, refused.value.param) == ("invalid_request", "models")
-    assert f"name {FURTHER_MAX} different ones at most" in refused.value.message
+    assert planned(CHAT_DOOR, {**SAYS, "models": give(names * 2)}, allowed, priced=names)
+    for listed in (allowed, None):
+        with pytest.raises(ApiError) as refused:
+            planned(CHAT_DOOR, {**SAYS, "models": give([*names, "one-more"])}, listed)
+        assert (refused.value.code, refused.value.param) == ("invalid_request", "models")
+        assert f"name {FURTHER_MAX} different ones at most" in refused.value.message
 
 
 def test_a_key_in_place_of_a_name_is_not_told() -> None:

@@ -28,7 +28,7 @@ class Offer(msgspec.Struct, frozen=True):
     that every call makes, there is no price list.
     `step` is the place of its group among those that are tried one after the other, `weight` its share of the calls within the group, 0
     for a stand-by; `dear_input` is as `prices.dear_input` says. `takes` is what a request may show besides text, None if nobody has said;
-    `shown` what callers are told of it.
+    `shown` what callers are told of it. `further` are models that this call lets its vendor ask by itself, at the prices of their own.
     """
 
     target: Target
@@ -45,6 +45,7 @@ class Offer(msgspec.Struct, frozen=True):
     weight: int = 1
     takes: frozenset[str] | None = None
     shown: str = ""
+    further: tuple[str, ...] = ()
 
     def price_at(self, unix_seconds: float, tier: str | None = None) -> Price | None:
         """Return its price at a moment in a service tier, if none is named in that which is asked for; None if it has none."""

@@ -28,10 +28,7 @@ def refuse_others(allowed: Sequence[str], entry: Entry, request: Request, *, fin
 
     Raises ApiError: model_not_allowed; invalid_request for more than FURTHER_MAX different ones.
     """
-    further = dict(further_models(request))
-    if len(further) > FURTHER_MAX:
-        what = f"{len(further)} further models are named for the vendor to ask: name {FURTHER_MAX} different ones at most."
-        raise ApiError("invalid_request", what, param=next(reversed(further.values())))
+    further = few(dict(further_models(request)))
     usable = {*map(str.casefold, allowed), *[offer.name.casefold() for offer in entry.offers]}
     others = [(name, member) for name, member in further.items() if usable.isdisjoint(names_of(name, entry))]
     if others:
@@ -43,9 +40,9 @@ def refuse_others(allowed: Sequence[str], entry: Entry, request: Request, *, fin
             raise ApiError("model_not_allowed", what, param=member)
 
 
-def further_models(request: Request) -> Iterator[tuple[str, str]]:
-    """Yield the names of further models in a request, each with its member."""
-    given = members_of(request)
+def further_models(request: Request, members: Sequence[str] = MEMBERS) -> Iterator[tuple[str, str]]:
+    """Yield the names of further models in these members of a request, each with its member."""
+    given = members_of(request, members)
     for member in LISTS:
         for each in as_list(given.get(member)):
             yield from named(as_tree(each).get("model") or each, member)
@@ -58,15 +55,23 @@ def further_models(request: Request) -> Iterator[tuple[str, str]]:
             yield from named(tool.get("model"), TOOLS)
 
 
-def members_of(request: Request) -> Tree:
-    """Return those members of a request that may name models; vendors of another protocol are not told what only its own has."""
+def members_of(request: Request, members: Sequence[str]) -> Tree:
+    """Return these members of a request; vendors of another protocol are not told what only its own has."""
     if isinstance(request, ResponsesRequest):
-        return {name: request.sent(name) for name in MEMBERS}
+        return {name: request.sent(name) for name in members}
     tree: Tree | None = getattr(request, "tree", None)
     if tree is not None:
-        return tree
+        return {name: tree[name] for name in members if name in tree}
     fields: Mapping[str, Raw] = getattr(request, "fields", None) or {}
-    return {name: msgspec.json.decode(fields[name]) for name in MEMBERS if name in fields}
+    return {name: msgspec.json.decode(fields[name]) for name in members if name in fields}
+
+
+def few(further: dict[str, str]) -> dict[str, str]:
+    """Return further models by their names, each with its member. Raises ApiError invalid_request if they are too many."""
+    if len(further) > FURTHER_MAX:
+        what = f"{len(further)} further models are named for the vendor to ask: name {FURTHER_MAX} different ones at most."
+        raise ApiError("invalid_request", what, param=next(reversed(further.values())))
+    return further
 
 
 def named(value: object, member: str) -> Iterator[tuple[str, str]]:

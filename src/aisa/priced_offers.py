@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from aisa.beside import Beside
 from aisa.offer import Entry, Offer
-from aisa.prices.lacking import unpriced_kind, unpriced_tier
+from aisa.prices.lacking import unpriced_beside, unpriced_kind, unpriced_tier
 from aisa.providers.bedrock_marks import keeps_an_hour
 from aisa.providers.responses_models import HOST as OPENAI
 from aisa.wire.kinds_asked import Native
@@ -21,10 +22,13 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
     """
     offers = [offer for offer in entry.offers if offer not in entry.unpriced]
     if kinds:
-        offers = [offer for offer in offers if not any(kind in offer.target.lacking and asks(offer, member) for kind, member in kinds)]
-        if not offers:
-            kind, member = kinds[0]
+        good = [offer for offer in offers if not any(lacks(offer, *each) for each in kinds)]
+        if not good:
+            kind, member = next((each for each in kinds if all(lacks(offer, *each) for offer in offers)), kinds[0])
+            if isinstance(member, Beside):
+                raise unpriced_beside(entry.name, offers[0].target.vendor, what=member.unpriced_at(offers[0]), member=member)
             raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
+        offers = [member.held_for(offer) for offer in good for member in further] if (further := besides(kinds)) else good
     if tier[0]:
         offers = [msgspec.structs.replace(offer, tier=tier[0]) for offer in offers if not offer.lacks(tier[0])]
         if not offers:
@@ -32,9 +36,21 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
     return offers
 
 
+def lacks(offer: Offer, kind: str, member: str) -> bool:
+    """Say whether a target has no price for a kind that a member asks for."""
+    return kind in offer.target.lacking and asks(offer, member)
+
+
+def besides(kinds: Sequence[tuple[str, str]]) -> list[Beside]:
+    """Return what lets vendors do things by themselves."""
+    return [member for _, member in kinds if isinstance(member, Beside)]
+
+
 def asks(offer: Offer, member: str) -> bool:
     """Say whether what a member asks for reaches a target: marks of the Messages API where a cache lasts an hour, others in their own."""
     target = offer.target
+    if isinstance(member, Beside):
+        return bool(member.unpriced_at(offer))
     if not isinstance(member, Native):
         return member != MARKED or keeps_an_hour(target)
     return target.dialect in member.dialects or (target.host == OPENAI and RESPONSES in member.dialects)  # which speaks both

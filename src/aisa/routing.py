@@ -7,6 +7,7 @@ from math import inf
 
 import msgspec
 
+from aisa.beside import kinds_shown
 from aisa.clock import Chance
 from aisa.config.route import LATENCY, LOAD, NO_ROUTE, PROMPT
 from aisa.config.schema import Config, Model
@@ -33,7 +34,6 @@ from aisa.traffic import Traffic
 from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
 from aisa.wire.model_name import shown_name
-from aisa.wire.own_kinds import kinds_in
 
 EMBEDDED = "embedded"
 TINY = "embedded/tiny"
@@ -163,7 +163,7 @@ class Routes:
         if entry.limited:
             check_limits(request, entry.name, entry.settings)
         tier, member = request.tier()
-        kinds = kinds_in(request, entry.lacking) if entry.lacking else []
+        kinds = kinds_shown(request, entry.lacking, find=self.find, at=unix_seconds) if entry.lacking else []
         if fixed is not None and not tier and not kinds:
             return fixed
         offers = priced(entry, kinds, (tier, member)) if entry.unpriced or kinds or tier else list(entry.offers)

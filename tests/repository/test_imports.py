@@ -62,6 +62,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.fitness", "rules"),
     ("aisa.other_models", "rules"),
     ("aisa.priced_offers", "rules"),
+    ("aisa.beside", "rules"),
     ("aisa.ranking", "rules"),
     ("aisa.traffic", "rules"),
     ("aisa.tries", "rules"),

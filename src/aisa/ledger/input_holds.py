@@ -44,7 +44,8 @@ def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, n
             fields = chat.fields if own is None else own
             kinds = marked(fields) if offer.target.dialect in BY_MARKS else unmarked(fields)
         there = offer.price_at(now, placed(offer.tier, place)) if place and offer.target.dialect == PLACING else None
-        rates += [at_dearest(each.prices, kinds) if kinds else each.prices for each in (price, there) if each is not None]
+        others = [offer.answered_price(name, now)[0] for name in offer.further]
+        rates += [at_dearest(each.prices, kinds) if kinds else each.prices for each in (price, there, *others) if each is not None]
     return rates
 
 

@@ -9,10 +9,13 @@ from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.prices.rules import PriceList
 from aisa.pricing import AUDIO, UnitPrices
+from aisa.redaction import without_secrets
 from aisa.wire.vendor_tier import TIER_CHARACTERS_MAX
 
 TIERS_SHOWN_MAX = 20  # in an error
 NOTHING_LACKING: frozenset[str] = frozenset()
+#: What a vendor may do by itself that is charged at no price of its own: further models that it asks, tools for which there is no key.
+BESIDE = "beside"
 #: Kinds that a request shows; without a price of their own, it is refused.
 SHOWN = (*AUDIO, "output_image", "per_search", "per_source", "per_file_search", "per_code_run")
 WRITES = ("cache_write_1h", "cache_write_12h")  # half an hour costs what a write does
@@ -38,13 +41,13 @@ IN_WORDS = {
 
 
 def lacking(price_list: PriceList | None) -> frozenset[str]:
-    """Return the kinds that a request may show and that have no price of their own at some time; none where nothing has a price.
+    """Return the kinds that a request may show and that have no price of their own at some time, BESIDE always; none where nothing has one.
 
     Caches are among them only where writing to one has a price of its own: elsewhere it costs what input does, however long it lasts.
     """
     if price_list is None:
         return frozenset()
-    return frozenset([kind for term in price_list.terms for kind in lacking_in(term.price.prices)])
+    return frozenset([BESIDE, *[kind for term in price_list.terms for kind in lacking_in(term.price.prices)]])
 
 
 def lacking_in(prices: UnitPrices) -> Iterator[str]:
@@ -84,6 +87,14 @@ def unpriced_kind(name: str, vendor: str, *, kind: str, member: str) -> ApiError
     what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for {IN_WORDS[kind]}, which `{member}` asks for."
     remedy = f"The operator can give it one: `{kind}` in its `prices`, under `models` or `vendors.{vendor}.prices`."
     return ApiError("unknown_model", f"{what} {remedy}", param=str(member))
+
+
+def unpriced_beside(name: str, vendor: str, *, what: str, member: str) -> ApiError:
+    """Return the error for a request that lets a vendor do `what`, a further model or a tool, at a price that no bill would have."""
+    shown = without_secrets(what[:MODEL_NAME_CHARACTERS_MAX])
+    said = f"`{member}` lets the vendor of {name[:MODEL_NAME_CHARACTERS_MAX]!r} use {shown!r}, at a price that no bill would have."
+    remedy = f"Leave it out. The operator can let it: `vendors.{vendor}.allow_unpriced`."
+    return ApiError("unknown_model", f"{said} {remedy}", param=member)
 
 
 def unpriced_tier(name: str, lists: Iterable[PriceList | None], *, tier: str, member: str) -> ApiError:

@@ -138,15 +138,16 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of itself that its bill depends on, beside its tokens, or that the operator should know.
 
     The service `tier`, empty for the usual one, None if it names none; the `model` that made it, as the vendor calls it, empty if it names
-    none; what the vendor charges us for it, in nano-dollars, None if it does not say; how many `searches` of the web it shows outside of
-    its report of usage; what other models made for it, by `advice` or before they gave up: the name, the tokens, and which of ADVISED,
-    WITHIN and BESIDE it is; `input_changes`, of what it was sent, in the vendor's words, empty if it says of none.
+    none; what the vendor charges us for it, in nano-dollars, None if it does not say; how many `searches` of the web, and `code_runs`, it
+    shows outside of its report of usage; what other models made for it, by `advice` or before they gave up: the name, the tokens, and which
+    of ADVISED, WITHIN and BESIDE it is; `input_changes`, of what it was sent, in the vendor's words, empty if it says of none.
     """
 
     tier: str | None = None
     model: str = ""
     cost: Nanos | None = None
     searches: int = 0
+    code_runs: int = 0
     advice: tuple[tuple[str, Usage, str], ...] = ()
     input_changes: str = ""
 

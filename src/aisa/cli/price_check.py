@@ -71,7 +71,7 @@ def said(offer: Offer, config: Config) -> tuple[str, str]:
     what = f"The target `{offer.name}` has no price."
     setting = config.vendors[offer.target.vendor]
     if offer.flaw:
-        what = f"Every call to `{offer.name}` makes {IN_WORDS[offer.flaw]}, and `{offer.flaw}` has no price."
+        what = f"Any call to `{offer.name}` may make {IN_WORDS[offer.flaw]}, and `{offer.flaw}` has no price."
         return what, lines_with(offer.target.vendor, offer.target.model, offer.flaw)
     if offer.alias:
         return f"{what} Its `price_as: {offer.alias}` is no name that the price catalogue has a price for.", ""

@@ -165,8 +165,7 @@ class Charge:
             for limit in self.limits:
                 limit.spend(row.cost, row.ended_ms // 1000, row.id)  # first: other processes see what is between the two
                 limit.hold(-self.held)
-            self.row = row
-            self.bill = bill_of(row)
+            self.row, self.bill = row, bill_of(row)
             self._slot.close(record)
         return self.bill
 
@@ -183,15 +182,16 @@ class Charge:
             self.opening = offered(self.opening, offer, price)
 
     def _with_rest(self, usage: Usage, told: Told) -> Usage:
-        """Return the tokens with what other models advised, and with the searches of which the answer tells outside of its usage."""
+        """Return the tokens with what other models advised, and the searches and runs of which the answer tells outside of its usage."""
         prices = self.opening.prices
         if told.advice and prices is not None:
             usage = with_advice(usage, told.advice, offer=self._offer, prices=prices, unix_seconds=self.opening.began_ms // 1000)
-        rarer = usage.breakdown
-        if prices is None or (rarer is not None and rarer.searches):
+        rarer = usage.breakdown or NO_BREAKDOWN
+        if prices is None or (rarer.searches and not told.code_runs):
             return usage
-        searches = told.searches or int(prices.per_search is not None and always_searches(self._offer.target.model))
-        return replace(usage, breakdown=replace(rarer or NO_BREAKDOWN, searches=searches)) if searches else usage
+        searches = rarer.searches or told.searches or int(prices.per_search is not None and always_searches(self._offer.target.model))
+        ran = rarer.code_runs or told.code_runs
+        return replace(usage, breakdown=replace(rarer, searches=searches, code_runs=ran)) if searches or told.code_runs else usage
 
     @property
     def settles_at_once(self) -> bool:

@@ -26,6 +26,11 @@ ALWAYS = (
     (re.compile(r"(?:^|[/.-])(?:audio-preview|gpt-audio)(?:$|[@-])"), ("input_audio",)),
     (re.compile(r"(?:^|[/.-])(?:audio-preview|gpt-audio)(?:$|[@-])"), ("output_audio",)),
 )
+#: The same of models that make such costs as they see fit, in any call: Groq's systems search and run code.
+MAY = (
+    (re.compile(r"(?:^|/)compound(?:-beta)?(?:-mini)?$"), ("per_search",)),
+    (re.compile(r"(?:^|/)compound(?:-beta)?(?:-mini)?$"), ("per_code_run",)),
+)
 #: What the kinds are called in messages.
 IN_WORDS = {
     "input_audio": "audio in the input",
@@ -58,10 +63,10 @@ def lacking_in(prices: UnitPrices) -> Iterator[str]:
 
 
 def always_lacking(model: str, price_list: PriceList | None) -> str:
-    """Return a kind that every call to a model makes, by its name, and that has no price; empty for most models."""
+    """Return a kind that every call to a model makes or may make, by its name, and that has no price; empty for most models."""
     if price_list is None:
         return ""
-    for name, kinds in ALWAYS:
+    for name, kinds in (*ALWAYS, *MAY):
         if name.search(model.lower()):
             for term in price_list.terms:
                 if all(getattr(term.price.prices, kind) is None for kind in kinds):
@@ -77,7 +82,7 @@ def always_searches(model: str) -> bool:
 def unpriced(name: str, vendor: str, flaw: str) -> ApiError:
     """Return the error for a model that nobody may use because nobody knows what it costs, or what the kind `flaw` of it does."""
     what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here"
-    why = f" for {IN_WORDS[flaw]} (`{flaw}`), which every call to it makes" if flaw else ""
+    why = f" for {IN_WORDS[flaw]} (`{flaw}`), which any call to it may make" if flaw else ""
     remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
     return ApiError("unknown_model", f"{what}{why}, so it cannot be used. {remedy}", param="model")
 

@@ -19,6 +19,8 @@ from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
 from aisa.wire.ends import Ends
 from aisa.wire.finish import verdict_on
+from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_code import runs_code
 from aisa.wire.plain import ChunkTemplate
 from aisa.wire.shown import Shown
 from aisa.wire.sse import Event, EventTooLarge, SseDecoder, beginning, events_in, in_runs
@@ -48,6 +50,8 @@ class MessageReader:
         self._answered = ""  # the model that the vendor names
         self._final: Usage | None = None  # of an answer that is complete, as its vendor reported it
         self.asked = AskedOf(request, target)
+        self._request = request
+        self._ran = False  # code, in a container of the vendor's
 
     @property
     def choices_made(self) -> int:
@@ -61,8 +65,10 @@ class MessageReader:
 
     def told(self) -> Told:
         """Return what the answer has said of itself so far."""
-        usage = self._usage
-        return Told(usage.tier, usage.served_by or self._answered, vendor_cost(usage.fields), advice=usage.advice if self.done else ())
+        usage, request = self._usage, self._request
+        advice = usage.advice if self.done else ()
+        ran = int(self._ran and isinstance(request, MessagesRequest) and runs_code(request.tree.get("tools")))
+        return Told(usage.tier, usage.served_by or self._answered, vendor_cost(usage.fields), code_runs=ran, advice=advice)
 
     @property
     def unknown(self) -> list[str]:
@@ -119,6 +125,7 @@ class MessageReader:
             self._answered = (text_or_none(message.get("model")) if is_tree(message) else None) or self._answered
         elif kind == "message_delta":
             self._usage.take(tree.get("usage"))
+        self._ran = self._ran or any(is_tree(as_tree(tree.get(part)).get("container")) for part in ("message", "delta"))
         parts = self._events.take(tree)
         if self._events.stopped and not self.done:
             self.done = True

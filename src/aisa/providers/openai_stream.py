@@ -23,7 +23,7 @@ from aisa.wire.chunks import ChunkStream
 from aisa.wire.fitting import untouched
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, PlainChunk, PlainUsage, is_utf8, template_of
-from aisa.wire.searches import OPTIONS, number_of
+from aisa.wire.searches import NOTHING_SHOWN, OPTIONS, shown_by
 from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, beginning, data_event, events_in, in_runs
 from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.token_meter import TokenMeter
@@ -169,10 +169,10 @@ class StreamDecoder:
     def told(self) -> Told:
         """Return what the answer has said of itself so far; of models the last that a chunk has named."""
         chunks = self._chunks
-        searches = number_of(chunks.searches, self._chat) if chunks.searches or self._may_search else 0
+        shown = shown_by(chunks.searches, self._chat) if chunks.searches or self._may_search else NOTHING_SHOWN
         if self._told is not None and chunks.report.fields is self._told[0]:  # as OpenAI writes it: without a tier, and without a cost
-            return Told(tier_named(chunks.service_tier), chunks.answered, None, searches)
-        return Told(self.tier, chunks.answered, vendor_cost(chunks.report.fields), searches)
+            return Told(tier_named(chunks.service_tier), chunks.answered, None, *shown)
+        return Told(self.tier, chunks.answered, vendor_cost(chunks.report.fields), *shown)
 
     @property
     def unknown(self) -> list[str]:

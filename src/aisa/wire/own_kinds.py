@@ -14,6 +14,7 @@ from aisa.wire.gemini_names import member, trees_at
 from aisa.wire.hosted_tools import kinds_hosted
 from aisa.wire.kinds_asked import LONG_WRITES, MADE, TOOLS, WRITES, Native, kinds_asked, offers
 from aisa.wire.messages import MessagesRequest
+from aisa.wire.messages_code import runs_code
 from aisa.wire.responses import ResponsesRequest
 from aisa.wire.trees import as_tree, is_list
 
@@ -39,7 +40,8 @@ def own_kinds(request: Request, wanted: AbstractSet[str]) -> list[tuple[str, str
     if isinstance(request, MessagesRequest):
         lifetime = cache_lifetime(request.fields, WRITES) if wanted & LONG_WRITES else ""
         found = [(WRITES[lifetime], MARKED)] if lifetime else []
-        found += tools_asked(request.tree.get("tools"), request.protocol)
+        found += tools_asked(tools := request.tree.get("tools"), request.protocol)
+        found += [("per_code_run", Native("tools", request.protocol))] if runs_code(tools) else []
     elif isinstance(request, GeminiRequest):
         found = list(asked_of_gemini(request))
     elif isinstance(request, ResponsesRequest):

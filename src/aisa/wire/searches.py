@@ -22,10 +22,20 @@ PAGES = "web_search"  # Zhipu's, beside the choices: what it has found
 #: Members of a message or a delta that may show a search.
 SIGNS = frozenset({CALLS, EXECUTED, "annotations"})
 
-#: What shows a search: a member, the choice that has it, and the number of a call or tool there, so that none counts twice.
+#: What shows a search, or code that ran: a member, the choice that has it, and the number of a call or tool there: none counts twice.
 Search: TypeAlias = tuple[str, int, int]
+#: Groq's tools that run something for a time that is charged for, as its `executed_tools` name them, and as what such a one stands here.
+RUNS = frozenset({"python", "code_interpreter", "code_execution", "browser_automation"})
+RAN = "ran"
+NOTHING_SHOWN = (0, 0)  # no searches, and no runs
 #: Pages that were cited or listed: of one search at least, however many there are.
 FOUND: Search = ("pages", 0, 0)
+
+
+def shown_by(signs: frozenset[Search], chat: ChatRequest) -> tuple[int, int]:
+    """Return how many searches, and how many runs of code, an answer to such a request shows by all these."""
+    ran = frozenset([sign for sign in signs if sign[0] == RAN])
+    return number_of(signs - ran, chat), min(len(ran), SEARCHES_MAX)
 
 
 def number_of(searches: frozenset[Search], chat: ChatRequest) -> int:
@@ -60,8 +70,9 @@ def searches_in(choice: int, parts: Iterable[Tree]) -> Iterator[Search]:
             if as_tree(call.get("function")).get("name") == FUNCTION:
                 yield CALLS, choice, numbered(call, position)
         for position, tool in enumerate(trees_in(part.get(EXECUTED))):
-            if "search" in (text_or_none(tool.get("type")) or ""):
-                yield EXECUTED, choice, numbered(tool, position)
+            kind = text_or_none(tool.get("type")) or ""
+            if "search" in kind or kind in RUNS:
+                yield RAN if kind in RUNS else EXECUTED, choice, numbered(tool, position)
         if any(note.get("type") == CITATION for note in trees_in(part.get("annotations"))):
             yield FOUND
 

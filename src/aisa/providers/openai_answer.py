@@ -187,7 +187,7 @@ def plain_answer(body: bytes, chat: ChatRequest, asked: Asked) -> PlainAnswer | 
     try:
         answer = ANSWER.decode(body)
         for place, choice in enumerate(answer.choices):
-            if choice.index != place or not is_conformant(choice, chat):
+            if choice.index != place or place >= chat.choices or not is_conformant(choice, chat):
                 return None
     except NOT_PLAIN:
         return None
@@ -200,7 +200,9 @@ def filled_up(body: bytes, chat: ChatRequest, asked: Asked) -> BareAnswer | None
     try:
         answer = BARE_ANSWER.decode(body)
         nulls = b"null" in bytes(FIELDS.decode(body)["usage"])  # which are left out
-        conformant = all(choice.index == place and is_conformant(choice, chat) for place, choice in enumerate(answer.choices))
+        conformant = all(
+            place == choice.index < chat.choices and is_conformant(choice, chat) for place, choice in enumerate(answer.choices)
+        )
     except NOT_PLAIN:
         return None
     passes = conformant and answer.error is UNSET and answer.usage.adds_up() and not nulls and is_utf8(body)
@@ -234,7 +236,7 @@ def is_conformant(choice: PlainAnswerChoice | BareAnswerChoice, chat: ChatReques
         return False
     if choice.logprobs is not None:
         msgspec.json.decode(choice.logprobs)  # it was skipped unread: a number in it may be none
-    return message.reasoning_content == message.reasoning and len({call.id for call in calls}) == len(calls)
+    return message.reasoning_content == message.reasoning and len({call.id for call in calls}) == len(calls) and not (calls and legacy)
 
 
 def as_usage(said: PlainUsage) -> Usage:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from aisa.wire.choice import details_text, flatten, pictures_in, with_both_names
+from aisa.wire.choice import flatten, pictures_in, with_both_names
 from aisa.wire.finish import CUT, FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import whole
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
+from aisa.wire.thoughts import listed_thought, thought_in
 from aisa.wire.tool_calls import HANDLED, arguments_text
 from aisa.wire.tool_terms import ToolTerms
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
@@ -56,8 +57,10 @@ class Document:
         return answer
 
     def _told_apart(self, choices: list[Tree]) -> list[Tree]:
-        """Return the choices in order; those under one index as one where one was asked for: some vendors part text and calls."""
+        """Return the choices in order; the parts of one as that where one was asked for: some vendors part text and calls."""
         indexes = [index for choice in choices if (index := count_of(choice.get("index"))) is not None]
+        if self._n == 1 and are_parts(choices):
+            return [merged(choices)]
         if len(indexes) < len(choices):
             return choices
         if len(set(indexes)) == len(choices):
@@ -66,17 +69,16 @@ class Document:
 
     def _choice(self, choice: Tree, position: int) -> Tree:
         """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
-        message = choice.get("message")
         fallback_id = self._fallback[0].removeprefix("chatcmpl-")
         cut = verdict_on(spoken(choice.get("finish_reason"))) in CUT
-        message = message_of(message if is_tree(message) else {}, f"call_{fallback_id}_{position}", cut=cut)
+        message = message_of(said_in(choice), f"call_{fallback_id}_{position}", cut=cut)
         fixed = {
             "index": position,
             "message": message,
             "logprobs": chat_logprobs(choice.get("logprobs"), ""),
             "finish_reason": self._reason(choice.get("finish_reason"), message),
         }
-        return {**choice, **fixed}
+        return {**{name: value for name, value in choice.items() if name != "delta"}, **fixed}
 
     def _reason(self, given: object, message: Tree) -> str:
         word = spoken(given)
@@ -91,14 +93,28 @@ class Document:
         return self._terms.reason(verdict, called="tool_calls" in message, called_legacy="function_call" in message)
 
 
+def said_in(choice: Tree) -> Tree:
+    """Return the message of a choice, which some vendors give as a stream's chunks or as text completions have it."""
+    for name in ("message", "delta"):
+        if is_tree(said := choice.get(name)):
+            return said
+    return {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
+
+
+def are_parts(choices: list[Tree]) -> bool:
+    """Tell whether choices are one that was parted: its text is in one of them at most, its calls in others, whatever their indexes."""
+    said = [said_in(choice) for choice in choices]
+    texts, called = [bool(each.get("content")) for each in said], [bool(each.get("tool_calls")) for each in said]
+    return len(choices) > 1 and sum(texts) <= 1 and any(called)
+
+
 def merged(choices: list[Tree]) -> Tree:
     """Return one choice of several that are parts of it: texts one behind the other, all calls, the finish reason that counts."""
     one: Tree = {}
     message: Tree = {}
     reason, verdict = None, ""
     for choice in choices:
-        part = choice.get("message")
-        message = with_part(message, part if is_tree(part) else {})
+        message = with_part(message, said_in(choice))
         word = spoken(choice.get("finish_reason"))
         if word and (later := later_of(verdict, verdict_on(word))) != verdict:
             reason, verdict = word, later
@@ -130,8 +146,7 @@ def message_of(message: Tree, call_seed: str, *, cut: bool) -> Tree:
     """Return a conformant message: role, content and refusal always there, `tool_calls` only when there are some."""
     text, thinking = flatten(message.get("content"))
     fixed: Tree = {"role": "assistant", "content": whole(text) if message.get("content") is not None else None, "refusal": None}
-    reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning")) or thinking
-    reasoning = reasoning or details_text(message.get("reasoning_details"))
+    reasoning = thought_in(message) or thinking or listed_thought(message)
     if pictures := pictures_in(message.get("content")):
         fixed["images"] = [{**as_tree(picture), "index": place} for place, picture in enumerate(pictures)]
     fixed |= {name: value for name, value in message.items() if name not in ("role", "content", "reasoning", "reasoning_content")}
@@ -141,18 +156,24 @@ def message_of(message: Tree, call_seed: str, *, cut: bool) -> Tree:
         fixed["reasoning_content"] = message["reasoning_content"]
     if not isinstance(fixed["refusal"], str):
         fixed["refusal"] = None
-    calls = calls_in(message.get("tool_calls"))
+    calls = [call for call in calls_in(message.get("tool_calls")) if not says_nothing(call)]
     fixed.pop("tool_calls", None)
     if calls:
         fixed["tool_calls"] = with_ids([tool_call_of(call, cut=cut and call is calls[-1]) for call in calls], call_seed)
     legacy = fixed.pop("function_call", None)
-    if is_tree(legacy):
+    if is_tree(legacy) and not calls:  # else it is the same call again, in the older words
         fixed["function_call"] = {
             **legacy,
             "name": str(legacy.get("name") or ""),
             "arguments": arguments_text(legacy.get("arguments")) or "{}",
         }
     return fixed
+
+
+def says_nothing(call: Tree) -> bool:
+    """Tell whether a call has neither a name nor arguments, as some vendors fill up a list of them: in a stream too it is none."""
+    function = as_tree(call.get("custom") or call.get("function") or call)
+    return not any(function.get(name) for name in ("name", "arguments", "input"))
 
 
 def tool_call_of(call: Tree, *, cut: bool) -> Tree:

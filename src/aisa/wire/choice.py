@@ -8,10 +8,11 @@ from aisa.wire.chat import ChatRequest
 from aisa.wire.finish import CUT, FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import Seam
 from aisa.wire.stop_sequences import StopSeam
+from aisa.wire.thoughts import listed_thought, thought_in
 from aisa.wire.token_meter import TokenMeter
 from aisa.wire.tool_calls import FunctionCallStream, ToolCallStream
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, text_or_none, trees_in
 from aisa.wire.vendor_error import Unintelligible, VendorError
 
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
@@ -65,8 +66,7 @@ class Choice:
             return []
         content, thinking = flatten(delta.get("content"))
         refusal = text_or_none(delta.get("refusal"))
-        thinking = text_or_none(delta.get("reasoning_content")) or text_or_none(delta.get("reasoning")) or thinking
-        thinking = thinking or details_text(delta.get("reasoning_details"))
+        thinking = thought_in(delta) or thinking or listed_thought(delta)
         text: Tree = {}
         counts = self._details = self._details or {}
         if self._given is not None:
@@ -168,11 +168,12 @@ def with_both_names(text: Tree) -> Tree:
 
 
 def flatten(content: object) -> tuple[str, str]:
-    """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral), or one part."""
+    """Return (text, thinking) of a content value; some vendors send an array of parts (Mistral) or of texts, or one part."""
     if isinstance(content, str):
         return content, ""
     text = thinking = ""
-    for part in [content] if is_tree(content) else trees_in(content):
+    for item in [content] if is_tree(content) else as_list(content):
+        part = {"text": item} if isinstance(item, str) else as_tree(item)
         if part.get("type") == "thinking":
             inner = part.get("thinking")
             thinking += inner if isinstance(inner, str) else flatten(inner)[0]
@@ -184,12 +185,6 @@ def flatten(content: object) -> tuple[str, str]:
 def pictures_in(content: object) -> list[object]:
     """Return the pictures among the parts of a content value, as vendors that have a member for them send them there."""
     return [] if isinstance(content, str) else [part for part in trees_in(content) if part.get("type") == "image_url"]
-
-
-def details_text(details: object) -> str:
-    """Return what details of thinking show of it, for vendors that send it under no other name (MiniMax)."""
-    shown = [detail.get("text") or detail.get("summary") for detail in trees_in(details)]
-    return "".join([text for text in shown if isinstance(text, str)])
 
 
 def numbered(value: object, name: str, counts: dict[str, int]) -> object:

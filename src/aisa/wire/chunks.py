@@ -277,17 +277,17 @@ class ChunkStream:
         told = count_of(given.get("index"))
         index = position if told is None else told
         if index >= self.asked_for:
-            if self.asked_for > 1 or not self._is_the_only_one(index):
+            if self.asked_for > 1 or not (self._is_the_only_one(index) or as_tree(given.get("delta")).get("tool_calls")):
                 return [], None
             index = 0
         opened = self._open(index)
         choice = self.choices[index]
         if choice.closed:
             return opened, None
-        delta, message = given.get("delta"), given.get("message")
+        delta, message = given.get("delta"), given.get("message") or ("text" in given and {"content": given["text"]})
         if delta is None and is_tree(message) and not (choice.meter.tokens and choice.by_deltas):
             choice.by_deltas, delta = False, message
-        deltas = choice.deltas(delta if is_tree(delta) else {})
+        deltas = choice.deltas(delta if is_tree(delta) else {"content": delta})
         emitted = [self._choice(index, part) for part in deltas]
         self._note_searches(index, deltas)
         rest = {name: value for name, value in given.items() if name not in HANDLED_CHOICE}
@@ -326,7 +326,7 @@ class ChunkStream:
         return self._chunk({**self._choice(choice.index, {}), "finish_reason": reason, **choice.held}, choice.beside)
 
     def _is_the_only_one(self, index: int) -> bool:
-        """Tell whether a vendor numbers its one choice otherwise than 0. A second choice that nobody asked for is dropped."""
+        """Tell whether a vendor numbers its one choice otherwise than 0. Of a second that nobody asked for only calls are taken."""
         if self._alias is None and not self.choices:
             self._alias = index
         return index == self._alias

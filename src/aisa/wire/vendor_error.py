@@ -25,10 +25,13 @@ NO_CODES = ("", "0", "none", "null", "success", "ok")
 def error_in(tree: Tree) -> object:
     """Return the failure that an answer, or a chunk of one, is or carries; None if there is none.
 
-    It stands in `error`, `errors` or `base_resp`, at the top or in a choice, whatever else the answer has. A code of 0 is no error.
+    It stands in `error`, `errors` or `base_resp`, at the top or in a choice or in what that says, whatever else the answer has. A code of
+    0 is no error.
     """
     groq = tree.get("x_groq")
-    holders = [tree, groq if is_tree(groq) else {}, *trees_in(tree.get("choices"))]
+    choices = trees_in(tree.get("choices"))
+    said = [inner for choice in choices for name in ("delta", "message") if is_tree(inner := choice.get(name))]
+    holders = [tree, groq if is_tree(groq) else {}, *choices, *said]
     for holder in holders:
         for name in ("error", "errors"):
             if is_error(holder.get(name)):

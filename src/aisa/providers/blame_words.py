@@ -29,13 +29,15 @@ CREDENTIAL = (
 NOT_GOOD = (
     r"(?:not (?:a )?(?:\w+ )?(?:valid|found|provided|recogni[sz]ed|authori[sz]ed|active|configured|correct|match)|in-?valid"
     r"|incorrect|wrong|unknown|expired"
-    r"|missing|revoked|disabled|deactivated|malformed|rejected|no longer|does ?n[o']t exist|required|leaked|blocked|out of date)"
+    r"|missing|revoked|disabled|deactivated|malformed|rejected|no longer|does ?n[o']t exist|required|leaked|blocked|out of date"
+    r"|suspended|banned|deleted|inactive|must be (?:set|provided|sent|given|supplied))"
 )
 KEY_WORDS = words(
     rf"\b{CREDENTIAL}\b{SAME}{{0,60}}\b{NOT_GOOD}\b",
     rf"\b{NOT_GOOD}{SAME}{{0,40}}\b{CREDENTIAL}\b",
     rf"\b(?:no|did ?n[o']t (?:provide|send|include)|without)(?: \w+){{0,3}} {CREDENTIAL}\b",
-    r"\bauthentication (?:failed|fails|failure|error|required)\b|\bnot authenticated\b|\bunauthenticated\b|\blogin fail",
+    r"\bauthentication (?:failed|fails|failure|error|required)\b|\bnot authenticated\b|\bunauthenticated\b|\blogin fail"
+    r"|\binvalid authentication\b",
     r"\b(?:your|this) ip\b|\bip address\b[^.;\n]{0,40}\b(?:not|blocked|denied)",
     r"(?:密钥|令牌|apikey|api key).{0,20}(?:无效|错误|过期|不存在)|鉴权失败|身份验证失败|认证失败",
 )
@@ -55,6 +57,7 @@ NO_KEY_WORDS = words(
     r"\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|extra|additional|missing) (?:request |required )?(?:parameter|argument"
     r"|field|input|propert|member|option)",
     r"\btool(?:'s)? (?:argument|input|parameter)|\btool call validation\b|\bdid not match schema\b|\binput schema\b",
+    rf"\b(?:schema|property|properties|parameter|argument|field|tool|function|member|attribute)s?\b{SAME}{{0,60}}[\"'`]{CREDENTIAL}[\"'`]",
 )
 CREDIT_WORDS = words(
     r"\bcredit balance\b|\binsufficient[ _-](?:\w+ ){0,2}(?:balance|credits?|funds|quota)\b",
@@ -65,20 +68,27 @@ CREDIT_WORDS = words(
     r"\brecharge|\btop(?:ping)?[ -]?up\b|\bbilling (?:details|information|status|issue|is not|not)|\bcheck your (?:plan|billing)"
     r"|\benable billing\b|\bpayment instrument\b|\bfree (?:tier|quota|allocation)\b[^.;\n]{0,40}\bexhausted\b"
     r"|\bpayment required\b|\bunpaid\b",
+    r"\b(?:credits?|balance|funds)\b(?: \w+){0,3} (?:run|ran) out\b|\bwallet\b(?: \w+){0,2} (?:empty|insufficient|negative|too low)\b"
+    r"|\b(?:add|no|missing|update|requires?|provide)(?: \w+){0,3} payment method\b"
+    r"|\bpayment method\b(?: \w+){0,2} (?:required|missing|declined|expired|failed|invalid)\b",
     r"\b(?:exceeded|exhausted|reached|hit|over)(?: your| the| its| their| this)?(?: \w+){0,3} (?:quota|spend(?:ing)? (?:limit|cap)"
     r"|budget|usage limits?|credit limit|credits)\b",
     r"\b(?:budget|spend(?:ing)? (?:limit|cap)|credit limit|usage limit) (?:has been |was |is )?(?:exceeded|reached|exhausted)\b",
     rf"\baccount\b{SAME}{{0,80}}\b(?:good standing|suspended|overdue|arrears|arrearage|past due|not active|inactive|deactivated"
     rf"|disabled|frozen|banned|terminated)\b",
     r"\b(?:requires?|needs?) more credits\b|\bonly afford\b|\bkey limit exceeded\b|\bsubscription\b[^.;\n]{0,40}\b(?:expired"
-    r"|inactive|cancell?ed)\b",
+    r"|inactive|cancell?ed|lapsed|ended)\b",
     r"(?:\bnot|n't) have (?:enough|sufficient|any)(?: \w+){0,2} (?:credits?|balance|funds)\b",
     r"\bfree trial (?:\w+ ){0,2}(?:ended|expired|over)\b|\brequires an? (?:\w+ ){0,2}subscription\b",
     r"欠费|余额不足|充值|额度(?:不足|失败|已用完)",
 )
 QUOTA_WORDS = words(r"\bquota (?:\w+ ){0,2}(?:exceeded|exhausted|reached)\b|\bout of quota\b")
-#: A limit on a rate ends by waiting; that is no empty account. Neither is it one that was charged nothing.
-NO_CREDIT_WORDS = words(RATE.pattern, r"\bno (?:credits?|funds|balance)\b(?: \w+){0,2} (?:charged|deducted|used|consumed|spent)\b")
+#: A limit on a rate ends by waiting; that is no empty account. Neither is it one that was charged nothing. Google quotes which limit it is.
+NO_CREDIT_WORDS = words(
+    RATE.pattern,
+    r"\bquota metric\b",
+    r"\bno (?:credits?|funds|balance)\b(?: \w+){0,2} (?:charged|deducted|used|consumed|spent)\b",
+)
 RATE_WORDS = words(
     RATE.pattern,
     r"\btoo many (?:concurrent |simultaneous )?requests\b|\bthrottl|\bslow down\b|\bconcurren\w+ (?:\w+ ){0,2}(?:limit|exceeded)",
@@ -134,10 +144,15 @@ VERSION_WORDS = words(
 CONTENT_WORDS = words(
     rf"\b(?:violat\w+|flagged|breach\w*|contraven\w+){SAME}{{0,100}}\b(?:polic(?:y|ies)|guidelines?|terms|safety|rules|standards)\b",
     rf"\b(?:polic(?:y|ies)|guidelines?|terms|safety){SAME}{{0,60}}\b(?:violat\w+|flagged|breach\w*)",
-    r"\b(?:usage|content|safety|acceptable use|responsible ai) polic|\bmoderation\b|\bsafety (?:check|system|filter|reasons)"
+    r"\b(?:usage|content|safety|acceptable use|responsible ai|community) (?:polic|guideline)|\bmoderation\b"
+    r"|\bsafety (?:check|system|filter|reasons)"
     r"|\bcontent (?:management|filter)",
-    r"\b(?:inappropriate|harmful|sensitive|unsafe|prohibited|disallowed|objectionable|illegal|nsfw) (?:\w+ ){0,2}(?:content"
+    r"\b(?:inappropriate|harmful|sensitive|unsafe|prohibited|disallowed|objectionable|illegal|nsfw|sexual|violent|hateful|toxic|abusive"
+    r"|offensive) (?:\w+ ){0,2}(?:content"
     r"|material|information|data|words|text|input)",
+    r"\b(?:unsafe|harmful|inappropriate|toxic|abusive|sexual|hateful) (?:prompt|request|message|image|conversation)s?\b",
+    r"\b(?:prompt|input|request|content|message|image)s?\b[^.;\n]{0,30}\b(?:rejected|refused|blocked|denied)\b[^.;\n]{0,40}"
+    r"\b(?:harmful|unsafe|inappropriate|toxic|csam|hate|hateful|violence|self[- ]harm|sexual)\b",
     r"\bcontent exists risk\b|\bhigh risk\b|\b(?:blocked|rejected|refused|filtered)\b[^.;\n]{0,40}\b(?:safety"
     r"|content polic|filters?|censor)|\bcensor",
     r"\b(?:prompt|input|request|message|text|image|conversation)s? (?:\w+ ){0,3}flagged\b|\b(?:prompt|input|content|message)s?"
@@ -158,6 +173,8 @@ FEATURE_WORDS = words(
     r"|argument|field|input|propert|key|member|name|attribute|option)",
     rf"\b(?:parameter|argument|field|property|propert(?:y|ies)|option){SAME}{{0,80}}(?:(?:\bnot|n't) (?:\w+ )?(?:allowed|permitted"
     rf"|recogni[sz]ed|known|accepted|available|expected)|forbidden|unknown)\b",
+    rf"\b(?:response_format|json_schema|tool_choice|parameter|feature|format|mode){SAME}{{0,40}}\b(?:is|are) (?:not |un)available\b",
+    r"\bstreaming is required\b|\bonly (?:be )?(?:used|works?|available) (?:with|in|for) stream",
     r"\bunknown name\b|\bextra_forbidden\b|\bnot (?:available|allowed|permitted|enabled|compatible|possible|valid) (?:for|with|on"
     r"|in|by) (?:this|the|that) (?:model|endpoint|version|engine)|\bdeprecated for (?:this|the) model",
     r"\b(?:cannot|can't|can not) be used with (?:this|the) model|\bnot enabled\b|\bnot a (?:multi-?modal|vision|reasoning|tool)\b",

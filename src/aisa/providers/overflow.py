@@ -54,7 +54,7 @@ TOO_MANY = re.compile(r"\btoo many\b(.{0,80})")
 RANGE = re.compile(r"\brange of (.{1,80}?) (?:should|must) be\b")
 #: A maximum that the prompt alone has; stating it in a refusal is the accusation, unless the numbers beside it disprove it.
 STATED = re.compile(
-    r"\bmax(?:imum)? (?:allowed )?(?:context|prompt|input|model|sequence)(?: (?:length|size|window|tokens?))+(?: of| is| was"
+    r"\bmax(?:imum)? (?:allowed )?(?:context|prompt|input|model|sequence)(?: (?:length|size|window|tokens?|characters?))+(?: of| is| was"
     r"|:)? ?(?P<limit>\d[\d,]{0,12})?"
     r"|\bcontext (?:length|size|window) (?:of|is)(?: only)? (?P<window>\d[\d,]{0,12})"
 )
@@ -96,7 +96,10 @@ def accuses_prompt(sentence: str, words: str) -> bool | None:
     """Tell whether a sentence says that the prompt is too long; None if it accuses nobody."""
     many = TOO_MANY.search(sentence)
     if many:
-        what, of_whom = nouns(many[1]), nouns(sentence[: many.start()])
+        before = sentence[: many.start()].rstrip()
+        what, of_whom = nouns(many[1]), nouns(before)
+        if before.endswith(":") and of_whom[-1:] == ["other"]:
+            return False  # the place in the request, before its colon
         return is_prompt(what or of_whom, words) if what or TOKENS.search(many[1]) else False
     ranged = RANGE.search(sentence)
     if ranged:

@@ -23,7 +23,10 @@ CODE_CHARACTERS_MAX = 100  # longer codes are sentences
 
 #: Members that hold a code, and those that hold a sentence, the best first.
 CODES = ("code", "type", "status", "reason", "error_code", "status_code", "error_type", "__type", "Code")
-SENTENCES = ("message", "msg", "detail", "error_msg", "error_message", "status_msg", "Message", "error_description", "description")
+SENTENCES = (
+    "message", "msg", "detail", "error_msg", "error_message", "status_msg", "Message", "error_description", "description", "faultstring",
+    "title", "reason",
+)  # fmt: skip
 #: Members that hold another error.
 INNER = (
     "error",
@@ -39,7 +42,11 @@ INNER = (
     "Error",
     "cause",
     "body",
+    "fault",
 )
+#: Members that hold a wait in seconds, and in milliseconds.
+WAITS = ("retry_after", "retryAfter", "retry_after_seconds", "retryAfterSeconds", "estimated_time")
+WAITS_MS = ("retry_after_ms", "retryAfterMs")
 MADE = "failed_generation"  # a member that holds what the model made; that it is there says that this was refused
 STATUS = re.compile(r"[45]\d\d", re.ASCII)
 NO_CODES = ("error", "none", "null")  # they say that it failed, which is known
@@ -120,8 +127,8 @@ def read_report(value: object, status: int = 0) -> Report:
             wait,
             length(tree.get("retryDelay")),
             length(tree.get("retry_delay")),
-            seconds(tree.get("retry_after")),
-            seconds(tree.get("estimated_time")),
+            *[seconds(tree.get(name)) for name in WAITS],
+            *[told / 1_000 for name in WAITS_MS if (told := seconds(tree.get(name))) is not None],
         )
         codes += [MADE for name in tree if name == MADE]
         sentence = sentence_of(tree)
@@ -153,6 +160,9 @@ def nested(value: object, depth: int = 0) -> Iterator[Tree]:
         for name in INNER:
             if name in value:
                 yield from nested(value[name], depth + 1)
+        if is_tree(fields := value.get("errors")):  # what is wrong, by the field that it is wrong with (ASP.NET, Laravel)
+            for name, wrong in list(fields.items())[:ITEMS_MAX]:
+                yield from nested([{"loc": [name], "msg": each} for each in wrong[:1]] if is_list(wrong) else [], depth + 1)
 
 
 def embedded(text: str) -> tuple[str, Tree] | None:
@@ -178,7 +188,7 @@ def sentence_of(tree: Tree) -> str:
     """Return what an object says in words: where, if it names a place in the request, and what. Nothing of what an inner error says."""
     for name in (*SENTENCES, "error"):
         said = tree.get(name)
-        if isinstance(said, str) and said.strip():
+        if isinstance(said, str) and said.strip() and (name != "reason" or " " in said.strip()):  # one word there is a code
             inner = embedded(said)
             place = place_of(tree.get("loc"))
             said = inner[0] if inner else said.strip()

@@ -59,9 +59,9 @@ def with_damaged_log(data: Path) -> None:
 LOSSES: list[Callable[[Path], None]] = [emptied, removed, removed_whole, without_log, with_damaged_log]
 
 
-def served(folder: Path) -> subprocess.CompletedProcess[str]:
+def served(folder: Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Start a server that is to refuse."""
-    command = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(folder / "data")]
+    command = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(data or folder / "data")]
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS_MAX)
 
 
@@ -160,6 +160,98 @@ def test_what_never_had_a_database_is_no_loss(tmp_path: Path) -> None:
     assert lost_database(path) is not None
     path.write_bytes(b"no database at all" * 100)
     assert lost_database(path) is None
+
+
+def changed_without_copying(run: Run, data: Path) -> None:
+    """Make keys whose rows are in SQLite's log alone, as a server that was killed leaves them; `x` is in the database's file."""
+    assert run("keys", "create", "x").exit_code == 0
+    with closing(sqlite3.connect(data / DATABASE_NAME)) as holding:  # while somebody has it open, nothing is copied at a close
+        holding.execute("SELECT count(*) FROM keys").fetchall()
+        for label in ("y", "z"):
+            assert run("keys", "create", label).exit_code == 0
+        kept = (data / LOG_NAME).read_bytes(), (data / DATABASE_NAME).read_bytes()
+    (data / LOG_NAME).write_bytes(kept[0])
+    (data / DATABASE_NAME).write_bytes(kept[1])
+
+
+def log_removed(data: Path) -> None:
+    """As somebody does who takes it for a log."""
+    for rest in ("-wal", "-shm"):
+        (data / f"{DATABASE_NAME}{rest}").unlink(missing_ok=True)
+
+
+def log_emptied(data: Path) -> None:
+    """As a repair of a file system may leave it."""
+    os.truncate(data / LOG_NAME, 0)
+
+
+def log_cut(data: Path) -> None:
+    """The same with its end."""
+    os.truncate(data / LOG_NAME, HEADER_BYTES + FRAME_BYTES)
+
+
+@pytest.mark.parametrize("lose", [log_removed, log_emptied, log_cut])
+def test_a_log_that_is_lost_is_told_as_what_it_had_is(run: Run, tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    """[fault P11] A database with tables is sound without its log, and older: keys and bills that were written last were gone, unsaid."""
+    data = tmp_path / "aisa-data"
+    assert run("keys", "create", "w").exit_code == 0
+    assert run("backup", "copy").exit_code == 0
+    changed_without_copying(run, data)
+    shutil.copytree(data, tmp_path / "kept")
+    lose(data)
+    before = held_in(data)
+    for words in (["keys", "create", "v"], ["keys", "list"], ["ledger", "audit"], ["status"], ["backup", "later"]):
+        refused = run(*words)
+        told = " ".join(refused.stderr.split())
+        assert (refused.exit_code, "not in the database (keys, wallets, bills)" in told) == (1, True), (words, told)
+        assert "aisa restore FILE" in told
+    told = " ".join(served(tmp_path, data).stderr.split())
+    assert "not in the database" in told
+    assert held_in(data) == before
+
+    assert run("restore", "copy").exit_code == 0  # one way out
+    assert labels(run) == ["w"]
+    shutil.rmtree(data)
+    (tmp_path / "kept").rename(data)  # another: what was there
+    assert labels(run) == ["w", "x", "y", "z"]
+    lose(data) if (data / LOG_NAME).exists() else None
+    assert labels(run) == ["w", "x", "y", "z"], "it was copied when the last command ended"
+
+
+def test_who_knows_that_some_is_lost_may_go_on_without_it(run: Run, tmp_path: Path) -> None:
+    """The third way out that is told: remove the mark. A copy from an upgrade is put back in this way."""
+    data = tmp_path / "aisa-data"
+    changed_without_copying(run, data)
+    log_removed(data)
+    assert run("keys", "list").exit_code == 1
+    (data / f"{DATABASE_NAME}-mark").unlink()
+    assert labels(run) == ["x"]
+    assert run("keys", "create", "v").exit_code == 0
+    assert labels(run) == ["v", "x"]
+
+
+def test_a_server_that_was_killed_finds_its_log_lost(tmp_path: Path) -> None:
+    """[fault P11] Of a real server that dies with bills in the log."""
+    with serving(tmp_path, status=-9) as server:
+        assert called(server)[0] == 200
+        assert json.loads(server.aisa("ledger", "audit", "--json"))["calls"] == 1
+        server.process.kill()
+    data = tmp_path / "data"
+    shutil.copytree(data, tmp_path / "kept", ignore=shutil.ignore_patterns("*.sock"))
+    log_removed(data)
+    refused = served(tmp_path)
+    assert (refused.returncode, "not in the database" in " ".join(refused.stderr.split())) == (2, True)
+    shutil.rmtree(data)
+    (tmp_path / "kept").rename(data)
+    with serving(tmp_path, label="again") as server:
+        assert json.loads(server.aisa("ledger", "audit", "--json"))["calls"] == 1
+
+
+def labels(run: Run) -> list[str]:
+    """The labels of all keys."""
+    listed = run("keys", "list", "--json")
+    assert listed.exit_code == 0, listed.stderr
+    return sorted(key["label"] for key in json.loads(listed.stdout))
 
 
 def test_a_key_of_seals_that_was_copied_to_a_new_server_is_no_trace_of_one(run: Run, tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 import msgspec
 
 from aisa.storage.ballast import free_bytes
-from aisa.storage.engine import DATABASE_NAME, Migrate, open_database
+from aisa.storage.engine import DATABASE_NAME, Migrate, open_database, opened
 from aisa.storage.failure import NoData, StorageFailed
 from aisa.storage.kept_copy import read_only
-from aisa.storage.lost import lost_database
+from aisa.storage.lost import empty_database, lost_database
+from aisa.storage.mark import mark_of
 
 ABOUT = "backup_about"  # the table of a copy that no database has: name and value
 SEAL_KEY = "seal.key"
@@ -125,15 +126,16 @@ def restore(data_dir: str, copy: str, *, migrate: Migrate, now: float, known: Ca
             target.commit()
         brought_up(fresh, migrate)
         counts = (0, 0, 0)
-        if lost_database(path) is not None:
+        if empty_database(path) is not None:
             for rest in ("", "-wal"):  # what is left of it, for whoever can read that
                 if (left := path.with_name(path.name + rest)).exists() and left.stat().st_size:
                     os.link(left, former.with_name(former.name + rest))
         elif path.exists():
-            open_database(data_dir, migrate).close()  # it may be of an older version, and its log is emptied
+            opened(path, migrate).close()  # it may be of an older version, and its log is emptied
             counts = carried_over(path, fresh)
             os.link(path, former)
         synced(fresh)
+        mark_of(path).unlink(missing_ok=True)
         os.replace(fresh, path)
         for rest in ("-wal", "-shm"):
             path.with_name(path.name + rest).unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from aisa.storage.ballast import Room, free_bytes
 from aisa.storage.failure import DiskFull, StorageFailed
 from aisa.storage.kept_copy import keep_before_migrating
 from aisa.storage.lost import lost_database
+from aisa.storage.mark import Mark, changes
 from aisa.storage.tables import HEAD
 
 DATABASE_NAME = "aisa.db"
@@ -67,8 +68,9 @@ class Database:
         failure: Failure | None = None,
         of_its_session: Callable[[DBAPIError], bool] | None = None,
         hang_up: Callable[[], None] | None = None,
+        mark: Mark | None = None,
     ) -> None:
-        """`where` is shown to operators.
+        """`where` is shown to operators, `mark` remembers how far it has come.
 
         A connection ends after an error that is `of_its_session`, which the next need not have. `hang_up` ends what a server of
         the database was asked and does not answer; a file answers within BUSY_SECONDS_MAX.
@@ -78,6 +80,7 @@ class Database:
         self.where = where
         self._failure = failure or failure_of
         self._of_its_session = of_its_session
+        self._mark = mark
         self._readers = engine if readers is None else readers
 
     @contextmanager
@@ -89,7 +92,11 @@ class Database:
         with self._connected(self._engine) as connection:
             connection.execution_options(**{BUSY: busy_milliseconds})
             with connection.begin():
+                before = 0 if self._mark is None else changes(connection)
                 yield connection
+                number = None if self._mark is None else self._mark.count(connection, before)
+            if self._mark is not None:
+                self._mark.keep(number)
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -128,6 +135,8 @@ class Database:
             self._hang_up()
         self._readers.dispose()  # before the writer's, which empties the write-ahead log when it is the last
         self._engine.dispose()
+        if self._mark is not None:
+            self._mark.close()
 
 
 BUSY = "aisa_busy_milliseconds"  # the name of an option of a connection
@@ -137,17 +146,22 @@ def open_database(data_dir: str, migrate: Migrate) -> Database:
     """Open the database of a folder that this process owns, making it (mode 0600) or migrating it first if need be.
 
     What is migrated is kept beside it as it was. Raises StorageFailed when the file cannot be used, is damaged, or a newer aisa made it,
-    and when the folder was in use and has lost its database.
+    and when the folder was in use and has lost its database, or some of what it was told.
     """
     path = Path(data_dir) / DATABASE_NAME
     if (lost := lost_database(path)) is not None:
         raise lost
+    return opened(path, migrate, Mark(path))
+
+
+def opened(path: Path, migrate: Migrate, mark: Mark | None = None) -> Database:
+    """Open a database whatever it may lack, making or migrating it first if need be. Raises StorageFailed when it cannot be used."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     except OSError as error:
         what = f"The database cannot be opened: {error.strerror}."
         raise StorageFailed(str(path), what, "Let this user read and write the file and its folder.") from error
-    database = Database(sqlite_engine(path), str(path), sqlite_readers(path))
+    database = Database(sqlite_engine(path), str(path), sqlite_readers(path), mark=mark)
     try:
         with database.transaction() as connection:
             version = version_of(connection)

@@ -1,4 +1,4 @@
-"""Tells a data folder that lost its database from one that has none yet. Changes nothing, and knows no table."""
+"""Tells a data folder that lost its database, or what it was told last, from one that has none yet. Changes nothing, and knows no table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aisa.storage.failure import StorageFailed
 from aisa.storage.kept_copy import read_only
+from aisa.storage.mark import changes_lost, mark_of
 
 #: What a server makes in its folder once the database is there, and never before: its journals, its name at a database that servers share.
 #: The key of its seals tells nothing: operators copy it to new servers before their first start.
@@ -20,6 +21,25 @@ SHARED = "If its data are in a database that servers share, name that: stores.da
 
 
 def lost_database(path: Path) -> StorageFailed | None:
+    """Return what to tell of a database that is lost, or has lost what it was told last; None for any other."""
+    return empty_database(path) or outdated_database(path)
+
+
+def outdated_database(path: Path) -> StorageFailed | None:
+    """Return what to tell of a database that lacks what was committed to it: its log is lost, or it is an older file; None of others."""
+    lost, mark = changes_lost(path), mark_of(path).name
+    if not lost:
+        return None
+    missing = f"{lost:,} changes that were written last are" if lost > 1 else "The change that was written last is"
+    what = f"{missing} not in the database (keys, wallets, bills): what was in {path.name}-wal is lost, or this is an older file."
+    remedy = (
+        f"Put back the {path.name}-wal, or the {path.name}, that was there, or: `aisa restore FILE` with a copy that `aisa backup` made. "
+        f"To go on without what is missing, remove {mark}; `aisa ledger audit` then says what else does not fit."
+    )
+    return StorageFailed(str(path), what, remedy)
+
+
+def empty_database(path: Path) -> StorageFailed | None:
     """Return what to tell of a database's path that has nothing in it, in a folder that was in use; None for any other.
 
     A database that cannot be read is not judged here: opening it tells what is wrong with it.

@@ -306,6 +306,27 @@ def is_sample(server: Server, name: str, value: float) -> bool:
     return sample(server, name) == value
 
 
+@needs_postgres
+def test_a_server_that_was_on_a_database_does_not_begin_anew_on_an_empty_one(tmp_path: Path, postgres: Postgres) -> None:
+    """[issue 13] One restarted from nothing got tables and another first key, and every key of before was 401, without a word."""
+    full, empty = postgres.fresh(), postgres.fresh()
+    with serving(tmp_path, "", variables={"DATABASE_URL": full}):
+        pass
+    command = [sys.executable, "-m", "aisa", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    variables = environment() | {"DATABASE_URL": empty}
+    refused = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS_MAX)
+    told = " ".join(refused.stderr.split())
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "The database is empty, and this server was on one before" in told
+    assert "aisa restore FILE" in told
+    assert postgres.sql(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").strip() == "0", "nothing was made there"
+    with serving(tmp_path, "", variables={"DATABASE_URL": full}, label="again"):
+        pass
+    (tmp_path / "data" / "server.id").unlink()  # as the remedy says, for who means it
+    with serving(tmp_path, "", variables={"DATABASE_URL": empty}, label="anew"):
+        pass
+
+
 def status_of(server: Server) -> str:
     """What `aisa status` says, whatever its status."""
     command = [sys.executable, "-m", "aisa", "status", "--quiet", "--json", "--data-dir", str(server.folder / "data")]

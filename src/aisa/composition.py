@@ -54,6 +54,7 @@ from aisa.resets import Resets
 from aisa.routing import EMBEDDED, Routes
 from aisa.shared_uses import SharedUses
 from aisa.storage.engine import Database, Migrate, open_database, open_readers
+from aisa.storage.lock import SERVER_ID_NAME
 from aisa.storage.secret import own_secret
 from aisa.tokenizers.on_demand import load_tokenizer
 from aisa.wire.tokenized_text import Tokenizer
@@ -192,7 +193,7 @@ def open_data(config: Config, migrate: Migrate) -> Database:
         return open_database(config.server.data_dir, migrate)
     from aisa.storage.postgres import open_postgres
 
-    return open_postgres(config.stores.database, migrate, cut_off)
+    return open_postgres(config.stores.database, migrate, cut_off, had_tables=(Path(config.server.data_dir) / SERVER_ID_NAME).exists())
 
 
 def open_uses(config: Config) -> IdempotencyStore | SharedUses:

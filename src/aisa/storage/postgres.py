@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from aisa.storage.engine import BUSY, BUSY_SECONDS_MAX, READERS_MAX, Database, Migrate, version_of
 from aisa.storage.failure import StorageFailed
+from aisa.storage.lock import SERVER_ID_NAME
 from aisa.storage.tables import HEAD
 
 WRITERS_LOCK = 0x61697361  # "aisa": the advisory lock of whoever writes
@@ -72,10 +73,10 @@ class Lines:
                 self._cut(connection.fileno())
 
 
-def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None) -> Database:
+def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None, *, had_tables: bool = False) -> Database:
     """Open a database, making its tables or migrating them first if need be.
 
-    Raises StorageFailed when it cannot be reached or used, or a newer aisa made it.
+    Raises StorageFailed when it cannot be reached or used, or a newer aisa made it, or when it `had_tables` and has none.
     """
     where = shown(url)
     writer, readers = writer_of(url), readers_of(url)
@@ -86,6 +87,8 @@ def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None) -> Databas
         with database.transaction(STATEMENT_MILLISECONDS_MAX) as connection:
             refuse_unfit(connection, where)
             version = version_of(connection)
+            if version is None and had_tables:
+                raise StorageFailed(where, *EMPTIED)
             if version is not None and version < HEAD:
                 refuse_others(connection, where)
             if version != HEAD:
@@ -216,6 +219,13 @@ def of_its_session(error: DBAPIError) -> bool:
 
 
 READ_ONLY = ("The database is a standby, or read-only.", "Name the primary in stores.database.")
+EMPTIED = (
+    f"The database is empty, and this server was on one before ({SERVER_ID_NAME} is in its folder): keys, wallets and bills were there.",
+    (
+        "Name that database in stores.database, or put a copy into this one: `aisa restore FILE`. "
+        f"To begin anew, without its keys, wallets and bills, remove {SERVER_ID_NAME} from the folder of each server."
+    ),
+)
 BARE = ("The database does not have this version's tables.", "Look whether stores.database names the right one; if so, restore it.")
 AGAIN = "A server that runs asks it again by itself; one that was to start must be started again."
 #: What PostgreSQL calls an error, or how that begins (SQLSTATE) -> what is the matter, what to do.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import threading
@@ -39,6 +40,26 @@ def test_a_signal_that_others_use_for_reloading_cuts_no_stream(number: signal.Si
             break
     connection.close()
     assert f"{number.name} is ignored" in server.log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_sighup_while_a_server_begins_counts_once_it_has_begun(tmp_path: Path, workers: int) -> None:
+    """[issue 13] It was ignored, or killed a server that had not come that far: what was written then counted at the next reload."""
+    processes = list[int]()
+
+    def reload_early() -> None:
+        until(lambda: (tmp_path / "data" / "lock").exists() and (tmp_path / "data" / "lock").read_text().endswith("\n"), "it never began")
+        (tmp_path / "aisa.yaml").write_text("models: {changed: [embedded/tiny]}\n", "utf-8")
+        processes.append(int((tmp_path / "data" / "lock").read_text()))
+        os.kill(processes[0], signal.SIGHUP)
+
+    hasty = threading.Thread(target=reload_early)
+    hasty.start()
+    with serving(tmp_path, "models: {first: [embedded/tiny]}\n", workers=workers) as server:
+        hasty.join()
+        assert processes == [server.process.pid]
+        until(lambda: '"reloaded"' in server.log, "the signal was not answered")
+        assert "changed" in server.aisa("models")
 
 
 def test_whoever_finds_the_control_socket_is_told_where_the_server_is(tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ FIRST_KEY_NAME = "first-key"  # of the data folder: where the first key is writt
 GC_YOUNG_OBJECTS = 20_000  # the call's path makes no cycles; the default of 700 would look for them every few calls
 
 
+def answer_reloads(reload: Callable[[], None]) -> None:
+    """Have SIGHUP reload from now on, also one that came while the server began and was held back (`cli/serving.py`)."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
 class Start(NamedTuple):
     """What a server starts with beside its configuration and its data: where it is administered, its certificate, its tokenizers.
 

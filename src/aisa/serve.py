@@ -60,6 +60,7 @@ from aisa.process import (
     IGNORED_SIGNALS,
     WRITE_SECONDS_MAX,
     Start,
+    answer_reloads,
     crash_settled,
     greet,
     keep_for_life,
@@ -93,7 +94,7 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
     Address and certificate were tried by the caller. Raises ConfigErrors when the data cannot be used.
     """
     config = loaded.config
-    for number in (signal.SIGHUP, *IGNORED_SIGNALS):
+    for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # until there is a log to say it in
     check_extras(config)
     with contextlib.ExitStack() as stack:
@@ -192,7 +193,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     reload.keep, edge.traces, admin.attention = doors.keep_signal, observers.traces, doors.attention_of(watch.attention, reload.attention)
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     lists.follow(config, pools, parts.learn_models)
-    loop.add_signal_handler(signal.SIGHUP, reload.soon)
+    answer_reloads(reload.soon)
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     await operators.listen(start.control)  # last: whoever finds it finds a server that knows where it is, and that can be reloaded
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(keys))

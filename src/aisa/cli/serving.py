@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,10 +40,30 @@ def serve(
     Nothing needs to be configured. Vendors whose key is in the environment are used; without any, a small built-in
     language model answers. The first start makes an API key and shows it, once.
     """
-    from aisa.config.load import ConfigErrors
-
     overrides: dict[str, object] = {"server.host": host, "server.port": port, "server.data_dir": data_dir, "log.format": log_format}
     overrides["server.workers"] = workers
+    with reloads_held():
+        begin(config, overrides)
+
+
+@contextmanager
+def reloads_held() -> Generator[None]:
+    """Have each SIGHUP wait until the server can answer it: whoever sends one cannot know what a server that begins has read by then.
+
+    By itself it would end the process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, and what is ignored does not wait
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to be reloaded any more
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def begin(config: str | None, overrides: dict[str, object]) -> None:
+    """Say everything that is in the way of a server, or run it and exit with its status. Raises Misuse."""
+    from aisa.config.load import ConfigErrors
 
     def again() -> Loaded:
         check_written(loaded.path)

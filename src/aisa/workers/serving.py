@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,18 @@ from aisa.observe.counters import Counters
 from aisa.observe.metrics import Metrics, counted, end_outages
 from aisa.observe.welcome import bracketed
 from aisa.operators import Operators
-from aisa.process import WRITE_SECONDS_MAX, Start, greet, ignore, keep_for_life, listen_to_process, open_log, swapped, tell_start
+from aisa.process import (
+    WRITE_SECONDS_MAX,
+    Start,
+    answer_reloads,
+    greet,
+    ignore,
+    keep_for_life,
+    listen_to_process,
+    open_log,
+    swapped,
+    tell_start,
+)
 from aisa.providers.measure import Answer
 from aisa.reload import Prepared, Reload
 from aisa.shutdowns import tell_until
@@ -100,7 +110,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     acceptor = Acceptor(listener, crew.pass_on, crew.wanted)
     host, port = listener.getsockname()[:2]
     await listing.follow(config, listing.routes)
-    loop.add_signal_handler(signal.SIGHUP, reload.soon)
+    answer_reloads(reload.soon)
     reload.keep, admin.attention = doors.keep_signal, doors.attention_of(watch.attention, reload.attention)
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     await operators.listen(start.control)  # last: whoever finds it finds a server that knows where it is, and that can be reloaded

@@ -277,6 +277,35 @@ def test_it_is_the_same_as_the_command_line(operated: Operated) -> None:
     assert "renamed" in operated.server.aisa("keys", "list")
 
 
+def test_wallets_are_a_resource_of_their_own(operated: Operated) -> None:
+    """[issue 13] It names them beside accounts, and `/admin/v1/wallets` was 404: listed, shown, filled and adjusted as by `aisa wallet`."""
+    operated.ask("/accounts", {"name": "purse"})
+    assert operated.ask("/wallets/purse").json == {"account": standing_of(operated, "purse"), "entries": []}
+    assert operated.ask("/wallets/purse/top-up", {"amount": "5.00", "reference": "i-1"}).json["balance"] == 5_000_000_000
+    assert operated.ask("/wallets/purse/top-up", {"amount": "5.00", "reference": "i-1"}).json["fresh"] is False
+    assert operated.ask("/wallets/purse/adjust", {"amount": "-1.25", "note": "refund"}).json["balance"] == 3_750_000_000
+    shown = operated.ask("/wallets/purse").json
+    assert (shown["account"], [entry["kind"] for entry in shown["entries"]]) == (standing_of(operated, "purse"), ["adjustment", "top_up"])
+    assert json.loads(operated.server.aisa("wallet", "show", "purse", "--json"))["account"]["balance_nanos_usd"] == 3_750_000_000
+    adjusted, topped_up = operated.ask("/changes?limit=2").json["data"]
+    assert (adjusted["action"], adjusted["before"], adjusted["after"]["balance"]) == (
+        "POST /wallets/purse/adjust",
+        {"balance": 5_000_000_000},
+        3_750_000_000,
+    )
+    assert topped_up["actor"].startswith("write (adm_")
+    unknown = operated.ask("/wallets/nobody")
+    assert (unknown.status, unknown.json["error"]["code"]) == (404, "resource_not_found")
+    assert operated.ask("/wallets/nobody/adjust", {"amount": "1", "note": "n"}).status == 404
+    assert operated.ask("/wallets/purse/unlimit", {}).json["balance"] is None
+
+
+def standing_of(operated: Operated, name: str) -> Any:
+    """How the list of wallets has an account."""
+    (found,) = [each for each in operated.ask("/wallets").json["data"] if each["name"] == name]
+    return found
+
+
 def test_every_change_is_on_record_with_who_where_before_and_after(operated: Operated) -> None:
     """From both ways in; no secret is in it."""
     made = operated.ask("/keys", {"label": "watched", "spend_cap": "1/day"}).json

@@ -41,11 +41,17 @@ REQUESTS: tuple[tuple[str, str, str, Any], ...] = (
     ("POST", "/accounts/{name}/top-up", "acme", {"amount": "5", "reference": "r", "note": "n"}),
     ("POST", "/accounts/{name}/top-up", "acme", {"amount": "5", "reference": "r", "note": "n"}),
     ("POST", "/accounts/{name}/adjust", "acme", {"amount": "-1", "note": "n"}),
+    ("POST", "/wallets/{name}/top-up", "acme", {"amount": "2", "reference": "s", "note": "n"}),
+    ("POST", "/wallets/{name}/adjust", "acme", {"amount": "-1", "note": "n"}),
     ("POST", "/accounts/{name}/disable", "acme", None),
     ("POST", "/accounts/{name}/enable", "acme", None),
     ("GET", "/accounts", "", ""),
     ("GET", "/accounts/{name}/entries", "acme", ""),
     ("GET", "/accounts/{name}/statement", "acme", ""),
+    ("GET", "/wallets", "", ""),
+    ("GET", "/wallets/{name}", "acme", ""),
+    ("GET", "/wallets/{name}/entries", "acme", ""),
+    ("GET", "/wallets/{name}/statement", "acme", "limit=1"),
     ("POST", "/teams", "", {"name": "crew", "account": "acme", "spend_cap": "5/day"}),
     ("POST", "/teams", "", {"name": "uncapped", "account": "of-its-own"}),
     ("POST", "/teams/{name}/update", "crew", {"spend_cap": "6/week"}),
@@ -83,6 +89,7 @@ REQUESTS: tuple[tuple[str, str, str, Any], ...] = (
     ("POST", "/ledger/audit", "", None),
     ("POST", "/reload", "", None),
     ("POST", "/accounts/{name}/unlimit", "acme", None),
+    ("POST", "/wallets/{name}/unlimit", "acme", None),
 )
 
 

@@ -19,7 +19,7 @@ from aisa.edge.admin_status import StatusShown
 from aisa.edge.admin_teams import TeamAsked, TeamList, TeamMade, TeamStanding, TeamTermsAsked
 from aisa.edge.admin_usage import SeriesShown, UsageShown
 from aisa.edge.admin_views import ChangesShown, LimitsShown, ModelList, VendorList
-from aisa.edge.admin_wallets import AccountList, AdjustAsked, EntryList, MadeAsked, MadeList, TopUpAsked
+from aisa.edge.admin_wallets import AccountList, AdjustAsked, EntryList, MadeAsked, MadeList, TopUpAsked, WalletShown
 from aisa.edge.board_view import BoardShown
 from aisa.edge.key_shapes import KeyChanged, KeyImported, KeyList, KeyMade, KeyRotated, KeyShown, KeyStanding
 from aisa.edge.model_view import ModelShown
@@ -72,6 +72,15 @@ OPERATIONS: dict[str, Operation] = {
     "POST /accounts/{name}/top-up": Operation("Put money into a wallet", Booking, TopUpAsked),
     "POST /accounts/{name}/adjust": Operation("Correct a wallet", Booking, AdjustAsked),
     "POST /accounts/{name}/unlimit": Operation("Make an account unlimited", AccountStanding),
+    "GET /wallets": Operation("List the wallets: the accounts with what is in them", AccountList),
+    "GET /wallets/{name}": Operation("Show the wallet of an account, with its entries", WalletShown),
+    "GET /wallets/{name}/entries": Operation("List the entries of a wallet, the newest first", EntryList),
+    "GET /wallets/{name}/statement": Operation(
+        "Show a wallet's statement: entries and calls; since_ms, until_ms, limit, after in the query", WalletPage
+    ),
+    "POST /wallets/{name}/top-up": Operation("Put money into a wallet", Booking, TopUpAsked),
+    "POST /wallets/{name}/adjust": Operation("Correct a wallet", Booking, AdjustAsked),
+    "POST /wallets/{name}/unlimit": Operation("Make an account unlimited", AccountStanding),
     "POST /ledger/audit": Operation("Add up the whole ledger and say what does not fit", AuditReport),
     "POST /ledger/made": Operation("Add up what a vendor made of each model in each day", MadeList, MadeAsked),
     "GET /usage": Operation("Sum up ended calls: by, start_ms and end_ms in the query", UsageShown),
@@ -96,6 +105,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "GET /teams": ("account",),
     "GET /teams/{name}": ("account",),
     "GET /accounts/{name}/statement": ("since_ms", "until_ms"),
+    "GET /wallets/{name}/statement": ("since_ms", "until_ms"),
     "GET /usage": SUMMED,
     "GET /usage/series": SUMMED,
     "GET /calls": ("key", "account", "model", "failed", "refused", "by_end", "since_ms"),

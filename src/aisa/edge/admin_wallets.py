@@ -2,14 +2,17 @@
 
 | request | body | answer |
 |---|---|---|
-| `GET /accounts` | | 200, `{data: [account, ...]}` |
-| `GET /accounts/{name}/entries` | | 200, `{data: [entry, ...]}`, the newest first |
-| `GET /accounts/{name}/statement?since_ms=T&until_ms=T&limit=N&after=ID` | | 200, a `WalletPage`: entries and calls, the newest first |
-| `POST /accounts/{name}/top-up` | `{amount, note?, reference?}` | 200, `{entry, fresh, balance}` |
-| `POST /accounts/{name}/adjust` | `{amount, note}` | 200, the same |
-| `POST /accounts/{name}/unlimit` | | 200, the account |
+| `GET /accounts`, `GET /wallets` | | 200, `{data: [account, ...]}` |
+| `GET /wallets/{name}` | | 200, `{account, entries: [entry, ...]}` |
+| `GET /wallets/{name}/entries` | | 200, `{data: [entry, ...]}`, the newest first |
+| `GET /wallets/{name}/statement?since_ms=T&until_ms=T&limit=N&after=ID` | | 200, a `WalletPage`: entries and calls, the newest first |
+| `POST /wallets/{name}/top-up` | `{amount, note?, reference?}` | 200, `{entry, fresh, balance}` |
+| `POST /wallets/{name}/adjust` | `{amount, note}` | 200, the same |
+| `POST /wallets/{name}/unlimit` | | 200, the account |
 | `POST /ledger/audit` | | 200, an `AuditReport` |
 | `POST /ledger/made` | `{vendor, start_ms, end_ms}` | 200, `{data: [made, ...]}`: what the vendor made of each model in each day (UTC) |
+
+An account has one wallet, which has its name; all that is below `/wallets/{name}/` is below `/accounts/{name}/` too.
 
 `amount` is text in US dollars, exact to nine decimals; `fresh` is false for a reference that was booked before. Everything in an answer is
 in nano-dollars; its fields are those of the structs in `ledger.port_admin`.
@@ -26,6 +29,7 @@ from aisa.facts import WalletChanged
 from aisa.ledger.port_admin import WALLET_LINES_MAX, AccountStanding, Booking, Entry, LedgerAudits, Made, Wallets, WalletSpan
 from aisa.money import Nanos, parse_dollars
 
+WALLETS = ("/accounts", "/wallets")  # where the wallet of an account is, by its name
 DAY_MS = 86_400_000
 SPAN_MS_MAX = 400 * DAY_MS  # over which a vendor's work is added up: a year, and the days around it
 
@@ -61,6 +65,13 @@ class EntryList(Listed[Entry], frozen=True):
     """Entries of a wallet, the newest first."""
 
 
+class WalletShown(msgspec.Struct, frozen=True):
+    """A wallet: whose it is, with what is in it, and the entries, the newest first."""
+
+    account: AccountStanding
+    entries: list[Entry]
+
+
 class MadeList(Listed[Made], frozen=True):
     """What a vendor made, by day and model."""
 
@@ -75,10 +86,10 @@ class WalletRoutes:
     def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
         return (
-            look("/accounts", self._list),
-            change("/accounts/{name}/top-up", self._top_up),
-            change("/accounts/{name}/adjust", self._adjust),
-            act("/accounts/{name}/unlimit", self._unlimit),
+            *(look(place, self._list) for place in WALLETS),
+            *(change(f"{place}/{{name}}/top-up", self._top_up) for place in WALLETS),
+            *(change(f"{place}/{{name}}/adjust", self._adjust) for place in WALLETS),
+            *(act(f"{place}/{{name}}/unlimit", self._unlimit) for place in WALLETS),
         )
 
     def _list(self, _asked: Asked) -> Result:
@@ -116,11 +127,16 @@ class LedgerRoutes:
     def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
         return (
-            look("/accounts/{name}/entries", self._entries),
-            look("/accounts/{name}/statement", self._statement),
+            look("/wallets/{name}", self._wallet),
+            *(look(f"{place}/{{name}}/entries", self._entries) for place in WALLETS),
+            *(look(f"{place}/{{name}}/statement", self._statement) for place in WALLETS),
             act("/ledger/audit", self._audit, changes=False),
             change("/ledger/made", self._made, changes=False),
         )
+
+    def _wallet(self, asked: Asked) -> Result:
+        page = self._ledger.statement(asked.name, WalletSpan(limit=1))
+        return 200, WalletShown(page.account, self._ledger.entries(asked.name))
 
     def _entries(self, asked: Asked) -> Result:
         return 200, EntryList(data=self._ledger.entries(asked.name))

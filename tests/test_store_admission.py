@@ -17,6 +17,7 @@ import pytest
 
 from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.rules import MICROS
+from aisa.admission.seen_servers import FILE_NAME, MORE_SECONDS, Seen, SeenServers, read_seen
 from aisa.admission.store import StoreAdmission, opener_of
 from aisa.admission.store_way import LEASE_SECONDS, RENEW_SECONDS, Mode, StoreWay
 from aisa.config.limits import Limits, Tier
@@ -59,10 +60,12 @@ async def way_to(
     refuses: bool = False,
     micros: Callable[[], int] | None = None,
     looks_max: int = PATIENT,
+    remembered: SeenServers | None = None,
 ) -> StoreWay:
     """A process's way to the store, open."""
     span = round(limits.window_seconds * MICROS)
-    way = StoreWay(opener_of(server.url), span, chance=random.Random(seed), report=heard.append, refuses=refuses)
+    opener = opener_of(server.url)
+    way = StoreWay(opener, span, chance=random.Random(seed), report=heard.append, refuses=refuses, remembered=remembered)
     way.store_micros, way.looks_max = micros, looks_max
     await way.start()
     return way
@@ -475,6 +478,51 @@ def test_a_server_that_begins_while_the_store_is_away_goes_by_its_share(own_serv
         await way.stop()
 
     asyncio.run(main(own_server))
+
+
+def test_servers_that_all_begin_while_the_store_is_away_know_how_many_they_were(own_server: LimitsStore, tmp_path: Path) -> None:
+    """[issue 13] "Limit / processes seen last": after a power failure each had the whole limit, as it knew of no other."""
+    limits = Limits(default_tier="t", tiers={"t": Tier(rpm=6)}, window_seconds=20.0)
+    seconds = [0.0]
+
+    async def main(server: LimitsStore) -> None:
+        first = SeenServers(tmp_path, lambda: seconds[0])
+        ways = [await way_to(server, limits, [], seed=seed, remembered=first if not seed else None) for seed in range(3)]
+        for seconds[0] in (1.0, MORE_SECONDS, 1.0 + MORE_SECONDS):
+            assert await ways[0].renew()
+        await asyncio.get_running_loop().shutdown_default_executor()  # what it was told to write is there
+        for way in ways:
+            await way.stop()
+        server.kill()
+        heard = Heard()
+        world, way, _ = await admission_on(server, limits, heard=heard, remembered=SeenServers(tmp_path, lambda: seconds[0]))
+        assert (way.mode, way.processes, way.servers, "one of 3 that this server knows of" in str(heard[0])) == (Mode.SHARE, 3, 3, True)
+        for _ in range(2):
+            (await world.call()).release(Usage())
+        assert (await world.refused()).should_retry is True
+        await way.stop()
+
+    asyncio.run(main(own_server))
+
+
+def test_what_a_restart_makes_of_the_number_of_servers_is_not_noted(tmp_path: Path) -> None:
+    """Who was restarted is seen twice for some seconds; of servers that are stopped one by one the last sees none."""
+    seconds = [0.0]
+    seen = SeenServers(tmp_path, lambda: seconds[0])
+
+    def noted(at: float, number: int) -> bool:
+        seconds[0] = at
+        return seen.note(Seen(2 * number, number))
+
+    assert [noted(0, 4), noted(14, 4), noted(15, 4), noted(18, 4)] == [False, False, True, False]
+    assert [noted(21, 5), noted(30, 5), noted(33, 4), noted(36, 5), noted(50, 5)] == [False] * 5
+    assert [noted(60, 3), noted(70, 2), noted(80, 1), noted(100, 4), noted(101, 1), noted(3_600, 1)] == [False] * 6
+    assert (noted(3_701, 1), seen.known) == (True, Seen(2, 1))
+    seen.write()
+    assert read_seen(tmp_path / FILE_NAME) == Seen(2, 1)
+    for broken in ("", "x y", "1", "-5 0\n", "9" * 30 + " 2"):
+        (tmp_path / FILE_NAME).write_text(broken)
+        assert read_seen(tmp_path / FILE_NAME) in (Seen(1, 1), Seen(100_000, 2))
 
 
 def test_a_share_of_tokens_that_is_too_small_is_no_fault_of_the_call(own_server: LimitsStore) -> None:

@@ -5,14 +5,17 @@ What this process lets in it counts by itself too, so that with the store away i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 
 from aisa.admission.allowance import Limited, Shown
 from aisa.admission.lease import MemoryLease
 from aisa.admission.memory import NO_LIMITS, MemoryAdmission, loop_micros, of_own, tokens_needed, unheard
 from aisa.admission.refusals import refusal, stopped_inside, too_large
 from aisa.admission.rules import MICROS, RATE_MAX, Usual
+from aisa.admission.seen_servers import SeenServers
 from aisa.admission.store_way import LEASE_SECONDS, Mode, Open, StoreWay
 from aisa.admission.stored import Seen, StoredAllowance
 from aisa.admission.unlimited import Unlimited
@@ -45,8 +48,9 @@ async def open_way(config: Config, chance: Chance, report: Callable[[Fact], None
     """
     assert config.stores.limits is not None, "the caller looked"
     span, refuses = round(config.limits.window_seconds * MICROS), config.stores.limits_down == "refuse"
-    way = StoreWay(opener_of(config.stores.limits), span, chance=chance, report=report, refuses=refuses, server=server)
-    way.processes = config.server.workers  # at least; of other servers one that begins while the store is away cannot know
+    seen = SeenServers(Path(config.server.data_dir), asyncio.get_running_loop().time)
+    way = StoreWay(opener_of(config.stores.limits), span, chance=chance, report=report, refuses=refuses, server=server, remembered=seen)
+    way.processes = max(way.processes, config.server.workers)
     await way.start()
     return way
 

@@ -12,6 +12,7 @@ from enum import Enum
 from itertools import count
 from typing import Protocol
 
+from aisa.admission.seen_servers import Seen, SeenServers
 from aisa.clock import Chance
 from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
 from aisa.storage.unanswered import LOOKS_MAX, StoreAway
@@ -54,8 +55,9 @@ class StoreWay:
     """One process's way to the store. Belongs to the loop that it was made in.
 
     `span` is the window in microseconds; `refuses` says that nobody decides while the store is away. `server` names what all processes of
-    one server have in common; '' for a process that is a server by itself. `counted` is called when there are more servers or fewer. Of
-    tests alone are `store_micros`, the time to tell the store instead of its own, and `looks_max`, how patient to be.
+    one server have in common; '' for a process that is a server by itself. `counted` is called when there are more servers or fewer;
+    `remembered` knows how many there were before this process, which are taken to be there until it has reached the store. Of tests alone
+    are `store_micros`, the time to tell the store instead of its own, and `looks_max`, how patient to be.
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class StoreWay:
         report: Callable[[Fact], None],
         refuses: bool = False,
         server: str = "",
+        remembered: SeenServers | None = None,
     ) -> None:
         self.span = span
-        self.processes = self.servers = 1  # as far as is known
+        self.processes, self.servers = (1, 1) if remembered is None else remembered.known  # as far as is known
+        self._remembered = remembered
         self.counted: Callable[[], None] = nothing
         self._least = (1, 1)  # processes and servers that are taken to be there, while not all have come back to a store that was away
         self.leases: dict[str, Sequence[str]] = {}  # the keys of each call in flight here, by its lease's id
@@ -207,6 +211,8 @@ class StoreWay:
         self.processes, self.servers = max(int(answer[0]), least[0]), max(int(answer[2]), least[1])
         if self.servers != before:
             self.counted()
+        if self._remembered is not None and self._remembered.note(Seen(self.processes, self.servers)):
+            _ = self._loop.run_in_executor(None, self._remembered.write)
         return True
 
     def _say_away(self, why: str) -> None:

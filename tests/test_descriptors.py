@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from aisa.http.descriptors import CONNECTIONS_MIN, OWN_DESCRIPTORS, clients_that_fit
-from server import Server, environment, read_banner
+from aisa.http.descriptors import CONNECTIONS_MIN, DESCRIPTORS_MIN, OWN_DESCRIPTORS, clients_that_fit
+from server import PROCESS_SECONDS_MAX, Server, environment, read_banner, serving
 
 
 @pytest.mark.parametrize("descriptors", [0, 100, 256, 1_024, 4_096, 20_000, 1 << 20])
@@ -50,6 +52,36 @@ def test_the_soft_limit_is_raised_and_what_does_not_fit_is_told(tmp_path: Path) 
         finally:
             process.terminate()
             process.communicate()
+
+
+def begun(folder: Path, files: int) -> subprocess.CompletedProcess[str]:
+    """Start a server that may have so many files open, and is to refuse."""
+    command = f"ulimit -n {files}; exec {sys.executable} -m aisa serve --port 0 --data-dir {folder / 'data'}"
+    return subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS_MAX
+    )
+
+
+@pytest.mark.parametrize("files", [16, 24, DESCRIPTORS_MIN - 1])
+def test_too_few_descriptors_are_a_problem_at_the_start(tmp_path: Path, files: int) -> None:
+    """[issue 13] It died at whichever file was one too many, with a traceback, or a word about the rights to the database."""
+    refused = begun(tmp_path, files)
+    told = " ".join(refused.stderr.split())
+    assert (refused.returncode, "Traceback" in told) == (2, False), told
+    assert f"This process may have {files} files open, and a server needs {DESCRIPTORS_MIN} at the least. → Raise the limit" in told
+
+
+def test_data_that_cannot_be_read_late_in_a_start_are_a_problem_like_all_others(tmp_path: Path) -> None:
+    """[issue 13] Once the database was open, what it refused was a traceback: a table that is gone, a PostgreSQL that just went away."""
+    with serving(tmp_path):
+        pass
+    with closing(sqlite3.connect(tmp_path / "data" / "aisa.db")) as database:
+        database.execute("DROP TABLE replaced_secrets")
+    refused = begun(tmp_path, 1_024)
+    told = " ".join(refused.stderr.split())
+    assert (refused.returncode, "Traceback" in told) == (2, False), told
+    assert "the server cannot start: 1 problem" in told
+    assert "no such table: replaced_secrets" in told
 
 
 def test_enough_descriptors_are_said_too(server: Server) -> None:

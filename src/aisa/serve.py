@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -37,6 +38,7 @@ from aisa.config.schema import Config
 from aisa.edge.account import Accounts
 from aisa.facts import Stopped
 from aisa.folder_watch import NO_FOLDER, FolderWatch
+from aisa.http.descriptors import DESCRIPTORS_MIN, raise_limit
 from aisa.http.names import Names
 from aisa.http.server import HttpServer, tls_context
 from aisa.http.sockets import handed_listener
@@ -91,26 +93,42 @@ def run(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded])
     """Serve until SIGTERM or SIGINT, and return the exit status. `say` shows text to the operator.
 
     `again` reads the configuration anew, with all that was checked at the start but what runs now, and raises ConfigErrors.
-    Address and certificate were tried by the caller. Raises ConfigErrors when the data cannot be used.
+    Address and certificate were tried by the caller. Raises ConfigErrors when the data cannot be used, however late that shows, and when
+    this process may have too few files open.
     """
+    if (descriptors := raise_limit()) < DESCRIPTORS_MIN:
+        what = f"This process may have {descriptors} files open, and a server needs {DESCRIPTORS_MIN} at the least."
+        raise ConfigErrors([Problem("open files", what, MORE_FILES)], loaded.config)
+    try:
+        return started(loaded, say, again)
+    except StorageFailed as failure:
+        raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], loaded.config) from failure
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise ConfigErrors([Problem("open files", f"{error.strerror}.", MORE_FILES)], loaded.config) from error
+
+
+MORE_FILES = "Raise the limit where the server is started: `ulimit -n` with its hard limit `ulimit -Hn`, or LimitNOFILE= of the unit."
+
+
+def started(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded]) -> int:
+    """Do what `run` does. Raises ConfigErrors, StorageFailed, OSError."""
     config = loaded.config
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # until there is a log to say it in
     check_extras(config)
     with contextlib.ExitStack() as stack:
-        try:
-            folder = stack.enter_context(own_folder(config.server.data_dir))
-            throw_off(Path(config.server.data_dir))
-            control = control_path(config.server.data_dir)
-            database = open_data(config, partial(migrate, tell=say))
-            stack.callback(database.close)
-            seal_key(config)
-            settled = recover_workers(folder.folder, database)
-            journal = Journal.open(folder.folder / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
-            stack.callback(journal.close)
-            settled += recover(journal, lambda rows: insert_left(database, rows), int(wall_clock() * 1000))
-        except StorageFailed as failure:
-            raise ConfigErrors([Problem(failure.where, failure.what, failure.remedy)], config) from failure
+        folder = stack.enter_context(own_folder(config.server.data_dir))
+        throw_off(Path(config.server.data_dir))
+        control = control_path(config.server.data_dir)
+        database = open_data(config, partial(migrate, tell=say))
+        stack.callback(database.close)
+        seal_key(config)
+        settled = recover_workers(folder.folder, database)
+        journal = Journal.open(folder.folder / JOURNAL_NAME, slots_max=config.ledger.calls_waiting_max)
+        stack.callback(journal.close)
+        settled += recover(journal, lambda rows: insert_left(database, rows), int(wall_clock() * 1000))
         tokenizers = tokenizers_in(config)
         try:
             handed = handed_listener(os.environ)

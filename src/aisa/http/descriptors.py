@@ -10,6 +10,7 @@ from aisa.http.connection import CONNECTIONS_OVER_MAX
 #: For database, journal, log, listeners, the control socket and its clients, and connections that are told that they are too many.
 OWN_DESCRIPTORS = 64 + CONNECTIONS_OVER_MAX
 DESCRIPTORS_WANTED_MAX = 1 << 20  # systems without a limit name one of a milliard; nothing here grows so far
+DESCRIPTORS_MIN = 48  # with which a server that serves CONNECTIONS_MIN clients can begin: its files and sockets, and a database's
 CONNECTIONS_MIN = 8  # of clients, however few descriptors there are: the operator can look and stop
 TLS_DESCRIPTORS = 2  # of a client's connection over TLS: its own, and the one that its delivery is measured by
 

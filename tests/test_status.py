@@ -69,6 +69,16 @@ CASES: dict[str, tuple[StatusShown, str, str]] = {
     "never reached, and rests": (failing("unreachable", 5.0, NOT_REACHED), "warning", "openai cannot be reached; it is asked last"),
     "no credit": (failing("no_credit", 5.0), "error", "openai has no credit for us; it is asked last"),
     "unreachable": (failing("unreachable", 5.0), "warning", "openai cannot be reached; it is asked last"),
+    "unreachable, and asked again": (
+        failing("unreachable", 0.0),
+        "warning",
+        "openai could not be used 3 times in a row; the next call asks it again.",
+    ),
+    "target asked again": (
+        msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai/x", 3, 0.0)),)),
+        "warning",
+        "openai/x has failed 3 times in a row; the next call asks it again.",
+    ),
     "target down": (
         msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai/x", 3, 5.0)),)),
         "warning",
@@ -119,20 +129,28 @@ def test_what_needs_attention_is_told(case: str) -> None:
 
 
 def test_a_server_that_is_well_needs_no_attention() -> None:
-    """A watcher is not woken for what has healed, or is weeks away."""
-    healed = msgspec.structs.replace(
-        WELL, vendors=(vendor(Trouble("openai", 3, 0.0, "unreachable"), Trouble("openai/x", 3, 0.0)),), certificate_ends=int(NOW) + 15 * DAY
+    """A watcher is not woken for a single failure, or what is weeks away."""
+    well = msgspec.structs.replace(
+        WELL, vendors=(vendor(Trouble("openai", 1, 0.0, "unreachable"), Trouble("openai/x", 1, 0.0)),), certificate_ends=int(NOW) + 15 * DAY
     )
-    assert found(WELL) == found(healed) == []
+    assert found(WELL) == found(well) == []
+
+
+def test_a_vendor_that_is_down_is_told_behind_its_rests_as_within_them() -> None:
+    """[fault P13] Of one that was reached before it was told in turns: while it rested, and not until the next call asked it again."""
+    for reason in ("unreachable", ""):
+        told = [bool(found(msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai", 4, rest, reason)),)))) for rest in (9.0, 0.0)]
+        assert told == [True, True]
 
 
 def test_a_vendor_whose_rest_is_over_is_not_said_to_be_away_above_that_all_is_well() -> None:
-    """[fault P13] "cannot be reached" stood above "Nothing needs attention", in turns; the next call tells."""
-    over, resting = page(failing("unreachable", 0.0)), page(with_attention(failing("unreachable", 5.0), NOW))
+    """[fault P13] "cannot be reached" stood above "Nothing needs attention", in turns; what failed once is asked again by the next call."""
+    over, resting = (page(with_attention(failing("unreachable", seconds), NOW)) for seconds in (0.0, 5.0))
     assert "not reached lately" in over
     assert "cannot be reached" not in over
-    assert "Nothing needs attention now. What failed lately is asked again by the next call" in over
-    assert ("cannot be reached" in resting, "Nothing needs attention" in resting) == (True, False)
+    assert ("cannot be reached" in resting, "Nothing needs attention" in over + resting) == (True, False)
+    once = page(with_attention(msgspec.structs.replace(WELL, vendors=(vendor(Trouble("openai/x", 1, 0.0)),)), NOW))
+    assert "Nothing needs attention now. What failed lately is asked again by the next call" in once
 
 
 def test_what_must_be_acted_on_stands_first() -> None:
@@ -206,8 +224,9 @@ def test_names_that_nothing_else_serves_are_those_whose_every_target_fails() -> 
     routes = Routes(Config(vendors=vendors, models=models, embedded=Embedded(enabled="never")))
     down = VendorShown("down", 0, 0, 0, None, (Trouble("down", 3, 4.0, "unreachable"),))
     refused = VendorShown("down", 0, 0, 0, None, (Trouble("down", 1, 0.0, "key_refused"),))
-    healed = VendorShown("down", 0, 0, 0, None, (Trouble("down", 3, 0.0, "unreachable"),))
+    once, again = (VendorShown("down", 0, 0, 0, None, (Trouble("down", times, 0.0, "unreachable"),)) for times in (1, 3))
     target = VendorShown("well", 0, 0, 0, None, (Trouble("well/c", 3, 4.0),))
     assert stranded(routes, (down, target)) == ("alone", "both")
     assert stranded(routes, (refused,)) == ("alone",)
-    assert stranded(routes, (healed, target)) == ()
+    assert stranded(routes, (once, target)) == ()
+    assert stranded(routes, (again, target)) == ("alone", "both"), "its rest is over, and no call has completed"

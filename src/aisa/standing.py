@@ -88,8 +88,8 @@ class Standing:
 
 
 def stranded(routes: Routes, vendors: Sequence[VendorShown]) -> tuple[str, ...]:
-    """Return the names of the configuration that only targets serve which are asked last now, or take no calls of ours."""
-    failing = {each.target for vendor in vendors for each in vendor.troubles if each.seconds or each.must_be_acted_on}
+    """Return the names of the configuration that only targets serve which have failed again and again, and not completed a call since."""
+    failing = {each.target for vendor in vendors for each in vendor.troubles if each.stands}
     found: list[str] = []
     for name in routes.names():
         entry = routes.find(name)

@@ -138,14 +138,16 @@ def of_vendors(vendors: Sequence[VendorShown]) -> Iterator[Attention]:
             what = f"{vendor.name} was not reached since the server began: its list of models could not be asked for."
             yield Attention("warning", what, "See why: aisa config check --online")
         for trouble in vendor.troubles:
-            last = f"it is asked last for {trouble.seconds:.0f} s more"
+            last = f"it is asked last for {trouble.seconds:.0f} s more" if trouble.seconds else "the next call asks it again"
             times = f"{trouble.failures} time{'' if trouble.failures == 1 else 's'} in a row"
             if trouble.must_be_acted_on:
                 asked = last if trouble.seconds else f"it has said so {times}"
                 yield Attention("error", f"{trouble.target} {trouble.said}; {asked}.", "See what it says: aisa config check --online")
-            elif trouble.seconds and trouble.said:
-                yield Attention("warning", f"{trouble.target} {trouble.said}; {last}.", "See why: aisa config check --online")
-            elif trouble.seconds:
+            elif trouble.stands and trouble.said:
+                if trouble.seconds or vendor.unheard != NOT_REACHED:  # else it was said above
+                    said = trouble.said if trouble.seconds else f"could not be used {times}"
+                    yield Attention("warning", f"{trouble.target} {said}; {last}.", "See why: aisa config check --online")
+            elif trouble.stands:
                 yield Attention("warning", f"{trouble.target} has failed {times}; {last}.", "See what it says: aisa calls --failed")
 
 

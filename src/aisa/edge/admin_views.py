@@ -26,6 +26,7 @@ from aisa.routing import Routes
 
 CHANGES_MAX = 1_000  # that are shown at once
 NOT_ASKED, NOT_REACHED = "not_asked", "not_reached"  # of a vendor of which nothing was heard
+FAILURES_TO_STAND = 2  # in a row, as one in a hundred calls fails at any vendor
 CHANGE_ID_MAX = 2**31 - 1  # that the database takes
 
 
@@ -49,6 +50,11 @@ class Trouble(msgspec.Struct, frozen=True):
     def must_be_acted_on(self) -> bool:
         """Whether it stays so until the operator does something: no other call, and no time, pays our bill or mends our key."""
         return self.reason in (KeyRefused.of_vendor, CreditSpent.of_vendor)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is told until a call completes: behind its rest, too, as nobody knows that it has healed before one has."""
+        return self.must_be_acted_on or self.seconds > 0 or self.failures >= FAILURES_TO_STAND
 
 
 class VendorShown(msgspec.Struct, frozen=True):

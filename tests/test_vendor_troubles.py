@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from aisa.edge.admin_views import VendorShown
 from aisa.errors import OF_VENDORS, ApiError, CreditSpent, KeyRefused, Unreachable, UpstreamFailed
 from aisa.health import Health
 from aisa.http.failures import unreachable
-from server import Server, serving
+from server import PROCESS_SECONDS_MAX, Server, environment, serving
 from test_reload import asked, write
 from test_workers import until
 from vendor import ScriptedVendor
@@ -135,3 +136,33 @@ def test_what_failed_at_a_vendor_is_forgotten_when_a_reload_takes_or_changes_it(
     assert "nowhere" not in said
     assert "strict refuses" not in said
     assert "poor has no credit for us" in said
+
+
+def test_what_the_server_has_by_its_own_environment_is_no_vendor_that_is_not_there(tmp_path: Path) -> None:
+    """A shell without the variable is told so by `vendors`, `config check` and what asks vendors, which then have not all been asked."""
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    known = {"XDG_RUNTIME_DIR": str(runtime)}
+    with ScriptedVendor() as vendor, serving(tmp_path, variables=known | {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": vendor.url}):
+
+        def told(*words: str, **more: str) -> tuple[int, str]:
+            ended = subprocess.run(
+                [sys.executable, "-m", "aisa", *words],
+                cwd=runtime,
+                env=environment() | known | more,
+                capture_output=True,
+                text=True,
+                timeout=PROCESS_SECONDS_MAX,
+                check=False,
+            )
+            return ended.returncode, " ".join((ended.stdout + ended.stderr).split())
+
+        status, said = told("vendors")
+        assert (status, "openai OpenAI openai OPENAI_API_KEY used: the server that runs has it" in said) == (0, True)
+        status, said = told("config", "check")
+        assert (status, "it was started with OPENAI_API_KEY, which this shell has not" in said) == (0, True)
+        for command in (("vendors", "--check"), ("config", "check", "--online")):
+            status, said = told(*command)
+            assert (status, "asking the vendors found 1 problem vendors.openai The server that runs has it" in said) == (1, True)
+        status, said = told("config", "check", OPENAI_API_KEY="k", OPENAI_BASE_URL=vendor.url)
+        assert (status, "which this shell has not" in said) == (0, False)

@@ -14,6 +14,8 @@ from aisa.cli.problems import Misuse, Problem, Stop, block, counted
 from aisa.cli.terminal import paint, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aisa.config.schema import Config
     from aisa.storage.running import Running
 
@@ -45,6 +47,7 @@ def check(path: str | None, *, online: bool) -> None:
     from aisa.cli.overview import overview
     from aisa.cli.preflight import standing_problems
     from aisa.cli.price_check import price_problems
+    from aisa.cli.served_vendors import unseen_at
     from aisa.clock import wall_clock
     from aisa.config.load import ConfigErrors, Loaded, load
     from aisa.http.nearby import look_around
@@ -64,23 +67,25 @@ def check(path: str | None, *, online: bool) -> None:
         raise Misuse(f"the configuration has {counted(len(problems))}", problems)
     place = loaded.path or "the environment; there is no configuration file"
     say(f"Read: {place}." if online else paint("No problems", "green", bold=True) + f" in {place}.")
-    for note in loaded.notes:
+    folder = server.data_dir if server else loaded.config.server.data_dir
+    others = [] if loaded.path else unseen_at(folder, loaded.config.vendors, os.environ)
+    for note in [*loaded.notes, *others]:
         say("\n" + block(note))
     for title, rows in overview(loaded, os.environ, server):
         say(f"\n{paint(title, bold=True)}\n{facts(rows, indent='  ')}")
     if free := free_rows(routes_of(loaded.config), wall_clock()):
         say(f"\n{paint('Free of charge', bold=True)}\n{facts(free, indent='  ')}")
     if online:
-        ask_vendors(loaded.config)
+        ask_vendors(loaded.config, others)
         say("\n" + paint("No problems", "green", bold=True) + f" in {place}, and none with the vendors.")
 
 
-def ask_vendors(settings: Config) -> None:
-    """Say of each vendor what it answers, as it comes. Raises Stop if one of them would fail."""
+def ask_vendors(settings: Config, unasked: Sequence[Problem] = ()) -> None:
+    """Say of each vendor what it answers, as it comes. Raises Stop if one of them would fail, or for those that could not be asked."""
     from aisa.cli.online import each_finding
 
     say(f"\n{paint('Vendors asked', bold=True)}")
-    problems: list[Problem] = []
+    problems = [*unasked]
     width = max(map(len, settings.vendors), default=0)
     for finding in each_finding(settings, os.environ):
         mark = paint("fails", "red") if finding.problems else paint("works", "green")

@@ -35,7 +35,7 @@ def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     """
     from aisa.cli.configuration import ask_vendors
     from aisa.cli.data_folder import server_elsewhere
-    from aisa.cli.failing_vendors import failing_at
+    from aisa.cli.served_vendors import served_at, unseen
     from aisa.config.load import ConfigErrors, load
     from aisa.http.nearby import look_around
     from aisa.storage.running import running
@@ -49,25 +49,26 @@ def vendors(path: str | None, data_dir: str | None, *, check: bool) -> None:
     except ConfigErrors as errors:
         raise Misuse(f"the configuration has {counted(len(errors.problems))}", errors.problems) from errors
     used = loaded.config.vendors
-    failing = failing_at(loaded.config.server.data_dir)
+    served = served_at(loaded.config.server.data_dir)
     ours = {each.port or 0 for each in running(os.environ)} or {loaded.config.server.port}
-    lines = [line(row, loaded, os.environ, failing=failing, ours=ours) for row in ROWS.values()]
-    lines += [[name, "", setting.dialect, "", used_as(name, loaded, failing)] for name, setting in used.items() if name not in ROWS]
+    lines = [line(row, loaded, os.environ, served=served, ours=ours) for row in ROWS.values()]
+    lines += [[name, "", setting.dialect, "", used_as(name, loaded, served)] for name, setting in used.items() if name not in ROWS]
     say(fitted(HEADS, lines, least=LEAST, prose=True))
     if check:
-        ask_vendors(loaded.config)
+        ask_vendors(loaded.config, list(unseen(served, used, os.environ)))
 
 
-def used_as(name: str, loaded: Loaded, failing: Mapping[str, str]) -> str:
-    """Return what there is to say of a vendor that is used."""
-    told = paint(f"; it {failing[name]}", "red") if name in failing else ""
-    return paint("used", "green") + f": {loaded.origins[f'vendors.{name}']}{told}"
+def used_as(name: str, loaded: Loaded, served: Mapping[str, str]) -> str:
+    """Return what there is to say of a vendor that is used. `served` are those of the server that runs, with what fails at them."""
+    told = paint(f"; it {served[name]}", "red") if served.get(name) else ""
+    origin = loaded.origins.get(f"vendors.{name}", "the server that runs has it, and this shell's environment does not say so")
+    return paint("used", "green") + f": {origin}{told}"
 
 
-def line(row: Row, loaded: Loaded, environment: Mapping[str, str], *, failing: Mapping[str, str], ours: Collection[int]) -> list[str]:
+def line(row: Row, loaded: Loaded, environment: Mapping[str, str], *, served: Mapping[str, str], ours: Collection[int]) -> list[str]:
     """Return the line of a vendor of the table. `ours` are the ports that servers of ours listen at."""
-    used = row.name in loaded.config.vendors
-    state = used_as(row.name, loaded, failing) if used else paint(unused(row, environment, ours), dim=True)
+    used = row.name in loaded.config.vendors or row.name in served
+    state = used_as(row.name, loaded, served) if used else paint(unused(row, environment, ours), dim=True)
     variables = " or ".join(row.key_variables) or {"google": "a Google credential"}.get(row.proved_by, "")
     return [row.name, row.title, row.dialect, variables, state]
 

@@ -121,6 +121,41 @@ def test_an_unknown_name_is_refused_with_a_name_that_works(asked: str, meant: st
     assert all(goes_to(name) for name in suggested)
 
 
+@pytest.mark.parametrize(("asked", "meant"), [("gtp-4.1", "'gpt-4.1'"), ("openai/gtp-4.1", "'openai/gpt-4.1'"), ("gpt-iamge-1", "")])
+def test_a_name_that_the_only_vendor_may_have_is_refused_with_one_that_works(asked: str, meant: str) -> None:
+    """[fault P2] It gets every name, so a slip of the pen was only told to lack a price. One that lacks it, too, is no help."""
+    table = routes(Config(vendors={"openai": OPENAI}), lists={})
+    error = refusal(asked, table)
+    assert (error.status, error.code) == (404, "unknown_model")
+    assert "`vendors.openai.prices`" in error.message
+    assert meant in error.message
+    suggested = error.message.partition("Did you mean ")[2].partition("?")[0].replace("'", "").split(", ")
+    assert all(goes_to(name, table) for name in suggested if name)
+
+
+def test_a_name_that_the_vendor_has_is_not_taken_for_a_slip() -> None:
+    """It lacks its price and nothing else: the vendor lists it, or the configuration has it."""
+    table = routes(Config(vendors={"openai": OPENAI}, models={"gpt-4.2": Model(to=("openai/gpt-own",))}), lists={"openai": ("gpt-5.0x",)})
+    assert not [name for name in ("gpt-5.0x", "openai/gpt-5.0x", "gpt-4.2") if "Did you mean" in refusal(name, table).message]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        routes(Config(vendors={"openai": OPENAI})),
+        routes(Config(vendors={"local": LOCAL})),
+        routes(Config(vendors={"openai": OPENAI, "anthropic": CLAUDE})),
+        routes(Config(vendors={"openai": OPENAI, "anthropic": CLAUDE}), awaited=frozenset({"openai"})),
+    ],
+)
+@pytest.mark.parametrize("beside", ["", "openai/", "local/"])
+def test_a_key_in_place_of_a_model_is_not_told(table: Routes, beside: str) -> None:
+    """[fault S11] Whatever keeps the name from being used: its price, the key's list, or that nobody knows it."""
+    secret = "sk-aisa-" + "x9" * 21
+    listed = Key("key_1", "test", b"", "sk-…", "active", 0, models=("gpt-4.1",))
+    assert secret not in refusal(beside + secret, table, listed).message
+
+
 def test_a_name_that_only_an_ambiguous_model_is_like_is_suggested_with_its_vendor() -> None:
     """`gpt-4o` itself would be refused, so it is no help."""
     assert "'openai/gpt-4o'" in refusal("gpt-4oo").message

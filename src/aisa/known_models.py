@@ -115,8 +115,11 @@ class KnownModels:
     def near(self, name: str, configured: Iterable[str]) -> list[str]:
         """Return the names most like an unknown one, each as it could be called: those of the configuration, and of vendors."""
         targets = [f"{vendor}/{model}" for vendor, models in self.shown.items() for model in models]
-        found = nearest(name, (*targets, *configured))
+        found = [each for each in nearest(name, (*targets, *configured)) if self._is_usable(*each.partition("/")[::2])]
         return found if "/" in name else list(dict.fromkeys(self._shortest(each) for each in found))
+
+    def _is_usable(self, vendor: str, model: str) -> bool:
+        return vendor not in self._spelled or self._usable(vendor, model)
 
     def _shortest(self, target: str) -> str:
         vendor, _, model = target.partition("/")

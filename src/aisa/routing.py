@@ -30,6 +30,7 @@ from aisa.pricing import unit_prices
 from aisa.providers.counting import Counting
 from aisa.providers.shape import Target
 from aisa.ranking import Scene, ranked
+from aisa.redaction import without_secrets
 from aisa.traffic import Traffic
 from aisa.vendor_targets import bounded_by_facts, settled, takes_of, vendor_target
 from aisa.wire.door import Request
@@ -124,8 +125,8 @@ class Routes:
         if holders := self.models.holders(bare):
             raise ambiguous(name, [each.target for each in holders])
         if self.models.awaited:
-            waiting = f"Whether a vendor has the model {name[:MODEL_NAME_CHARACTERS_MAX]!r} is being asked. Try again in a second."
-            raise ApiError("overloaded", waiting, param="model")
+            told = without_secrets(name[:MODEL_NAME_CHARACTERS_MAX])
+            raise ApiError("overloaded", f"Whether a vendor has the model {told!r} is being asked. Try again in a second.", param="model")
         raise unknown_model(name, self.models.near(bare, self._entries))
 
     @cached_property
@@ -156,7 +157,7 @@ class Routes:
         fixed = self._fixed.get(request.model)
         entry = self.find(request.model) if fixed is None else fixed.entry
         if entry.unpriced and len(entry.unpriced) == len(entry.offers):
-            raise unpriced(entry.name, entry.unpriced[0].target.vendor, entry.unpriced[0].flaw)
+            raise self._unusable(entry)
         if key.models is not None:
             self.allow(key, entry)
             refuse_others(key.models, entry, request, find=self.find)
@@ -177,12 +178,20 @@ class Routes:
                 offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
         return Plan(entry, tuple(offers), entry.watched)
 
+    def _unusable(self, entry: Entry) -> ApiError:
+        """Return the error for a name without a price, with the nearest if a caller wrote it and its vendor is not known to have it."""
+        target = entry.unpriced[0].target
+        is_known = entry.name in self._entries or any(holder.vendor == target.vendor for holder in self.models.holders(target.model))
+        near = () if is_known else self.models.near(entry.name, self._entries)
+        return unpriced(entry.name, target.vendor, entry.unpriced[0].flaw, near=near)
+
     def allow(self, key: Key, entry: Entry) -> None:
         """Raise ApiError model_not_allowed unless the key may use the model."""
         if key.models is not None and not self.is_allowed(key.models, entry):
             more = len(key.models) - ALLOWED_SHOWN_MAX
             listed = ", ".join(key.models[:ALLOWED_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
-            raise ApiError("model_not_allowed", f"This key may not use the model '{entry.name}'. It may use: {listed}.", param="model")
+            name = without_secrets(entry.name)
+            raise ApiError("model_not_allowed", f"This key may not use the model '{name}'. It may use: {listed}.", param="model")
 
     def is_allowed(self, models: tuple[str, ...], entry: Entry) -> bool:
         """Say whether an allow-list has a model: by its name or, where the configuration has none, by any that leads to the same target."""

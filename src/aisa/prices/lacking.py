@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from aisa.errors import ApiError
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
@@ -79,17 +79,27 @@ def always_searches(model: str) -> bool:
     return any(name.search(model.lower()) for name, kinds in ALWAYS if "per_search" in kinds)
 
 
-def unpriced(name: str, vendor: str, flaw: str) -> ApiError:
-    """Return the error for a model that nobody may use because nobody knows what it costs, or what the kind `flaw` of it does."""
-    what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here"
+def _told(name: str) -> str:
+    return without_secrets(name[:MODEL_NAME_CHARACTERS_MAX])
+
+
+def unpriced(name: str, vendor: str, flaw: str, *, near: Sequence[str] = ()) -> ApiError:
+    """Return the error for a model that nobody may use because nobody knows what it costs, or what the kind `flaw` of it does.
+
+    `near` are the names most like one that may be mistyped.
+    """
+    what = f"The model {_told(name)!r} has no price here"
     why = f" for {IN_WORDS[flaw]} (`{flaw}`), which any call to it may make" if flaw else ""
-    remedy = f"The operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
+    meant = f"Did you mean {', '.join(map(repr, near))}? If not, the" if near else "The"
+    remedy = (
+        f"{meant} operator can give it `prices`, under `models` or `vendors.{vendor}.prices`, or set `vendors.{vendor}.allow_unpriced`."
+    )
     return ApiError("unknown_model", f"{what}{why}, so it cannot be used. {remedy}", param="model")
 
 
 def unpriced_kind(name: str, vendor: str, *, kind: str, member: str) -> ApiError:
     """Return the error for a request that asks for what nobody knows the cost of; `member` is where it does."""
-    what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for {IN_WORDS[kind]}, which `{member}` asks for."
+    what = f"The model {_told(name)!r} has no price here for {IN_WORDS[kind]}, which `{member}` asks for."
     remedy = f"The operator can give it one: `{kind}` in its `prices`, under `models` or `vendors.{vendor}.prices`."
     return ApiError("unknown_model", f"{what} {remedy}", param=str(member))
 
@@ -105,7 +115,7 @@ def unpriced_beside(name: str, vendor: str, *, what: str, member: str) -> ApiErr
 def unpriced_tier(name: str, lists: Iterable[PriceList | None], *, tier: str, member: str) -> ApiError:
     """Return the error for a service tier that nobody may ask for because nobody knows what it costs."""
     known = sorted({name for price_list in lists if price_list for name in price_list.terms[0].tiers})
-    what = f"The model {name[:MODEL_NAME_CHARACTERS_MAX]!r} has no price here for the tier '{tier[:TIER_CHARACTERS_MAX]}'"
+    what = f"The model {_told(name)!r} has no price here for the tier '{tier[:TIER_CHARACTERS_MAX]}'"
     others = f"; it has one for {', '.join(known[:TIERS_SHOWN_MAX])}" if known else ""
     remedy = "The operator can give it one: `service_tiers` in its `prices`."
     return ApiError("unsupported_parameter", f"{what}{others}. Leave `{member}` out, or ask for `auto`. {remedy}", param=member)

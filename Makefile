@@ -23,7 +23,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 .PHONY: help serve assets axe pictures shown site test quick nightly check lint fix bench instructions rows counting count-server servers bills proxies conformance pythons soak crash restarts machines path docs compat deployment clients agents lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
 
 serve: $(VENV)/aisa.stamp ## install what is needed and start the server
 	@exec $(BIN)/aisa serve $(ARGS)

@@ -120,6 +120,18 @@ def test_a_request_that_could_be_read_in_two_ways_is_refused_at_once(data: bytes
     run_virtual(scenario())
 
 
+def test_tls_at_a_plain_port_is_told_as_what_it_is() -> None:
+    """The log had an invalid method, and whoever wrote https:// in a client had to guess."""
+
+    async def scenario() -> None:
+        async with serving() as served:
+            client = await served.connect()
+            client.send(MALFORMED["the beginning of TLS"])
+            assert "TLS came where this server speaks plain HTTP" in (await refusal(client))[2]
+
+    run_virtual(scenario())
+
+
 def chunks_of(size: int, body: bytes) -> bytes:
     """A chunked body in chunks of one size."""
     pieces = [body[at : at + size] for at in range(0, len(body), size)]

@@ -96,6 +96,17 @@ def test_an_unknown_path_gets_a_hint_only_if_a_route_is_like_it(path: str, meant
 
 
 @pytest.mark.parametrize(
+    ("path", "said"), [("/v1", " here. It is"), ("/v1/", " here. It is"), ("/api/v1", " here. Did you mean /v1? It is")]
+)
+def test_a_base_url_that_is_asked_itself_is_told_to_be_one(path: str, said: str) -> None:
+    """What a person opens first, and what a client asks that adds nothing to it."""
+    assert (
+        f"There is no {path}{said} a base URL, to which clients add the rest: /v1/chat/completions, " in refusal(API, "GET", path).message
+    )
+    assert "base URL" not in refusal(API, "GET", "/v2").message
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/v1/responses/resp_1/cancel",

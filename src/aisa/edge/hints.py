@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from aisa.redaction import without_secrets
 
 SHOWN_CHARACTERS_MAX = 128  # of an unknown path: what is compared, told and logged of it; no route of anybody's is longer
+BEYOND_SHOWN_MAX = 4  # of the routes that a path is the beginning of
 LIKENESS_MIN = 0.8  # of an unknown path to a route that it is compared with; below it a hint misleads more often than it helps
 
 
@@ -45,7 +46,18 @@ class Hints:
         if told is not None:
             return f"{words} {told}"
         near = meant or self._near(path)
-        return words if near is None else f"{words} Did you mean {self._below}{near}?"
+        return f"{words} Did you mean {self._below}{near}?" if near else f"{words}{self._beginning(path)}"
+
+    def _beginning(self, path: str) -> str:
+        """Return what is said of the beginning of several routes' paths, or of a path that ends with it; nothing of other paths."""
+        whole = path.rstrip("/")
+        for base in (whole, f"/{whole.rpartition('/')[2]}"):
+            beyond = [f"{self._below}{route}" for route in self._routes if base > "/" and route.startswith(f"{base}/")]
+            if beyond:
+                meant = "It" if base == whole else f"Did you mean {self._below}{base}? It"
+                more = f" and {len(beyond) - BEYOND_SHOWN_MAX} more" if len(beyond) > BEYOND_SHOWN_MAX else ""
+                return f" {meant} is a base URL, to which clients add the rest: {', '.join(beyond[:BEYOND_SHOWN_MAX])}{more}."
+        return ""
 
     def _told(self, path: str) -> str | None:
         """Return what to do instead of asking for a path that others have."""

@@ -60,10 +60,13 @@ LOWER = {
 #: The words of a head's first line that are most often written: likewise. What else comes is nobody's to keep, as no key was looked at.
 USUAL = {word: word for word in "GET POST 1.1 /v1/chat/completions /v1/completions /v1/messages /v1/responses".split()}
 LENGTH_DIGITS_MAX = 15  # of a body's size, in a head that repeats
+TLS_BEGINS = b"\x16\x03"  # a client's first bytes by TLS, which no method of HTTP has
 BLANKS = " \t"  # what a header's value may be surrounded by
 
 
-def _invalid(why: str) -> ApiError:
+def _invalid(why: str, head: bytes = b"") -> ApiError:
+    if head.startswith(TLS_BEGINS):
+        return ApiError("invalid_request", "TLS came where this server speaks plain HTTP: call http://, or set `tls` for https://.")
     return ApiError("invalid_request", f"The request is not valid HTTP/1.1: {why}.")
 
 
@@ -184,7 +187,7 @@ class RequestReader:
         except HttpParserUpgrade:
             pass  # an upgrade that is not offered is ignored, and the request is answered as if it had not asked for one
         except HttpParserError as error:
-            raise _invalid(str(error)) from None
+            raise _invalid(str(error), head) from None
         if found < 0:
             self._head = head
             return 0

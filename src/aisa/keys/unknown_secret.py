@@ -13,8 +13,9 @@ def unknown_secret(secret: str) -> ApiError:
     if (told := several(secret)) is not None:
         return told
     if secret.startswith(rules.PREFIX) and not rules.is_well_formed(secret):
-        return ApiError("invalid_api_key", "The API key is mistyped or cut: its checksum does not fit.")
-    return ApiError("invalid_api_key", "The API key is not one of this server's.")
+        return ApiError("invalid_api_key", "The API key is mistyped or cut: its checksum does not fit. Copy it again, whole.")
+    words = "The API key is not one of this server's. Whoever runs it makes one: `aisa keys create LABEL`; a vendor's own key is none."
+    return ApiError("invalid_api_key", words)
 
 
 def several(secret: str) -> ApiError | None:

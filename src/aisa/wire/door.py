@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from aisa.answer import Part, Piece
-from aisa.errors import ApiError
+from aisa.errors import ApiError, UpstreamFailed
 from aisa.wire.chat import ChatRequest
 from aisa.wire.content import Content
 from aisa.wire.port import Client, HeaderList

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from aisa.beside import Beside
+from aisa.errors import ApiError
+from aisa.known_models import KnownModels
 from aisa.offer import Entry, Offer
-from aisa.prices.lacking import unpriced_beside, unpriced_kind, unpriced_tier
+from aisa.prices.lacking import unpriced, unpriced_beside, unpriced_kind, unpriced_tier
 from aisa.providers.bedrock_marks import keeps_an_hour
 from aisa.providers.responses_models import HOST as OPENAI
 from aisa.wire.kinds_asked import Native
@@ -34,6 +36,13 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
         if not offers:
             raise unpriced_tier(entry.name, [offer.price_list for offer in entry.offers], tier=tier[0], member=tier[1])
     return offers
+
+
+def unusable(entry: Entry, models: KnownModels, configured: Collection[str]) -> ApiError:
+    """Return the error for a model without a price, with the nearest if a caller wrote its name and its vendor is not known to have it."""
+    target, flaw = entry.unpriced[0].target, entry.unpriced[0].flaw
+    is_known = entry.name in configured or any(holder.vendor == target.vendor for holder in models.holders(target.model))
+    return unpriced(entry.name, target.vendor, flaw, near=() if is_known else models.near(entry.name, configured))
 
 
 def lacks(offer: Offer, kind: str, member: str) -> bool:

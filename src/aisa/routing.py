@@ -21,10 +21,10 @@ from aisa.model_limits import check_limits, has_limits
 from aisa.names import MODEL_NAME_CHARACTERS_MAX
 from aisa.offer import ANSWER, Entry, Listed, Offer, Plan
 from aisa.other_models import refuse_others
-from aisa.priced_offers import priced
+from aisa.priced_offers import priced, unusable
 from aisa.prices.dear_input import may_be_dear
 from aisa.prices.geographies import listed_address
-from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking, unpriced
+from aisa.prices.lacking import NOTHING_LACKING, always_lacking, lacking
 from aisa.prices.rules import BEGINNING, LookUp, Price, PriceList, Term, configured, is_local, times, unlisted
 from aisa.pricing import unit_prices
 from aisa.providers.counting import Counting
@@ -157,7 +157,7 @@ class Routes:
         fixed = self._fixed.get(request.model)
         entry = self.find(request.model) if fixed is None else fixed.entry
         if entry.unpriced and len(entry.unpriced) == len(entry.offers):
-            raise self._unusable(entry)
+            raise unusable(entry, self.models, self._entries)
         if key.models is not None:
             self.allow(key, entry)
             refuse_others(key.models, entry, request, find=self.find)
@@ -177,13 +177,6 @@ class Routes:
             if health is not None:
                 offers = [offers[position] for position in health.order([offer.name for offer in offers], now)]
         return Plan(entry, tuple(offers), entry.watched)
-
-    def _unusable(self, entry: Entry) -> ApiError:
-        """Return the error for a name without a price, with the nearest if a caller wrote it and its vendor is not known to have it."""
-        target = entry.unpriced[0].target
-        is_known = entry.name in self._entries or any(holder.vendor == target.vendor for holder in self.models.holders(target.model))
-        near = () if is_known else self.models.near(entry.name, self._entries)
-        return unpriced(entry.name, target.vendor, entry.unpriced[0].flaw, near=near)
 
     def allow(self, key: Key, entry: Entry) -> None:
         """Raise ApiError model_not_allowed unless the key may use the model."""

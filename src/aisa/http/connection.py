@@ -226,7 +226,7 @@ class Connection(asyncio.BufferedProtocol):
     def _await_rest(self, reader: RequestReader) -> None:
         """Raises ApiError overloaded."""
         settings = self._shared.settings
-        if not self._shared.unjudged.count(self, reader.head_bytes):
+        if not self._shared.unjudged.count(self, len(reader.head)):
             raise ApiError("overloaded", "Unfinished requests fill what this server has for them. Send the request again.")
         if not reader.in_body:
             if not self._head_timed:

@@ -85,8 +85,8 @@ class RequestReader:
     """Reads the requests of one connection, each of bounded size, one at a time."""
 
     __slots__ = (
-        "_body", "_body_bytes_max", "_chunked", "_head", "_header_bytes_max", "_judge", "_length", "_parser", "address", "body_bytes",
-        "in_body", "keep_alive", "refusal", "repeated", "request", "rest",
+        "_body", "_body_bytes_max", "_chunked", "_header_bytes_max", "_judge", "_length", "_parser", "address", "body_bytes",
+        "head", "in_body", "keep_alive", "refusal", "repeated", "request", "rest",
     )  # fmt: skip
 
     _length: int
@@ -104,7 +104,7 @@ class RequestReader:
         #: Why the request that `feed` has returned was refused by its head.
         self.refusal: ApiError | None = None
         self._parser: HttpRequestParser | None = None
-        self._head = b""
+        self.head = b""  # as far as it has come, until it is whole
         #: Of the last head: what stood before and behind the body's length, and the request that it made. A client's next head is most
         #: often the same. Kept from a connection's second request on, as most that are made for one request have no other.
         self.repeated: tuple[bytes, bytes, Request] | None = None
@@ -124,7 +124,7 @@ class RequestReader:
         """
         if self.in_body:
             return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
-        if self.repeated is not None and not self._head and (request := self._once_more(data, self.repeated)) is not None:
+        if self.repeated is not None and not self.head and (request := self._once_more(data, self.repeated)) is not None:
             return request
         again = self.request is not None
         end = self._feed_head(data)
@@ -144,17 +144,12 @@ class RequestReader:
     def give_up(self) -> None:
         """Keep nothing of a request that is not read any further."""
         self._body = self._chunked = None
-        self._head = b""
-
-    @property
-    def head_bytes(self) -> int:
-        """How much of an unfinished head is held."""
-        return len(self._head)
+        self.head = b""
 
     @property
     def is_idle(self) -> bool:
         """Whether no part of a request has arrived."""
-        return not (self._head or self.in_body)
+        return not (self.head or self.in_body)
 
     @property
     def expects_continue(self) -> bool:
@@ -171,9 +166,9 @@ class RequestReader:
 
     def _feed_head(self, data: bytes) -> int:
         """Return the offset in `data` just behind the head, 0 while it is incomplete."""
-        seen = len(self._head)
+        seen = len(self.head)
         self.request = None
-        head = self._head + data if seen else data
+        head = self.head + data if seen else data
         found = head.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
         if found >= 0:
             head = head[: found + 4]
@@ -189,10 +184,10 @@ class RequestReader:
         except HttpParserError as error:
             raise _invalid(str(error), head) from None
         if found < 0:
-            self._head = head
+            self.head = head
             return 0
         self._parser = None  # it is not told of the body, so it cannot read the next head
-        self._head = b""
+        self.head = b""
         self._take_head(head)
         return len(head) - seen
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, BinaryIO, cast, get_args
 
 import pytest
 
@@ -31,7 +33,7 @@ from aisa.facts import (
 from aisa.ids import CallIds, short_id
 from aisa.observe.columns import COST_WIDTH, LOUD_SECONDS, TextLines, cost_text
 from aisa.observe.levels import ERROR, INFO, LEVELS, WARNING, level_of
-from aisa.observe.log import JsonLines, json_line
+from aisa.observe.log import JsonLines, LinesOut, json_line
 from aisa.observe.words import in_words
 from aisa.providers.blame import odd_type
 from aisa.usage import Usage
@@ -343,3 +345,62 @@ def test_every_kind_of_event_can_be_told() -> None:
         "2 calls that a crash had cut are settled: 7 output tokens, 0.000001 US dollars" in shown(CrashSettled(2, 7, 1_000), width=None)[0]
     )
     assert shown(Reloaded(("a",), ("b",), 1), width=None)[0].endswith("reloaded: a; only after a restart: b; 1 worker has not answered yet")
+
+
+class Tight(io.RawIOBase):
+    """A file on a disk with so much room."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+        self.content = b""
+
+    def writable(self) -> bool:
+        """It is, as long as there is room."""
+        return True
+
+    def write(self, given: Any) -> int:
+        """Take what there is room for. Raises OSError if there is none."""
+        taken = bytes(given)[: self.room]
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= len(taken)
+        self.content += taken
+        return len(taken)
+
+
+@pytest.mark.parametrize("room", range(40))
+@pytest.mark.parametrize("buffered", [False, True])
+def test_lines_that_a_full_disk_does_not_take_are_counted_and_told_once_it_does(room: int, buffered: bool) -> None:
+    """[issue 13] They were gone without a word, or came later and in part; whole lines are taken, and what is left of one stands apart."""
+    disk = Tight(room)
+    out = LinesOut(cast("BinaryIO", io.BufferedWriter(disk) if buffered else disk), lambda said: f"! {said}\n".encode())
+    lines = [f"line {number}\n".encode() for number in range(6)]
+    for line in lines[:5]:
+        out.write(line)
+    whole = room // len(lines[0])
+    assert (out.lost, out.why) == (max(0, 5 - whole), "" if whole >= 5 else "No space left on device")
+    disk.room = 1_000
+    out.write(lines[5])
+    told = disk.content.decode().splitlines()
+    assert [line for line in told if line.startswith("line") and len(line) == 6] == [
+        *(line.decode().strip() for line in lines[: min(5, (room + 1) // len(lines[0]))]),  # one may have lost its end alone
+        "line 5",
+    ]
+    assert [line for line in told if line.startswith("!")] == (
+        [] if whole >= 5 else [f"! {5 - whole} log line{' was' if whole == 4 else 's were'} lost: No space left on device"]
+    )
+    assert (out.lost, told[-1]) == (0, "line 5")
+
+
+def test_a_disk_that_is_full_again_while_it_is_told_loses_count_of_nothing() -> None:
+    """Neither of what was lost before nor of what is lost then."""
+    disk = Tight(0)
+    out = LinesOut(cast("BinaryIO", disk), lambda said: f"! {said}\n".encode())
+    out.write(b"a\nb\n")
+    disk.room = 5
+    out.write(b"c\n")
+    assert out.lost == 3
+    disk.room = 1_000
+    out.write(b"d\n")
+    assert disk.content.endswith(b"\n! 3 log lines were lost: No space left on device\nd\n")

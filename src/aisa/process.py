@@ -28,6 +28,7 @@ from aisa.config.schema import Config
 from aisa.config.schema import Log as LogSettings
 from aisa.edge.admin import Admin
 from aisa.edge.admin_reload import Swapped
+from aisa.edge.admin_status import Attention
 from aisa.errors import ApiError
 from aisa.facts import BugFound, CrashSettled, Fact, ServerNotice, ServerStarted, ServerWarning
 from aisa.http.address import bracketed, is_loopback
@@ -143,11 +144,26 @@ def swapped(reload: Callable[[], Awaitable[Swapped]], loop: asyncio.AbstractEven
 
 
 class Observers(NamedTuple):
-    """Who hears what happens: the log, and a collector of OpenTelemetry's if there is one. `traces` begins what is told there of calls."""
+    """Who hears what happens: the log, and a collector of OpenTelemetry's if there is one. `traces` begins what is told there of calls.
+
+    `log` is None where none is written.
+    """
 
     report: Callable[[Fact], None]
     close: Callable[[], None]
     traces: Traces | None = None
+    log: Log | None = None
+
+
+def log_attention(log: Log | None) -> Callable[[], Sequence[Attention]]:
+    """Return what returns what needs attention of a log."""
+
+    def found() -> Sequence[Attention]:
+        trouble = None if log is None else log.trouble()
+        remedy = "Free some space where standard error is kept, or have somebody read it: lines go on by themselves."
+        return () if trouble is None else (Attention("warning", trouble, remedy),)
+
+    return found
 
 
 def open_observers(config: Config) -> Observers:
@@ -155,7 +171,7 @@ def open_observers(config: Config) -> Observers:
     loop, log, settings = asyncio.get_running_loop(), open_log(config.log), config.telemetry
     say, close = (ignore, do_nothing) if log is None else (log.report, log.close)
     if settings.endpoint is None:
-        return Observers(say, close)
+        return Observers(say, close, log=log)
 
     def report_trouble(fact: Fact) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -172,7 +188,7 @@ def open_observers(config: Config) -> Observers:
         close()
 
     traces = Traces(quick_chance(), wall_clock, share=settings.sample, passes_on=settings.to_vendors, look=asked_of)
-    return Observers(report, close_both, traces)
+    return Observers(report, close_both, traces, log)
 
 
 def open_log(settings: LogSettings) -> Log | None:

@@ -67,6 +67,7 @@ from aisa.process import (
     greet,
     keep_for_life,
     listen_to_process,
+    log_attention,
     open_observers,
     swapped,
     tell_start,
@@ -208,7 +209,11 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)
     Retention(writer.run_errand, lambda: reload.config.ledger, wall_clock=wall_clock, report=report, server=writer.server).look()
     first_key = ensure_first_key(keys, Path(config.server.data_dir), system_chance())
-    reload.keep, edge.traces, admin.attention = doors.keep_signal, observers.traces, doors.attention_of(watch.attention, reload.attention)
+    reload.keep, edge.traces, admin.attention = (
+        doors.keep_signal,
+        observers.traces,
+        doors.attention_of(watch.attention, reload.attention, log_attention(observers.log)),
+    )
     host, port = await server.listen(config.server.host, config.server.port, start.tls, handed=start.handed)
     lists.follow(config, pools, parts.learn_models)
     answer_reloads(reload.soon)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import BinaryIO, cast, get_type_hints
@@ -32,7 +34,7 @@ class Log:
     """Collects facts on the event loop and writes them from a thread of its own, so that a slow terminal never slows a call."""
 
     def __init__(self, out: BinaryIO, line: Callable[[float, Fact], bytes], wall_clock: WallClock) -> None:
-        self._out = out
+        self._out = LinesOut(out, lambda said: line(wall_clock(), ServerWarning(said)))
         self._line = line
         self._wall_clock = wall_clock
         self._waiting: list[Stamped] = []
@@ -52,6 +54,11 @@ class Log:
             self._armed = True
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
 
+    def trouble(self) -> str | None:
+        """Say why lines are lost now, None if they are not. From any thread."""
+        lost, why = self._out.lost, self._out.why
+        return f"The log cannot be written, {lost:,} line{' is' if lost == 1 else 's are'} lost so far: {why}." if lost else None
+
     def close(self) -> None:
         """Write what is left, waiting a few seconds at most."""
         self._flush()
@@ -68,14 +75,48 @@ class Log:
 
     def _write(self) -> None:
         while (batch := self._batches.get()) is not None:
-            try:
+            with suppress(ValueError):  # a fact cannot be written; the server and the thread go on
                 self._out.write(b"".join([self._line(at, fact) for at, fact in batch]))
-                self._out.flush()
-            except (OSError, ValueError):
-                pass  # nobody reads standard error any more, or a fact cannot be written; the server and the thread go on
 
 
 CLOSE_SECONDS_MAX = 2.0
+
+
+class LinesOut:
+    """Where lines go. What is not taken (a full disk, a reader who has left) is lost, counted, and told once lines are taken again.
+
+    Nothing of it is kept: a disk may be full for days. `told` makes the line that says so.
+    """
+
+    def __init__(self, out: BinaryIO, told: Callable[[str], bytes]) -> None:
+        self._out = getattr(out, "raw", out)  # what a buffer keeps of a failed write would come later, or in part
+        self._told = told
+        self.lost = 0
+        self.why = ""
+        self._torn = False  # the last line that was taken has no end
+
+    def write(self, lines: bytes) -> None:
+        """Write lines. Returns whatever becomes of them."""
+        if not lines:
+            return
+        before = b""
+        if self.lost:
+            before = self._told(f"{self.lost:,} log line{' was' if self.lost == 1 else 's were'} lost: {self.why}")
+            before = b"\n" + before if self._torn else before
+        rest = memoryview(before + lines)
+        try:
+            while rest:
+                taken = self._out.write(rest)
+                if not taken:  # a pipe that waits for nobody is full
+                    raise BlockingIOError(errno.EAGAIN, "standard error takes nothing")
+                rest = rest[taken:]
+        except (OSError, ValueError) as error:
+            written = len(before) + len(lines) - len(rest)
+            self._torn = not (before + lines)[:written].endswith(b"\n") if written else self._torn
+            self.lost = (0 if before and written >= len(before) else self.lost) + bytes(rest[-len(lines) :]).count(b"\n")
+            self.why = getattr(error, "strerror", None) or str(error)
+        else:
+            self.lost, self._torn = 0, False
 
 
 @lru_cache(1)

@@ -43,6 +43,7 @@ from aisa.process import (
     ignore,
     keep_for_life,
     listen_to_process,
+    log_attention,
     open_log,
     swapped,
     tell_start,
@@ -111,7 +112,7 @@ async def serve_with_workers(config: Config, database: Database, folder: FolderL
     host, port = listener.getsockname()[:2]
     await listing.follow(config, listing.routes)
     answer_reloads(reload.soon)
-    reload.keep, admin.attention = doors.keep_signal, doors.attention_of(watch.attention, reload.attention)
+    reload.keep, admin.attention = doors.keep_signal, doors.attention_of(watch.attention, reload.attention, log_attention(log))
     admin.why_not_ready, admin.url = watch.why_not_ready, f"{'https' if start.tls else 'http'}://{bracketed(host)}:{port}"
     await operators.listen(start.control)  # last: whoever finds it finds a server that knows where it is, and that can be reloaded
     tell_start(report, config, admin.url, settled=start.settled, keys_count=len(books.keys))

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import signal
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from aisa.errors import ApiError
 from aisa.facts import Fact, ServerWarning
 from aisa.reload import FOR_A_LIFETIME, Reload
 from aisa.routing import Routes
-from server import PROCESS_SECONDS_MAX, Server, serving
+from server import PROCESS_SECONDS_MAX, SOURCE, Server, serving
 from test_reload import taken, until
 
 ANYBODY = IdentitySettings(issuer="https://login.example.com", audience="aisa")
@@ -45,6 +46,35 @@ def test_what_does_not_count_before_a_restart_is_not_said_to(before: Config, aft
     reload = Reload(before, lambda _fact: None, again=lambda: Loaded(after, {}, None), routes_of=Routes, swap=taken)
     swapped = asyncio.run(reload())
     assert (swapped.changed, swapped.after_restart) == ([], lasting)
+    [told] = reload.attention()
+    assert told.what.startswith(f"What is written of {lasting[0]} counts only after a restart")
+
+
+def test_what_waits_for_a_restart_needs_attention_until_it_is_written_as_it_was() -> None:
+    """[issue 13] It was told by the reload alone, and whoever looked later was told that nothing needs attention."""
+    written = [Config(identity=ANYBODY), Config(identity=ANYBODY, console=False), Config()]
+
+    async def main() -> None:
+        reload = Reload(Config(), lambda _fact: None, again=lambda: Loaded(written.pop(0), {}, None), routes_of=Routes, swap=taken)
+        assert reload.attention() == ()
+        told = []
+        while written:
+            await reload()
+            told.append([each.what.partition(" counts")[0] for each in reload.attention()])
+        assert told == [["What is written of identity"], ["What is written of console, identity"], []]
+
+    asyncio.run(main())
+
+
+def test_a_reload_refuses_what_the_next_start_would_for_want_of_a_package(tmp_path: Path) -> None:
+    """[issue 13] It said that the setting counts after a restart, which then was none: the packages of an extra were not there."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['jwt'] = None\n")  # as where it is not installed
+    with serving(tmp_path, "{}\n", variables={"PYTHONPATH": f"{tmp_path}:{SOURCE}"}) as server:
+        (tmp_path / "aisa.yaml").write_text("identity: {issuer: 'https://login.example.com', audience: a}\n")
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            server.aisa("reload")
+        assert "The `identity` extra is not installed." in refused.value.stderr
+        assert "the old one stays" in refused.value.stderr
 
 
 def test_what_a_process_has_for_its_lifetime_is_in_the_configuration() -> None:

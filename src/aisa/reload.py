@@ -145,6 +145,7 @@ class Reload:
         self._now = now
         self._refused: tuple[float, Problem] | None = None  # when the last reading was, if it was, and the first reason
         self._begun = config  # as the process did, with what it has for its lifetime
+        self._lasting: list[str] = []  # of that what is written otherwise, as of the last reading
         self._files = certificate_in(config)
         self._one = asyncio.Lock()
         self.keep: Callable[[Swapped], None] = lambda _swapped: None  # for good, what a signal has changed: in a thread; raises ApiError
@@ -166,20 +167,24 @@ class Reload:
             changed = sorted({*differences(old, config), *renewed})
             lasting = [path for path in differences(self._begun, config) if is_lasting(path, self._begun, config)]
             behind = await self._swap(prepared, old)
-            self.config, self._files, self._refused = config, prepared.files, None
+            self.config, self._files, self._refused, self._lasting = config, prepared.files, None, lasting
         swapped = Swapped([path for path in changed if not is_lasting(path, old, config)], lasting, list(prepared.variables))
         self._report(Reloaded(tuple(swapped.changed), tuple(lasting), behind))
         return swapped
 
     def attention(self) -> Sequence[Attention]:
-        """Return that what is written is not what counts, from a refusal until a reading succeeds. From any thread."""
-        refused = self._refused
+        """Return that what is written is not what counts: from a refusal until a reading succeeds, or a restart is due. From any thread."""
+        refused, lasting = self._refused, self._lasting
+        waiting: tuple[Attention, ...] = ()
+        if lasting:
+            what = f"What is written of {', '.join(lasting)} counts only after a restart; until then it is as it was when the server began."
+            waiting = (Attention("warning", what, "Restart the server, or write it as it was, and: aisa reload"),)
         if refused is None:
-            return ()
+            return waiting
         at, problem = datetime.fromtimestamp(refused[0], UTC), refused[1]
         what = f"The configuration as it is written was refused at {at:%Y-%m-%d %H:%M} UTC, and the one before it counts"
         remedy = "Correct it, and: aisa reload. The next start refuses it too."
-        return (Attention("warning", f"{what}: {problem.where}: {problem.what}", remedy),)
+        return (Attention("warning", f"{what}: {problem.where}: {problem.what}", remedy), *waiting)
 
     def soon(self) -> None:
         """Reload for a signal. All that come while another is answered are answered together, by one reading after it."""

@@ -67,13 +67,16 @@ def begin(config: str | None, overrides: dict[str, object]) -> None:
 
     def again() -> Loaded:
         check_written(loaded.path)
-        return checked(config, overrides, running=True)
+        read = checked(config, overrides, running=True)
+        check_extras(read.config)  # the next start would refuse it
+        return read
 
     try:
         loaded = checked(config, overrides, running=False)
     except ConfigErrors as errors:
         raise Misuse(f"the server cannot start: {counted(len(errors.problems))}", errors.problems) from errors
     from aisa.cli.terminal import say
+    from aisa.composition import check_extras
     from aisa.serve import run
 
     for note in loaded.notes:

@@ -7,12 +7,14 @@ import random
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.pool import QueuePool
 
 from aisa.errors import ApiError
+from aisa.facts import Fact, ServerWarning
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.doubted import DoubtedKeys
 from aisa.keys.following import BELIEVED_SECONDS, Following
@@ -23,6 +25,7 @@ from aisa.ledger.allotted import OwnAmounts
 from aisa.ledger.stored_money import BELIEVED, TICK, StoredMoney
 from aisa.ledger.writer import insert_rows
 from aisa.storage.engine import Database
+from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres, open_postgres_readers, open_postgres_unlocked, shown
 from aisa.storage.shared_memory import SharedStuck
@@ -179,6 +182,49 @@ def test_a_call_that_nobody_could_ask_for_is_not_told_that_its_wallet_is_empty(d
         return error.value.code
 
     assert asyncio.run(main()) == "overloaded"
+
+
+def test_a_server_whose_folder_was_copied_is_told_and_no_other(database: Database) -> None:
+    """[issue 13] Both were one server to the database, which allotted once what both spent, and nobody said so."""
+
+    async def main() -> list[str]:
+        told: list[Fact] = []
+        money = StoredMoney(database, "one", wall_clock=lambda: 1_000.0, report=told.append)
+        asked = []
+        for seconds in (None, -SEEN_SECONDS - 1, None, 1, 1):  # older is the row after a while, newer if somebody else wrote it
+            if seconds is not None:
+                with database.transaction() as connection:
+                    connection.execute(update(servers).values(seen_at=servers.c.seen_at + seconds))
+            assert await money._ask({})
+            await asyncio.sleep(0)  # what a thread has told
+            asked.append(len(told))
+        assert asked == [0, 0, 0, 1, 1], "it is told once"
+        with database.transaction() as connection:
+            connection.execute(update(servers).values(seen_at=servers.c.seen_at + 1))
+        again = StoredMoney(database, "one", wall_clock=lambda: 1_000.0, report=told.append)  # a start of the same server
+        assert await again._ask({})
+        return [fact.message for fact in told if isinstance(fact, ServerWarning)]
+
+    [said] = asyncio.run(main())
+    assert "ANOTHER SERVER HAS THIS ONE'S NAME (one)" in said
+    assert "remove `server.id`" in said
+
+
+def test_what_may_not_have_been_committed_is_no_sign_of_another_server(database: Database) -> None:
+    """A question that had no answer may have been done all the same: what it has noted then is this server's own."""
+
+    async def main() -> list[Fact]:
+        told: list[Fact] = []
+        money = StoredMoney(database, "one", wall_clock=lambda: 1_000.0, report=told.append)
+        assert await money._ask({})
+        with pytest.raises(StorageFailed):
+            money._allot([Wanted("w", 0, 0, 0, account=cast("str", 5))])  # which the database refuses
+        with database.transaction() as connection:
+            connection.execute(update(servers).values(seen_at=servers.c.seen_at + 1))
+        assert await money._ask({})
+        return told
+
+    assert asyncio.run(main()) == []
 
 
 def test_a_server_takes_from_what_it_was_allotted_for_less_than_its_lease() -> None:

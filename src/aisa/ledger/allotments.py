@@ -86,13 +86,23 @@ def allot(connection: Connection, server: str, wanted: Sequence[Wanted]) -> dict
     return given
 
 
-def note_seen(connection: Connection, server: str) -> None:
+class Noted(NamedTuple):
+    """When a server was last known to be there, as it was noted before (None if it was not) and is now; UNIX seconds of the database."""
+
+    before: int | None
+    now: int
+
+
+def note_seen(connection: Connection, server: str) -> Noted:
     """Note that a server is there."""
-    known = connection.execute(select(servers.c.seen_at, NOW).where(servers.c.server == server)).first()
-    if known is None:
-        connection.execute(insert(servers).values(server=server, seen_at=NOW))
-    elif known[0] < known[1] - SEEN_SECONDS:
-        connection.execute(update(servers).where(servers.c.server == server).values(seen_at=NOW))
+    before, now = connection.execute(select(select(servers.c.seen_at).where(servers.c.server == server).scalar_subquery(), NOW)).one()
+    if before is not None and before >= now - SEEN_SECONDS:
+        return Noted(before, before)
+    if before is None:
+        connection.execute(insert(servers).values(server=server, seen_at=now))
+    else:
+        connection.execute(update(servers).where(servers.c.server == server).values(seen_at=now))
+    return Noted(before, now)
 
 
 def spent_of(connection: Connection, wanted: Wanted) -> Nanos:

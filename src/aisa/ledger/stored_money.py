@@ -12,9 +12,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 from aisa.clock import WallClock
-from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
+from aisa.facts import Fact, ServerWarning, SharedStoreAway, SharedStoreBack
 from aisa.keys.rules import Capped
-from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server
+from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server, note_seen
 from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, Amounts, OwnAmounts, cap_name, database_away, wallet_name
 from aisa.money import Nanos
 from aisa.storage.engine import Database
@@ -31,6 +31,11 @@ BELIEVED = timedelta(seconds=10)  # after the last question that was answered, w
 AWAY = timedelta(milliseconds=1000)  # without an answer, after which no call waits for one; a busy database is no database that is away
 LEAVE_MAX = timedelta(milliseconds=2000)  # for a question that is under way
 REMEDY = "Look whether it runs and takes this server's connections; nothing is lost, as calls are in the journal until it is back."
+#: That it was noted and not by this process shows it. Both have what one was allotted, so wallets and caps are exceeded by that.
+TWIN = (
+    "ANOTHER SERVER HAS THIS ONE'S NAME ({server}) at the database: the data folder of one is a copy of the other's, and both spend what "
+    "one was allotted. Stop one of them, remove `server.id` from its folder, and start it again"
+)
 WALLETS_AT_ONCE = 500  # prepaid ones, of one question: what others spent of them is seen as often as all of them had their turn
 
 
@@ -70,6 +75,8 @@ class StoredMoney:
         self._turn = 0
         self._swept_at = self._loop.time()  # when what was idle was given back last
         self._asking: asyncio.Future[dict[str, Allotted]] | None = None
+        self._noted: int | None = None  # when this server was there, as it has noted last; None where that may not have been committed
+        self._told_twin = False
         self._forget()
         self._believe(self._loop.time())  # it is nothing yet
 
@@ -194,5 +201,12 @@ class StoredMoney:
             forget_server(connection, self._server)
 
     def _allot(self, wanted: list[Wanted]) -> dict[str, Allotted]:
+        last, self._noted = self._noted, None
         with self._database.transaction(BUSY_MILLISECONDS_MAX) as connection:
-            return allot(connection, self._server, wanted)
+            noted = note_seen(connection, self._server)
+            given = allot(connection, self._server, wanted)
+        self._noted = noted.now
+        if last is not None and noted.before is not None and noted.before > last and not self._told_twin:
+            self._told_twin = True
+            self._loop.call_soon_threadsafe(self._report, ServerWarning(TWIN.format(server=self._server)))
+        return given

@@ -14,6 +14,7 @@ from aisa.providers.anthropic_tools import ONLY_JSON, choice_of, format_of, tool
 from aisa.providers.anthropic_turns import Turns
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer, refused
+from aisa.providers.foreign import refuse_foreign
 from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.shape import Target
 from aisa.providers.wishes import is_wished
@@ -38,6 +39,7 @@ def written(chat: ChatRequest, target: Target, *, translated: bool = False) -> W
     traits = traits_of(target.model)
     concessions = Concessions(target, traits.title, translated=translated)
     chat = conceded(chat, target.facts, concessions)
+    refuse_foreign(chat, concessions)
     refuse_what_nobody_here_has(chat, concessions)
     limit = limit_of(chat, target, traits)
     tell_no_bound(chat, concessions, limit)

@@ -18,6 +18,7 @@ from aisa.providers.bedrock_marks import with_points
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer
 from aisa.providers.fetched import Fetches
+from aisa.providers.foreign import refuse_foreign
 from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.shape import Target
 from aisa.providers.wishes import PARALLEL, is_wished
@@ -36,6 +37,7 @@ def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, f
     """Write a request. Raises UpstreamFailed for what cannot be expressed."""
     traits = traits_of(target.model)
     chat = conceded(chat, target.facts, concessions)
+    refuse_foreign(chat, concessions)
     refuse_what_nobody_here_has(chat, concessions)
     blocks = Blocks(target.model, fetches)
     turns = Turns(traits, target.state, concessions, write_part=blocks.read, marks_calls=traits.known)

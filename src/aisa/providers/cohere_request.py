@@ -9,6 +9,7 @@ import msgspec
 from aisa.providers.cohere_messages import MessagesWriter
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
+from aisa.providers.foreign import refuse_foreign
 from aisa.providers.legacy_calls import refuse_choice_of_nothing
 from aisa.providers.no_bound import tell_no_bound
 from aisa.providers.shape import Target
@@ -33,6 +34,7 @@ PENALTY_MIN, PENALTY_MAX = 0, 1  # what it takes of either penalty
 def request_of(chat: ChatRequest, target: Target, concessions: Concessions) -> Tree:
     """Write a request. Raises UpstreamFailed for what cannot be expressed."""
     chat = conceded(chat, target.facts, concessions)
+    refuse_foreign(chat, concessions)
     refuse_what_it_lacks(chat, concessions)
     tell_no_bound(chat, concessions)
     known = chat.known

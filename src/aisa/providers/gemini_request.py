@@ -10,6 +10,7 @@ from msgspec import Raw
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions, nothing_to_answer
 from aisa.providers.fetched import Fetches
+from aisa.providers.foreign import refuse_foreign
 from aisa.providers.gemini_contents import ContentsWriter
 from aisa.providers.gemini_media import Media
 from aisa.providers.gemini_schema import gemini_schema
@@ -56,6 +57,7 @@ class Written(msgspec.Struct, frozen=True):
 def request_of(chat: ChatRequest, target: Target, *, concessions: Concessions, fetches: Fetches) -> Written:
     """Write a request. Raises UpstreamFailed for what cannot be expressed."""
     chat = conceded(chat, target.facts, concessions)
+    refuse_foreign(chat, concessions)
     known = chat.known
     for name in LACKING:
         if is_wished(chat, name):

@@ -14,6 +14,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers import openai
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
+from aisa.providers.foreign import refuse_foreign
 from aisa.providers.legacy_calls import LegacyCalls, is_legacy, refuse_choice_of_nothing, tools_of
 from aisa.providers.legacy_calls import choice_of as older_choice
 from aisa.providers.mistral_messages import messages_of
@@ -47,6 +48,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     chat = of_functions(request)
     concessions = Concessions(target, f"the model '{chat.model}'", translated=not isinstance(request, ChatRequest))
     chat = conceded(chat, target.facts, concessions)
+    refuse_foreign(chat, concessions)
     known = chat.known
     for name in LACKING:
         if is_wished(chat, name):

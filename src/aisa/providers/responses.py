@@ -14,6 +14,7 @@ from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import judge, unreadable
 from aisa.providers.conceded import conceded
 from aisa.providers.concessions import Concessions
+from aisa.providers.foreign import refuse_foreign
 from aisa.providers.port import UpstreamRequest
 from aisa.providers.report import read_refusal
 from aisa.providers.responses_passing import PassingDocument, PassingStream, ResponsesStream
@@ -42,6 +43,7 @@ def to_upstream(request: Request, target: Target) -> UpstreamRequest:
     title = f"the model '{chat.model}', which is asked through the Responses API"
     concessions = Concessions(target, title, translated=not isinstance(request, ChatRequest))
     chat = conceded(chat, target.facts, concessions)
+    refuse_foreign(chat, concessions, moderated=True)
     body = msgspec.json.encode(request_of(chat, target, concessions))
     return UpstreamRequest(PATH, headers, body, dropped=concessions.dropped, changed=concessions.changed, added=ADDED)
 

@@ -191,3 +191,12 @@ def test_an_error_in_what_a_choice_says_is_a_failure(error: object, *, stream: b
 def test_what_says_there_is_no_error_is_none(nothing: object, *, stream: bool) -> None:
     """[fault B5] A code of 0, or nothing."""
     assert read({"index": 0, **said(stream, content="Yes.", error=nothing), "finish_reason": "stop"}, stream=stream).text == "Yes."
+
+
+@pytest.mark.parametrize("end", [b"[DONE]", b'"[DONE]"', b"[done]", b"[DONE] ", b'"[DONE]" '])
+def test_the_end_of_a_stream_is_read_however_it_is_written(end: bytes) -> None:
+    """[fault W2] An end in quotation marks or small letters failed a complete answer, whose finish had come."""
+    said_and_done = [{"delta": {"content": "Yes."}}, {"delta": {}, "finish_reason": "stop"}]
+    events = b"".join(b"data: %b\n\n" % json.dumps({"choices": [{"index": 0, **choice}]}).encode() for choice in said_and_done)
+    seen = Read(events + b"data: %b\n\n" % end, stream=True)
+    assert (seen.text, seen.reason) == ("Yes.", "stop")

@@ -131,7 +131,10 @@ def test_lines_that_should_have_been_events_end_where_the_answer_does() -> None:
     assert (rig.text, rig.reasons, rig.code) == ("one ", ["stop"], "")
 
 
-@pytest.mark.parametrize("nothing", [b"data: [DONE]\n\n", b"data: null\n\n", b": ping\n\n", b"\n\n", b"data: [DONE] \n\n"])
+@pytest.mark.parametrize(
+    "nothing",
+    [b"data: [DONE]\n\n", b"data: null\n\n", b": ping\n\n", b"\n\n", b"data: [DONE] \n\n", b'data: "[DONE]"\n\n', b"data: [done]\n\n"],
+)
 def test_signs_of_life_say_nothing(nothing: bytes) -> None:
     """Wherever they stand, and the end of another protocol too."""
     rig = Rig().read(nothing + sse(ONE) + nothing + sse(STOP) + nothing + sse(END))

@@ -13,7 +13,7 @@ from aisa.providers.anthropic_usage import MessageUsage
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.content_blocks import blocks_of
 from aisa.providers.counting import AskedOf
-from aisa.providers.event_objects import EventObjects, object_in
+from aisa.providers.event_objects import ENDS, EventObjects, object_in
 from aisa.providers.shape import Target
 from aisa.usage import REPORTED, Usage
 from aisa.wire.door import Request
@@ -266,7 +266,7 @@ class StreamDecoder(MessageReader):
         return parts
 
     def _one(self, name: bytes, data: bytes) -> list[Part]:
-        if data.startswith(b"[DONE]"):
+        if data.startswith(ENDS):
             return []
         events = self._objects.take(data)
         self._heard = True

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw
 from aisa.answer import Part, Piece
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import blame_for
-from aisa.providers.event_objects import NOT_JSON
+from aisa.providers.event_objects import ENDS, NOT_JSON
 from aisa.providers.shape import Target
 from aisa.providers.typed_stream import ReportedStream, TypedDocument
 from aisa.usage import BYTES_PER_TOKEN
@@ -154,7 +154,7 @@ class CompletionsStream(ReportedStream):
     """Reads a stream, which says `[DONE]` at its end."""
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data.startswith(b"[DONE]") and self._builder.begun:
+        if data.startswith(ENDS) and self._builder.begun:
             try:
                 self._reporting.end()
             except VendorError as error:

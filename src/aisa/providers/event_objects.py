@@ -11,6 +11,8 @@ from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, trees_in
 
 #: What msgspec raises for what is no strict JSON.
+#: How streams say that there is no more: as OpenAI's do, and as some write that, in quotation marks or in small letters.
+ENDS = (b"[DONE]", b'"[DONE]"', b"[done]")
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 

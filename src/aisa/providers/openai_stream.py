@@ -10,7 +10,7 @@ from aisa.answer import Part, Piece, Report, Text, Told
 from aisa.errors import UpstreamFailed
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.counting import AskedOf
-from aisa.providers.event_objects import tree_in
+from aisa.providers.event_objects import ENDS, tree_in
 from aisa.providers.heard_texts import heard
 from aisa.providers.openai_answer import Identity, as_usage, read_document
 from aisa.providers.openai_plain import LIKE_FINISH, LIKE_USAGE, PlainChunks, PlainFinish
@@ -299,7 +299,7 @@ class StreamDecoder:
         return pieces + self._as_pieces(owed, chunks.tokens)
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Part]:
-        if data.startswith(b"[DONE]"):
+        if data.startswith(ENDS):
             return self._release(self._chunks.finish)
         if self._finish is not None:  # so it was not the last word: the chunks must know of it
             finish, self._finish = self._finish, None

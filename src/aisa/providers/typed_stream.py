@@ -12,7 +12,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.continuation import Continuation
-from aisa.providers.event_objects import EventObjects, object_in, objects_in
+from aisa.providers.event_objects import ENDS, EventObjects, object_in, objects_in
 from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.ends import Ends
@@ -265,7 +265,7 @@ class TypedStream(TypedDecoder):
         self._tell_all([(event, b"") for event in objects_in(data)])
 
     def _take_event(self, data: bytes, *, last: bool) -> None:
-        if data[:6] == b"[DONE]" or data == b"null":  # llama.cpp says that for each prompt but one
+        if data.startswith(ENDS) or data == b"null":  # llama.cpp says that for each prompt but one
             return
         events = self._objects.take(data)
         if events is not None:

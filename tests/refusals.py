@@ -53,6 +53,8 @@ SENTENCES: dict[Verdict, list[str]] = {
     ],
     table.OUR_CREDIT: [
         "Your credit balance is too low.",
+        "You are using a Trial key, which is limited to 1000 API calls / month. You can upgrade to a Production key",
+        "you have used up your daily free allocation of 10,000 neurons, please upgrade to a paid plan",
         "Payment method required: your card was declined.",
         "Please add a payment method to go on.",
         "Your credits have run out.",
@@ -105,6 +107,9 @@ SENTENCES: dict[Verdict, list[str]] = {
     ],
     table.OUR_MODEL: [
         "Model Not Exist",
+        "Model disabled.",
+        "Project 123 is not allowed to use Publisher Model `projects/acme/models/m-1`",
+        "You are not allowed to sample from model m-1",
         "The model `m-1` has been decommissioned.",
         "The model `m-1` has been decommissioned and is no longer supported. Please refer to the list of models.",
         "The model `m-1` does not exist or you do not have access to it.",
@@ -195,6 +200,8 @@ SENTENCES: dict[Verdict, list[str]] = {
     ],
     table.FEATURE: [
         "No endpoints found that support tool use.",
+        "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant",
+        "Last message must have role `user`",
         "This response_format type is unavailable now",
         "json_schema is not available for this deployment",
         "This model can only be used with streaming",

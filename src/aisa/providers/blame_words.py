@@ -79,6 +79,8 @@ CREDIT_WORDS = words(
     r"\b(?:requires?|needs?) more credits\b|\bonly afford\b|\bkey limit exceeded\b|\bsubscription\b[^.;\n]{0,40}\b(?:expired"
     r"|inactive|cancell?ed|lapsed|ended)\b",
     r"(?:\bnot|n't) have (?:enough|sufficient|any)(?: \w+){0,2} (?:credits?|balance|funds)\b",
+    r"\blimited to [\d,]{1,12} (?:\w+ ){1,3}(?:/|per|a) ?month\b"
+    r"|\bused up(?: \w+){0,3} (?:allocation|allowance|quota)\b",
     r"\bfree trial (?:\w+ ){0,2}(?:ended|expired|over)\b|\brequires an? (?:\w+ ){0,2}subscription\b",
     r"欠费|余额不足|充值|额度(?:不足|失败|已用完)",
 )
@@ -102,7 +104,8 @@ AUX = (
 GONE = (
     r"(?:(?:not|n't)(?: \w+){0,2}? (?:exist|found|valid|recogni[sz]ed|known|served|deployed|loaded|installed|listed|registered"
     r"|accessible|offered)|not exist|unknown|invalid|decommissioned"
-    r"|deprecated|retired|discontinued|removed|sunset|shut ?down|no longer|unavailable to|not available(?! (?:at|right|now"
+    r"|deprecated|disabled(?! (?:for|on|by|in) )|retired|discontinued|removed|sunset|shut ?down|no longer|unavailable to"
+    r"|not available(?! (?:at|right|now"
     r"|currently|temporarily))|not supported(?:$|[.,;!]|\s+[^a-z\s]| as| any| yet)|not be found"
     r"|(?:reached )?(?:its |the )?end[- ]of[- ]life)"
 )
@@ -119,7 +122,7 @@ MODEL_WORDS = words(
     r"|\bdeployment\b[^.;\n]{0,40}\bnot exist",
     r"[\"'`=]%[\"'`]?[^\n]{0,200}\b(?:pinned|not served)\b|\bpinned\b[^\n]{0,300}[\"'`=]%|\brequested:? ?[\"'`]%",
     r"\binvocation of model\b[^\n]{0,200}\bon-demand throughput is ?n.t supported\b",
-    r"\bnot a chat model\b|\bonly supported in v1/",
+    r"\bnot a chat model\b|\bonly supported in v1/|\bnot allowed to (?:use|access|sample from) (?:\w+ ){0,2}(?:model\b|[\"'`]?%)",
     r"模型.{0,20}(?:不存在|未找到|下线|停用)",
 )
 ADDRESS_WORDS = words(
@@ -188,6 +191,7 @@ LACKING_WORDS = words(
     r"\bat most 0 \w+|\bmissing data required for \w+ input\b|\bunknown (?:content |message )?(?:part|block|tool) type\b",
     r"\brequires? [^.;\n]{0,40}--[a-z]",  # an option of its command line
     r"\bonly (?:supported|available|enabled) (?:by|for|in|on|with) (?:\w+ ){0,3}models?\b|\bmodel only (?:works|runs|operates)\b",
+    r"\bexpected last role\b|\blast message (?:must|should) (?:have|be|come)\b|\bmust end with a user\b",
     rf"\bonly\b{SAME}{{0,60}}\broles? (?:is|are) supported\b|\broles must alternate\b|\bshould alternate with\b",
     r"\bunknown variant\b",  # so programs in Rust name a kind of part, a role or a word that they have not
     rf"\bcontents?\b{SAME}{{0,40}}\b(?:must|should) be (?:a |of type )(?:valid )?string\b",  # where others take a list of parts

@@ -86,6 +86,7 @@ GOOD = {
     + CALLED
     + DONE,
     "a custom tool without input": START + calls(CUSTOM) + calls({"index": 0, "custom": {"input": ""}}) + CALLED + DONE,
+    "a call that was cut before it was given": START + calls(opens(0)) + calls(goes_on(0)) + calls(opens(1)) + says({}, "length") + DONE,
     "the legacy function": START
     + says({"function_call": {"name": "f", "arguments": ""}})
     + says({"function_call": {"arguments": "{}"}})
@@ -186,6 +187,7 @@ BAD = {
     "a finish with text": (START + says({"content": "a"}, "stop") + DONE, "finish chunk is {}"),
     "tool calls null": (START + says({"tool_calls": None}) + END, "non-empty array"),
     "tool calls empty": (START + says({"tool_calls": []}) + END, "non-empty array"),
+    "a cut call that is not the last": (START + calls(opens(0), opens(1)) + calls(goes_on(1)) + says({}, "length") + DONE, "argument text"),
     "tool index from 1": (START + calls(opens(1)) + CALLED + DONE, "without gaps"),
     "tool index absent": (
         START + calls(opens(0)) + calls(goes_on(0)) + calls({"function": {"arguments": ""}}) + CALLED + DONE,

@@ -6,7 +6,7 @@ from mutations import Mutant, wrong_with
 from repeats import repeats
 
 MUTANTS = 600
-FOUND = (866, 1783, 8103, 8109, 8242, 8259, 8701, 8913, 9185, 9329)  # these have been wrong before
+FOUND = (866, 1783, 8103, 8109, 8242, 8259, 8701, 8913, 9185, 9329, 808300, 811003)  # these have been wrong before
 
 
 def test_mutated_answers_end_once_and_pretend_nothing() -> None:

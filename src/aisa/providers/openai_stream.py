@@ -289,14 +289,14 @@ class StreamDecoder:
             tree = tree_in(data)
         chunks.report.take(tree["usage"])
         self._told = None if chunks.report.steps else (chunks.report.fields, as_usage(usage))
-        pieces = self._finished()
+        counted, pieces = chunks.tokens, self._finished()
         try:
             owed = chunks.reported(tree)
         except VendorError as error:
             self._fail(blame_for(error, self._target))
             return pieces
         self.finishing = chunks.finishing
-        return pieces + self._as_pieces(owed, chunks.tokens)
+        return pieces + self._as_pieces(owed, counted)
 
     def _relay_slowly(self, name: bytes, data: bytes) -> list[Part]:
         if data.startswith(ENDS):

@@ -13,6 +13,7 @@ import msgspec
 from aisa.errors import CODES, RETRY_AFTER_SECONDS_MAX
 
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+CUT = frozenset({"length", "content_filter"})  # end an answer wherever it was: before a last call was given anything, too
 ERROR_FIELDS = frozenset({"type", "code", "message", "param", "request_id"})
 KEEP_ALIVE = b": keep-alive"
 DONE = b"[DONE]"
@@ -216,7 +217,7 @@ class _Choice:
             fault("finish_reason is one of " + ", ".join(sorted(FINISH_REASONS)))
         if delta:
             fault("the delta of a finish chunk is {}")
-        if any(not call.texted for call in self._calls):
+        if any(not call.texted for call in (self._calls[:-1] if reason in CUT else self._calls)):
             fault("every function call was sent argument text, {} if it takes none")
 
     def _take_calls(self, value: object, fault: Fault) -> None:
@@ -297,10 +298,10 @@ def _check_answered(choice: Members, index: int, fault: Fault) -> None:
     if any(not isinstance(message.get(name, False), str | None) for name in ("content", "refusal")):
         fault("`content` and `refusal` are there, null or a string")
     if "tool_calls" in message:
-        _check_answered_calls(message["tool_calls"], fault)
+        _check_answered_calls(message["tool_calls"], fault, cut=choice.get("finish_reason") in CUT)
 
 
-def _check_answered_calls(value: object, fault: Fault) -> None:
+def _check_answered_calls(value: object, fault: Fault, *, cut: bool) -> None:
     calls = _objects(value)
     if not calls:
         fault("`tool_calls` is a non-empty array of objects, or absent")
@@ -309,7 +310,7 @@ def _check_answered_calls(value: object, fault: Fault) -> None:
         member, text = TOOL_TEXT[kind] if isinstance(kind, str) and kind in TOOL_TEXT else TOOL_TEXT["function"]
         inner = _members(call.get(member)) or {}
         whole = kind in TOOL_TEXT and _is_text(call.get("id")) and _is_text(inner.get("name")) and isinstance(inner.get(text), str)
-        if not whole or (kind == "function" and not inner[text]):
+        if not whole or (kind == "function" and not inner[text] and not (cut and calls and call is calls[-1])):
             fault("a tool call has id, type, name and arguments (a string, {} if it takes none)")
 
 

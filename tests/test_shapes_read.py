@@ -211,3 +211,48 @@ def test_what_is_owed_before_a_finish_has_its_tokens_where_the_report_lets_it_go
     parts = decoder.feed(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events))
     assert (sum([part.tokens for part in parts]), decoder.tokens) == (2, 2)
     assert b'"refusal":"\xef\xbf\xbd"' in b"".join([part.data for part in parts if isinstance(part, Piece)])
+
+
+def called(*fragments: Json, reason: str = "tool_calls") -> Read:
+    """Have a stream of these fragments of calls read."""
+    given = [{"index": 0, "delta": {"tool_calls": [fragment]}} for fragment in fragments]
+    return read(*given, {"index": 0, "delta": {}, "finish_reason": reason}, stream=True)
+
+
+def opened(arguments: str, index: int = 0) -> Json:
+    """What begins a call, with some arguments."""
+    return {"index": index, "id": f"call_{index}", "type": "function", "function": {"name": "look", "arguments": arguments}}
+
+
+def given(arguments: str, index: int = 0) -> Json:
+    """A further piece of its arguments."""
+    return {"index": index, "function": {"arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole"),
+    [
+        (["{}", '{"a"', ":1}"], '{"a":1}'),
+        (["", "{}", '{"a":1}'], '{"a":1}'),
+        (["{}", "", '{"a":1}'], '{"a":1}'),
+        (["{}", "{}", "{", "}"], "{}"),
+        (["{}", "\n"], "{}"),
+        (["{}"], "{}"),
+        (["{", "}"], "{}"),
+        (["{}", "x"], "{}x"),
+        (['{"a":{}', "}"], '{"a":{}}'),
+        (['{"a":', "{}", "}"], '{"a":{}}'),
+    ],
+)
+def test_an_empty_object_before_the_arguments_is_none_of_them(pieces: list[str], whole: str) -> None:
+    """[fault W5] Gateways send the `{}` with which Claude's calls begin as the first piece: `{}{"a":1}`, which no client can read."""
+    seen = called(opened(pieces[0]), *map(given, pieces[1:]))
+    assert ("".join(seen.calls), seen.reason) == (f"look{whole}", "tool_calls")
+
+
+def test_calls_that_take_nothing_are_told_in_their_order() -> None:
+    """[fault W5] The first is given its object before the second begins, whole calls or opened ones, and also where a limit ends all."""
+    assert called(opened("{}"), opened("{}", 1)).calls == ["look", "{}", "look", "{}"]
+    assert called(opened("{}"), opened('{"a":1}', 1)).calls == ["look", "{}", "look", '{"a":1}']
+    assert called(opened("{}"), reason="length").calls == ["look", "{}"]
+    assert called({"index": 0, "function": {"arguments": "{}"}}).failure is not None

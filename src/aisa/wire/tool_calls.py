@@ -23,7 +23,7 @@ IDS_KEPT_MAX = 4096  # of one choice: a vendor that makes one up for every fragm
 class Call:
     """One tool call as emitted so far. `index` is -1 until it is opened."""
 
-    __slots__ = ("argued", "custom", "extras", "given", "held", "id", "index", "name", "progress", "seam")
+    __slots__ = ("argued", "custom", "empty", "extras", "given", "held", "id", "index", "name", "progress", "seam")
 
     def __init__(self) -> None:
         self.index = -1
@@ -33,6 +33,7 @@ class Call:
         self.custom = False
         self.argued = False
         self.held = ""  # arguments that came before the name
+        self.empty = False  # it was given `{}` and nothing else: what some gateways put before the arguments of Claude's calls
         self.extras: Tree = {}  # what waits for the opening
         self.seam = Seam()
         self.progress = Completeness()
@@ -46,6 +47,21 @@ class Call:
     def waiting(self) -> bool:
         """True while its name, which is known, may still grow."""
         return self.name != "" and not self.opened
+
+    def taken(self, text: str) -> str:
+        """Return what of a further piece of its arguments can be sent: an empty object waits, and is none if another follows it."""
+        if not (self.custom or self.argued or self.held):
+            if text.strip() == EMPTY or (self.empty and not text.strip()):
+                self.progress.feed(text)
+                self.empty = True
+                return ""
+            if self.empty and text.lstrip().startswith("{"):
+                self.progress = Completeness()
+            elif self.empty:
+                text = EMPTY + text
+        self.empty = False
+        self.progress.feed(text)
+        return text
 
     def fragment(self, text: str) -> Tree:
         """Return a later fragment."""
@@ -89,12 +105,12 @@ class ToolCallStream:
         Raises Unintelligible for a call without a name.
         """
         parts = [part for call in self._calls if call.waiting for part in self._show(call)]
-        self._calls = [call for call in self._calls if call.opened or call.held]
+        self._calls = [call for call in self._calls if call.opened or call.held or call.empty]
         for call in self._calls:
             if not call.opened:
                 raise Unintelligible("a tool call without a name")
-            if (rest := call.seam.end()) or not (call.argued or (cut and call is self._calls[-1])):
-                parts.append(call.fragment(rest or ("" if call.custom else "{}")))
+            if (rest := call.seam.end()) or not (call.argued or (cut and not call.empty and call is self._calls[-1])):
+                parts.append(call.fragment(rest or ("" if call.custom else EMPTY)))
         return in_deltas(parts)
 
     def _accept(self, fragment: Tree, together: list[Call]) -> list[Tree]:
@@ -103,18 +119,21 @@ class ToolCallStream:
         text = arguments_text(body.get("input" if is_tree(custom) else "arguments"))
         given, name = whole(text_or_none(fragment.get("id")) or ""), whole(text_or_none(body.get("name")) or "")
         key = count_of(fragment.get("index"))
-        call = self._candidate(key, given, name)
+        call, parts = self._candidate(key, given, name), NONE_YET
         if call is None or (name and self._is_another(call, given, name, numbered=key is not None, text=text, together=together)):
-            call = self._begin(key)
+            call, parts = self._begin(key), self._emptied()
         together.append(call)
         self._note(call, key, given)
         call.custom = call.custom or is_tree(custom)
         if name and not call.opened:
             call.name = continued(call.name, name, self._terms)
-        text = call.seam.take(text)
-        call.progress.feed(text)
+        text = call.taken(call.seam.take(text))
         extras = {member: value for member, value in fragment.items() if member not in HANDLED and value is not None}
-        return self._fragments(call, text, extras)
+        return parts + self._fragments(call, text, extras)
+
+    def _emptied(self) -> list[Tree]:
+        """Return the empty objects that waited: another call begins, and they were all that was given."""
+        return [call.fragment(EMPTY) for call in self._calls[:-1] if call.empty and call.opened and not call.argued]
 
     def _fragments(self, call: Call, text: str, extras: Tree) -> list[Tree]:
         """Return the fragments to emit for one of the vendor's: none while a name may still grow."""
@@ -123,7 +142,7 @@ class ToolCallStream:
             call.held += text
             call.extras |= extras
             first = not any(other.waiting for other in self._calls if other is not call)
-            if call.name and (call.held or (first and self._terms.is_whole(call.name))):
+            if call.name and (call.held or call.empty or (first and self._terms.is_whole(call.name))):
                 parts = self._open(call)
         elif text:
             parts.append(call.fragment(text))
@@ -184,6 +203,8 @@ class ToolCallStream:
         return call.opened or name in self._terms.names or differs
 
 
+EMPTY = "{}"
+NONE_YET: list[Tree] = []
 HANDLED = frozenset({"index", "id", "type", "function", "custom", "name", "arguments"})  # the last two as they stand without a wrapping
 GIVES_NOTHING = ("", "null")  # arguments, without the blanks around them, of a call that takes none: some models write the latter
 

@@ -10,9 +10,9 @@ import msgspec
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently, with_whole_text
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree, trees_in
 
-#: What msgspec raises for what is no strict JSON.
 #: How streams say that there is no more: as OpenAI's do, and as some write that, in quotation marks or in small letters.
 ENDS = (b"[DONE]", b'"[DONE]"', b"[done]")
+#: What msgspec raises for what is no strict JSON.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 

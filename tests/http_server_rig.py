@@ -351,6 +351,13 @@ class Wire(asyncio.Transport):
         """Nothing ever waits."""
         return 0
 
+    def can_write_eof(self) -> bool:
+        """No."""
+        return False
+
+    def abort(self) -> None:
+        """Nobody is told."""
+
     def write(self, data: bytes) -> None:  # type: ignore[override] # the port writes nothing else
         """Keep it."""
         self.written.append(data)

@@ -12,7 +12,7 @@ from aisa.http.connection import LINGER_SECONDS_MAX
 from aisa.http.reply import Reply
 from aisa.http.request import Request
 from aisa.testing.clock import run_virtual
-from http_server_rig import Client, Run, both_loops, echo, get, post, serving, until
+from http_server_rig import Client, Run, arrive, both_loops, echo, get, post, serving, until, wired
 
 POST = b"POST / HTTP/1.1\r\nhost: test\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
@@ -206,6 +206,28 @@ def test_what_is_pipelined_behind_calls_is_in_that_budget_too(run: Run) -> None:
             assert (asked[0], set(asked[1:]), unjudged.held) == ("/", {"/again"}, 0)
 
     run(scenario())
+
+
+def test_what_has_no_room_may_arrive_between_two_requests() -> None:
+    """[fault S1] The answer has ended, and what waits is to be read in the next turn: the connection ends instead."""
+    told: list[object] = []
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+
+        async def script(request: Request, reply: Reply) -> None:
+            await echo(request, reply)
+            arrive(connection, get("/again") * 400)
+
+        connection, wire, app = wired(script)
+        connection._shared.unjudged = UnjudgedBudget(0)
+        arrive(connection, get() + get("/again"))
+        await asyncio.sleep(LINGER_SECONDS_MAX + 1)
+        assert ([request.path for request in app.requests], told) == (["/"], [])
+        assert wire.written[-1].startswith(b"HTTP/1.1 200 ")
+        connection.connection_lost(None)
+
+    run_virtual(scenario())
 
 
 def test_a_body_must_come_at_a_kilobyte_a_second_all_the_time() -> None:

@@ -272,10 +272,8 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse_with(reader.refusal, reply, request)
 
     def _go_on(self) -> None:
-        if self._pending and not self._refused:
+        if self._pending or self._eof or self._refused:
             self._loop.call_soon(self._read_pending)
-        elif self._eof or self._refused:
-            self._loop.call_soon(self._leave)
         else:  # even while the server goes away: the head did not say that this was the last answer, so another request may be on its way
             self._busy = False
             seconds = UNTOLD_SECONDS if self._shared.closed else self._shared.settings.keep_alive_timeout_seconds
@@ -289,7 +287,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._watch.stop()
 
     def _read_pending(self) -> None:
-        if self._transport.is_closing():
+        if self._refused or not self._pending or self._transport.is_closing():
+            self._leave()
             return
         data, self._pending = bytes(self._pending), b""
         self._busy = False

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aisa.errors import UpstreamFailed
+from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.unpacked import PIECE_BYTES_MAX, RATIO_FREE_BYTES, RATIO_MAX, Unpacked
 from aisa.testing.clock import run_virtual
 from repeats import repeats
@@ -157,6 +158,12 @@ def test_a_document_is_bounded_by_what_it_unpacks_to() -> None:
         assert source.taken <= 4
 
     run_virtual(main())
+
+
+def test_a_packed_stream_is_given_out_in_no_larger_pieces_than_a_plain_one() -> None:
+    """Each is worked off in one turn of the loop, and held while the client does not read."""
+    pieces = unpacked([gzip.compress(b"".join([b": %d\n\n" % number for number in range(100_000)]))])
+    assert max(map(len, pieces)) <= ARRIVAL_BYTES_MAX
 
 
 def test_a_stream_may_pack_well_but_not_beyond_all_bounds() -> None:

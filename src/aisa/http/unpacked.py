@@ -12,7 +12,7 @@ from aisa.http.failures import broke_off, unfit_answer
 from aisa.providers.port import Answer
 
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
-PIECE_BYTES_MAX = 65_536  # what one read gives, as of any answer: a few packed bytes may stand for megabytes
+PIECE_BYTES_MAX = 16_384  # what one read gives, as of a plain answer: a few packed bytes may stand for megabytes
 RATIO_MAX = 200  # of a stream; events that differ by a token pack 10 to 40 times, and a stream has no size to be bounded by
 RATIO_FREE_BYTES = 1_048_576  # unpacked before the ratio counts: a short stream of one word repeated packs better
 ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
@@ -69,7 +69,7 @@ class Unpacked:
         return self._answer.headers
 
     async def read(self) -> bytes:
-        """Return the next bytes, unpacked, at most 64 KiB, or b"" at the proper end.
+        """Return the next bytes, unpacked, at most PIECE_BYTES_MAX, or b"" at the proper end.
 
         Raises UpstreamFailed as any answer does, and when it cannot be unpacked, ends in its middle or grows beyond all bounds.
         """

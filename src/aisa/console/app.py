@@ -17,7 +17,20 @@ import msgspec
 
 from aisa.console.doubt import doubted, hides_change, sent_again
 from aisa.console.kept import SIGNED_OUT, again, kept_of
-from aisa.console.page import FORM_BYTES_MAX, GUARDS, HTML, NEVER_KEPT, POLICY, PREFIX, REFUSED, Page, cookie_of, redirected, set_cookie
+from aisa.console.page import (
+    FORM_BYTES_MAX,
+    GUARDS,
+    HTML,
+    NEVER_KEPT,
+    POLICY,
+    PREFIX,
+    REFUSED,
+    Page,
+    check_fields,
+    cookie_of,
+    redirected,
+    set_cookie,
+)
 from aisa.console.routes import FORM_PAGES, LOGIN, OPEN, ROUTES, Answering, asset, enter, logout, page_of
 from aisa.console.sessions import SESSION_SECONDS, Session, Sessions
 from aisa.console.visit import Ask, Visit
@@ -233,6 +246,7 @@ class ConsoleVisit(msgspec.Struct):
         if events:
             self.request = msgspec.structs.replace(self.request, headers={**self.request.headers, "x-fragment": "1"})
         try:
+            check_fields(self.request)
             shown = await pages.shown(self.request, self.address, self.id)
         except ApiError as error:
             self.note(error, self.request, self.id)

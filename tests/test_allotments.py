@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.pool import QueuePool
 
+from aisa.endless import AGAIN_SECONDS
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerWarning
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.doubted import DoubtedKeys
 from aisa.keys.following import BELIEVED_SECONDS, Following
-from aisa.keys.rules import SpendCap
+from aisa.keys.rules import Account, SpendCap
 from aisa.keys.store import KeyStore
 from aisa.ledger.allotments import KEPT_SECONDS, LEASE_SECONDS, NOW, SEEN_SECONDS, Wanted, allot, forget_server
 from aisa.ledger.allotted import OwnAmounts
@@ -288,6 +289,40 @@ def test_a_key_that_is_revoked_elsewhere_is_refused_within_a_second(database: Da
             while is_good(ours, secret):
                 await asyncio.sleep(0.01)
                 assert loop.time() - revoked <= 1.0
+        following._task.cancel()
+
+    run_virtual(main())
+
+
+def test_a_bug_in_what_a_change_leads_to_ends_no_following(database: Database) -> None:
+    """[fault S6] The task was over then, without a word: what was revoked elsewhere from then on was let in here for ever.
+
+    It is told, and tried again; as long as it lasts nothing counts as looked at, so that after a minute no key is believed.
+    """
+
+    async def main() -> None:
+        loop, told, broken = asyncio.get_running_loop(), list[object](), [True]
+        loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+        theirs, ours = (KeyStore(database, lambda: 1_000.0, random.Random(seed)) for seed in (1, 2))
+        doubts: list[bool] = []
+        ours.doubted = doubts.append
+
+        def account_changed(_account: Account, _balance: int | None) -> None:
+            if broken[0]:
+                raise KeyError("a bug")
+
+        following = Following(database, ours, account_changed)
+        _, secret = theirs.create("k")
+        theirs.accounts.set_tier("acme", "free")
+        following.start()
+        await asyncio.sleep(BELIEVED_SECONDS + 2 * AGAIN_SECONDS)
+        assert (doubts, len(told) > BELIEVED_SECONDS / (2 * AGAIN_SECONDS)) == ([True], True)
+        broken[0] = False
+        await asyncio.sleep(AGAIN_SECONDS + 1)
+        assert (doubts, is_good(ours, secret)) == ([True, False], True)
+        theirs.revoke("k")
+        await asyncio.sleep(1)
+        assert not is_good(ours, secret)
         following._task.cancel()
 
     run_virtual(main())

@@ -85,6 +85,35 @@ def test_a_worker_that_stands_still_is_told_and_killed_after_a_minute(tmp_path: 
     ]
 
 
+def test_a_bug_in_a_look_at_one_worker_ends_no_looking(tmp_path: Path) -> None:
+    """[fault S6] The others were not looked at, and nobody ever again: a worker that stood was not replaced."""
+
+    async def main() -> None:
+        bugs: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: bugs.append(context["exception"]))
+
+        def report(_fact: Fact) -> None:
+            raise KeyError("a bug")
+
+        memory = SharedMemory(new_memory(tmp_path, random.Random(1)), SharedLock(tmp_path / LOCK_NAME))
+        crew, ends = Crew(Config(), Descriptors(0, 0), memory, office=NoBooks(), report=report), socket.socketpair()
+        for number in (1, 2):
+            process = await asyncio.create_subprocess_exec("sleep", "600")
+            worker = crew.workers[number] = Worker(number, process, ends[0])
+            worker.ready.set_result(True)
+        for _ in range(STILL_LOOKS + 1):
+            crew.look()
+        assert len(bugs) == 2
+        assert [worker.still for worker in crew.workers.values()] == [STILL_LOOKS + 1] * 2
+        crew.kill()
+        for worker in crew.workers.values():
+            await worker.process.wait()
+        for end in ends:
+            end.close()
+
+    asyncio.run(main())
+
+
 def test_workers_that_all_stand_still_are_replaced_one_after_another(tmp_path: Path) -> None:
     """[issue 13] After a minute in which the disk stood all were killed at once, with every stream. The next one waits for a successor."""
 

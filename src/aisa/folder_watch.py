@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from aisa.edge.admin_status import Attention
+from aisa.endless import begun_again
 from aisa.facts import FOLDER, Fact, FolderGone, LedgerBack
 from aisa.storage.in_place import OpenFiles
 
@@ -56,7 +57,7 @@ class FolderWatch:
 
     async def until(self, stopped: Awaitable[None]) -> None:
         """Look until `stopped` ends. Returns at once then, as a stop waits for no disk."""
-        looking = asyncio.create_task(self._go_on())
+        looking = asyncio.create_task(begun_again(self._go_on))
         try:
             await stopped
         finally:

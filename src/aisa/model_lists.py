@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from aisa.clock import WallClock
 from aisa.config.schema import Config
+from aisa.endless import begun_again
 from aisa.errors import UpstreamFailed
 from aisa.facts import Fact, ServerNotice
 from aisa.known_models import Known
@@ -73,7 +75,7 @@ class ModelLists:
         asked = [name for name, vendor in config.vendors.items() if has_list(name, vendor)]
         lists = self.known(config).lists
         self._awaited = {name for name in asked if name not in lists}
-        self._tasks = [asyncio.create_task(self._follow(config, name, upstreams[name])) for name in asked]
+        self._tasks = [asyncio.create_task(begun_again(partial(self._follow, config, name, upstreams[name]))) for name in asked]
         if self._awaited:
             self._tasks.append(asyncio.create_task(self._give_up(config)))
 

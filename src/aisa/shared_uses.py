@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from aisa.edge.idempotency import NOT_KEPT, STREAMED, Answer, IdempotencyStore, conflict, is_billed, is_running, was_completed
+from aisa.endless import begun_again
 from aisa.errors import ApiError
 from aisa.ledger.row import CallRow
 from aisa.ledger.uses_table import Claim, End, Used, claim, end, forget_old
@@ -105,7 +106,7 @@ class SharedUses:
 
     def start(self) -> None:
         """Begin to ask."""
-        self._task = self._loop.create_task(self._follow())
+        self._task = self._loop.create_task(begun_again(self._follow))
 
     async def leave(self) -> None:
         """Ask no more but once, to tell what there is to tell."""

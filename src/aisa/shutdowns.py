@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
 
 from aisa.clock import WallClock
+from aisa.endless import begun_again
 from aisa.facts import Fact, ServerWarning
 from aisa.routing import Routes
 
@@ -42,7 +43,7 @@ async def tell_until(
                 report(ServerWarning(notice))
             await asyncio.sleep(DAY_SECONDS)
 
-    telling = asyncio.create_task(tell())
+    telling = asyncio.create_task(begun_again(tell))
     try:
         await stopped
     finally:

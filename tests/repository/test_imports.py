@@ -21,6 +21,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.names", "words"),
     ("aisa.redaction", "words"),
     ("aisa.callbacks", "words"),
+    ("aisa.endless", "words"),
     ("aisa.timers", "words"),
     ("aisa.trace", "words"),
     ("aisa.durations", "words"),

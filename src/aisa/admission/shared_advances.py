@@ -64,11 +64,13 @@ class Advances:
         """Give some back, and the others in the next turn of the loop."""
         some, self._due = self._due[:AT_ONCE], self._due[AT_ONCE:]
         left = some  # where the lock is not to be had
-        with suppress(SharedStuck), self._lock:
-            now = self._micros()
-            left = [each for each in some if not each.give_advances_back(now)]
-        self._noted.update(left)
-        if self._due:
-            asyncio.get_running_loop().call_soon(self._end_some)
-        elif self._noted:
-            asyncio.get_running_loop().call_later(self._seconds, self._look)
+        try:
+            with suppress(SharedStuck), self._lock:
+                now = self._micros()
+                left = [each for each in some if not each.give_advances_back(now)]
+        finally:
+            self._noted.update(left)
+            if self._due:
+                asyncio.get_running_loop().call_soon(self._end_some)
+            elif self._noted:
+                asyncio.get_running_loop().call_later(self._seconds, self._look)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from aisa.admission.seen_servers import Seen, SeenServers
 from aisa.clock import Chance
+from aisa.endless import begun_again
 from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
 from aisa.storage.unanswered import LOOKS_MAX, StoreAway
 
@@ -137,7 +138,7 @@ class StoreWay:
         await self._try()
         if self._shares_until is None and not self._refuses:
             self._shares_until = self._loop.time()
-        self._task = self._loop.create_task(self._run())
+        self._task = self._loop.create_task(begun_again(self._run))
 
     async def stop(self) -> None:
         """Leave. Leases that are not ended by then end by themselves."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import select
 
+from aisa.endless import begun_again
 from aisa.keys.rules import Account, AdminKey, Key, Team
 from aisa.keys.store import KeyStore
 from aisa.keys.teams import keys_in, teams_in
@@ -55,7 +56,7 @@ class Following:
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = self._loop.create_task(self.follow())
+        self._task = self._loop.create_task(begun_again(self.follow))
 
     async def follow(self) -> None:
         """Look again and again, until cancelled."""
@@ -66,13 +67,12 @@ class Following:
                 self._judge()
             try:
                 changed = looking.result()
-            except StorageFailed:
-                self._more = False
-                self._judge()
-            else:
-                self._looked_at = began
                 with suppress(SharedStuck):
                     self._take(changed)
+                self._looked_at = began
+            except StorageFailed:
+                self._more = False
+            finally:  # also where what was read is not understood: then these keys are not believed for ever either
                 self._judge()
             await asyncio.sleep(0 if self._more else LOOK_SECONDS)
 

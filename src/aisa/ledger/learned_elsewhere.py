@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
+from aisa.endless import begun_again
 from aisa.ledger.learned_table import answers_since
 from aisa.providers.measure import Answer
 from aisa.storage.engine import Database
@@ -28,7 +29,7 @@ class LearnedElsewhere:
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = asyncio.get_running_loop().create_task(self._follow())
+        self._task = asyncio.get_running_loop().create_task(begun_again(self._follow))
 
     def look(self) -> tuple[int, dict[str, list[Answer]]]:
         """Return the newest place, and what was learned since the last look. Raises StorageFailed."""

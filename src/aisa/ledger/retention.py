@@ -57,6 +57,7 @@ class Retention:
 
     def look(self) -> None:
         """Have summed up and forgotten what is old enough, now and from time to time."""
+        self._loop.call_later(LOOK_SECONDS, self.look)  # first, whatever becomes of this one
         now_ms = int(self._wall_clock() * 1000)
         began_ms, before_ms = now_ms - self._loop.time() * 1000, self._began_ms
         if before_ms is not None and abs(began_ms - before_ms) > DAY_MS:
@@ -76,7 +77,6 @@ class Retention:
             self._post(Errand("remove", partial(self._remove, before_ms, folder)))
             self._post(Errand("drop", partial(drop_empty, before_ms=before_ms)))
         self._looks += 1
-        self._loop.call_later(LOOK_SECONDS, self.look)
 
     def _remove(self, before_ms: int, folder: Path | None, connection: Connection) -> bool:
         """Do a step, in the writer's thread; what keeps it from being done is told once."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from aisa.clock import WallClock
+from aisa.endless import begun_again
 from aisa.facts import Fact, ServerWarning, SharedStoreAway, SharedStoreBack
 from aisa.keys.rules import Capped
 from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server, note_seen
@@ -131,10 +132,14 @@ class StoredMoney:
             wanting, self._wanting = self._wanting, {}
             answered, self._answered = self._answered, self._loop.create_future()
             self._wanted.clear()
-            if await self._ask(wanting):
-                answered.set_result(None)
-            else:
-                answered.cancel()  # what is free nobody knows: it is not that there is none
+            heard = False
+            try:
+                heard = await self._ask(wanting)
+            finally:
+                if heard:
+                    answered.set_result(None)
+                else:
+                    answered.cancel()  # what is free nobody knows: it is not that there is none
             if not self._wanting:
                 waiting = asyncio.ensure_future(self._wanted.wait())
                 await asyncio.wait([waiting], timeout=TICK.total_seconds())
@@ -184,7 +189,7 @@ class StoredMoney:
 
     def start(self) -> None:
         """Begin to ask."""
-        self._task = self._loop.create_task(self.follow())
+        self._task = self._loop.create_task(begun_again(self.follow))
 
     async def leave(self, *, keep: bool) -> None:
         """Ask no more; let go of all that this server has, or `keep` it for the next start, which settles what is left."""

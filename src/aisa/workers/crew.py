@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from aisa.callbacks import call_guarded
 from aisa.config.schema import Config
 from aisa.errors import ApiError
 from aisa.facts import Fact, ServerNotice, ServerWarning
@@ -223,7 +224,7 @@ class Crew:
         """See whose loop turns, from now on: who stands is told, and killed if it stands for long."""
         for worker in self.workers.values():
             if worker.ready.done():
-                self._look_at(worker)
+                call_guarded(self._look_at, worker)
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self.look)
 
     def _look_at(self, worker: Worker) -> None:

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX
-from aisa.http.tls_listener import ACCEPT_PAUSE_SECONDS, ACCEPTS_PER_TURN_MAX
 
+ACCEPT_PAUSE_SECONDS = 1.0  # without file descriptors, as asyncio waits
+ACCEPTS_PER_TURN_MAX = 16  # so that a burst of them does not keep others waiting
 NOBODY_PAUSE_SECONDS = 0.02  # while nobody takes any: they wait in the kernel's queue
 
 
 class Acceptor:
     """Accepts on a listening socket until it is closed. `take` gets each connection and owns it; `wanted` says whether anybody would."""
 
-    def __init__(self, listener: socket.socket, take: Callable[[socket.socket], None], wanted: Callable[[], bool]) -> None:
+    def __init__(self, listener: socket.socket, take: Callable[[socket.socket], None], wanted: Callable[[], bool] = lambda: True) -> None:
         self._listener = listener
         self._take = take
         self._wanted = wanted

@@ -10,10 +10,11 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from aisa.http.acceptor import ACCEPTS_PER_TURN_MAX
 from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
 from aisa.http.proxied import ProxiedConnection, Proxies
 from aisa.http.shared import OpenConnection, Shared
-from aisa.http.tls_listener import ACCEPTS_PER_TURN_MAX, Handshake
+from aisa.http.tls_listener import Handshake
 
 
 class PassedConnections:

@@ -13,6 +13,7 @@ from functools import partial
 from aisa.clock import WallClock, wall_clock
 from aisa.config.schema import Server
 from aisa.errors import SHUTTING_DOWN, ApiError
+from aisa.http.acceptor import ACCEPTS_PER_TURN_MAX
 from aisa.http.connection import Connection
 from aisa.http.passed import PassedConnections
 from aisa.http.proxied import ProxiedConnection, Proxies
@@ -20,7 +21,7 @@ from aisa.http.reply import Reply
 from aisa.http.request import Request
 from aisa.http.shared import App, Shared, Verdict
 from aisa.http.sockets import BACKLOG_CONNECTIONS_MAX, tcp_listener, unix_listener
-from aisa.http.tls_listener import ACCEPTS_PER_TURN_MAX, TlsListener
+from aisa.http.tls_listener import TlsListener
 from aisa.timers import Timers
 from aisa.wire.port import SERVER_CLOSES
 
@@ -91,7 +92,6 @@ class HttpServer:
             self._listeners.append(await loop.create_server(made, sock=listener, backlog=ACCEPTS_PER_TURN_MAX))
             listener.listen(BACKLOG_CONNECTIONS_MAX)
         else:
-            listener.listen(BACKLOG_CONNECTIONS_MAX)
             self._listeners.append(TlsListener(self._shared, listener, tls, proxies=proxies))
         bound: tuple[str, int] = listener.getsockname()[:2]
         self._addresses.append(f"{bound[0]}:{bound[1]}")

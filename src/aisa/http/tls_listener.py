@@ -7,13 +7,12 @@ import socket
 import ssl
 
 from aisa.errors import ApiError
+from aisa.http.acceptor import Acceptor
 from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
 from aisa.http.proxied import Proxies, readable, take_head
 from aisa.http.shared import Shared
 
 HANDSHAKE_RECORD = b"\x16"  # what TLS begins with, in all its versions; no method of HTTP does
-ACCEPT_PAUSE_SECONDS = 1.0  # without file descriptors, as asyncio waits
-ACCEPTS_PER_TURN_MAX = 16  # so that a burst of them does not keep others waiting
 
 _PLAIN = "This port speaks TLS and was spoken to in plain HTTP: use https:// in the address."
 
@@ -110,40 +109,18 @@ class TlsListener:
 
     def __init__(self, shared: Shared, listener: socket.socket, context: ssl.SSLContext, *, proxies: Proxies | None = None) -> None:
         self._shared = shared
-        self._listener = listener
         self.context = context  # of handshakes that begin from now on
         self._proxies = proxies
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(listener, self._accept)
+        self._acceptor = Acceptor(listener, self._take)
 
     def close(self) -> None:
         """Accept no more. May be called twice."""
-        if self._listener.fileno() >= 0:
-            self._loop.remove_reader(self._listener)
-            self._listener.close()
+        self._acceptor.close(leave=True)
 
-    def _accept(self) -> None:
+    def _take(self, accepted: socket.socket) -> None:
         shared = self._shared
-        for _ in range(ACCEPTS_PER_TURN_MAX):
-            try:
-                accepted, _address = self._listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._pause(error)
-                return
-            if len(shared.connections) >= shared.settings.connections_max + CONNECTIONS_OVER_MAX:
-                accepted.close()
-                continue
-            accepted.setblocking(False)
-            Handshake(shared, accepted, self.context, proxies=self._proxies)
-
-    def _pause(self, error: OSError) -> None:
-        context = {"message": f"a connection cannot be accepted for {ACCEPT_PAUSE_SECONDS:g} s", "exception": error}
-        self._loop.call_exception_handler(context)
-        self._loop.remove_reader(self._listener)
-        self._loop.call_later(ACCEPT_PAUSE_SECONDS, self._resume)
-
-    def _resume(self) -> None:
-        if self._listener.fileno() >= 0:
-            self._loop.add_reader(self._listener, self._accept)
+        if len(shared.connections) >= shared.settings.connections_max + CONNECTIONS_OVER_MAX:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        Handshake(shared, accepted, self.context, proxies=self._proxies)

@@ -22,6 +22,7 @@ SEEN = HERE / "seen.json"
 TRIED = ("plain", "stream", "tools", "schema", "bad_key", "models")
 SETTINGS = re.compile(r"^[ \t]*(?:#|//) settings:\n(.*?)^[ \t]*(?:#|//) :settings$", re.DOTALL | re.MULTILINE)
 LANGUAGES = {".py": "python", ".mjs": "js", ".sh": "sh", ".java": "java", "": "go"}
+OWN_LANGUAGES = {"BAML": "text"}  # of clients whose settings are not in their script's
 PLACES = {"Shell": "sh", "Python": "python", "JavaScript": "js", "Environment": "sh", "toml": "toml", "yaml": "yaml", "json": "json"}
 NOT_RUN: dict[str, Any] = {"version": "", "tries": [], "failed": "It was not run."}
 #: Clients that the console calls by another name.
@@ -115,7 +116,11 @@ def section(client: Client, result: dict[str, Any], shown: Shown | None) -> str:
     red = ["```text\n" + failure.strip()[-600:] + "\n```" for failure in failures if failure]
     beside = f" Installed with it: {', '.join(f'`{package}`' for package in client.packages[1:])}." if client.packages[1:] else ""
     told = f"{client.note}{beside}".strip()
-    block = f"```{LANGUAGES[Path(client.script).suffix]}\n{settings_of(client)}\n```" if shown is None else to_copy(shown)
+    block = (
+        f"```{OWN_LANGUAGES.get(client.name) or LANGUAGES[Path(client.script).suffix]}\n{settings_of(client)}\n```"
+        if shown is None
+        else to_copy(shown)
+    )
     return "\n\n".join([f"### {client.name}", *([told] if told else []), block, *red])
 
 

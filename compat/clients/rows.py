@@ -68,6 +68,13 @@ HALF_A_CALL = (
 CLIENTS = (
     node("Codex", "@openai/codex", "shell/codex.sh", RESPONSES, note=ODD_401),
     node("Claude Code", "@anthropic-ai/claude-code", "shell/claude-code.sh", MESSAGES),
+    node(
+        "Copilot CLI",
+        "@github/copilot",
+        "shell/copilot.sh",
+        THREE,
+        note="It asks three times when its key is refused, and shows the status, not the words.",
+    ),
     node("Gemini CLI", "@google/gemini-cli", "shell/gemini-cli.sh", GEMINI),
     python("pydantic-ai", "pydantic-ai-slim[openai,anthropic,google]", "python/pydantic_ai_client.py", FOUR),
     python("openai-agents (Python)", "openai-agents", "python/openai_agents.py", RESPONSES),
@@ -137,6 +144,23 @@ CLIENTS = (
     python("Semantic Kernel", "semantic-kernel", "python/semantic_kernel_client.py", CHAT),
     python("Agno", "agno openai", "python/agno_client.py", f"{CHAT}, {RESPONSES}"),
     python("Strands", "strands-agents[openai]", "python/strands_client.py", CHAT, note=LAST_CALL),
+    python(
+        "Agent Framework",
+        "agent-framework-openai agent-framework-anthropic",
+        "python/agent_framework_client.py",
+        THREE,
+        note="Microsoft's. At the Responses API its agents send their last turn alone, whatever answers say of `store`: `store: False` in "
+        "their options has them send all. The last part of a stream there is the whole text again: print the pieces up to it, or take "
+        "`get_final_response()`.",
+    ),
+    python(
+        "BAML",
+        "baml-py",
+        "python/baml_functions.py",
+        FOUR,
+        needs=("pydantic", "typing-extensions"),
+        note="The settings stand in a file of its own language, below `baml_src`.",
+    ),
     python("CrewAI", "crewai", "python/crewai_client.py", f"{CHAT}, {RESPONSES}"),
     python("LiteLLM (library)", "litellm", "python/litellm_client.py", f"{FOUR}, {EMBEDDINGS}"),
     python("any-llm", "any-llm-sdk[anthropic,gemini]", "python/any_llm_client.py", f"{FOUR}, {EMBEDDINGS}"),
@@ -144,6 +168,15 @@ CLIENTS = (
     node(
         "OpenRouter (JavaScript)", "@openrouter/sdk", "node/openrouter.mjs", f"{CHAT}, {RESPONSES}, {EMBEDDINGS}", note=OWN_WORDS_AND_NULLS
     ),
+    node(
+        "OpenRouter for the AI SDK",
+        "@openrouter/ai-sdk-provider ai zod",
+        "node/openrouter-ai-sdk.mjs",
+        f"{CHAT}, {EMBEDDINGS}",
+        note='Streams tell their usage with `compatibility: "strict"` alone: OpenRouter tells it unasked.',
+    ),
+    node("Mastra", "@mastra/core zod", "node/mastra.mjs", CHAT),
+    node("Genkit", "genkit @genkit-ai/compat-oai", "node/genkit.mjs", CHAT),
     node(
         "TanStack AI",
         "@tanstack/ai @tanstack/ai-openai @tanstack/ai-anthropic @tanstack/ai-gemini zod",

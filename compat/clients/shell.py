@@ -18,8 +18,8 @@ from told import BAD_KEY, CITY, HELLO, WEATHER, run
 #: A client starts in ten seconds on a busy machine, and one that repeats a refused request takes a minute; longer is a hang.
 SECONDS_MAX = 180.0
 SAID = {"HELLO": HELLO, "WEATHER": WEATHER, "CITY": CITY, "BAD_KEY": BAD_KEY}
-TRIED = ("plain", "stream", "tools", "schema", "api_key", "bad_key", "models")
-REFUSED = "API key is not"  # of this server's answer
+TRIED = ("plain", "stream", "responses", "messages", "tools", "schema", "api_key", "bad_key", "models")
+REFUSED = re.compile("API key is not|HTTP 401")  # of this server's answer, or of one who shows its status alone
 
 
 def trial(script: Path, name: str) -> Callable[[], str]:
@@ -32,10 +32,10 @@ def trial(script: Path, name: str) -> Callable[[], str]:
         shown = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", ended.stdout).strip()
         if name == "bad_key":
             found = " ".join(shown.split())
-            at = found.find(REFUSED)
-            if at < 0:
+            told = REFUSED.search(found)
+            if told is None:
                 return shown[-1500:]
-            raise PermissionError(found[max(0, at - 40) : at + 80])
+            raise PermissionError(found[max(0, told.start() - 40) : told.start() + 80])
         if ended.returncode or not shown:
             raise RuntimeError(f"it left with {ended.returncode}: {shown[-1500:]}")
         return shown[-200:]

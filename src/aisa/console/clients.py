@@ -82,6 +82,21 @@ gemini --model {model}""",
         ),
     ),
     Client(
+        "Copilot CLI",
+        AGENTS,
+        CHAT,
+        (
+            Setting(
+                "Shell",
+                """export COPILOT_PROVIDER_BASE_URL={url}/v1
+export COPILOT_PROVIDER_API_KEY=$AISA_API_KEY
+export COPILOT_MODEL={model}
+copilot""",
+            ),
+        ),
+        "GitHub's, which needs no account there with this. COPILOT_OFFLINE=true keeps it from asking GitHub at all.",
+    ),
+    Client(
         "aider",
         AGENTS,
         CHAT,

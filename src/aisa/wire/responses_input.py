@@ -28,7 +28,11 @@ DRAWN = "image_generation_call"  # a picture that a model made, which is to be s
 UPDATE = "configuration_update"
 NOTHING = "nothing"  # in place of an item that stands for nothing
 NOT_SAID = (MORE_TOOLS, UPDATE, NOTHING)  # to the model: which tools there are, and how to answer
-STATELESS = "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers."
+STATELESS = (
+    "This server keeps no responses. Send the whole conversation in `input`: the earlier items and those of the answers. Clients that send "
+    "the last alone send all of it when `store` is false, in their settings or in the request. (Its operator can keep some: "
+    "`responses.keep_minutes`.)"
+)
 LEADING = frozenset({"system", "developer"})
 MARK = "prompt_cache_breakpoint"  # of a part, behind which a vendor may keep what stands before; chat completions have it too
 ELSEWHERE = frozenset({"tool", "function"})  # roles of chat completions, of messages that need members which no item has

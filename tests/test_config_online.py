@@ -366,6 +366,11 @@ def test_a_vendor_that_cannot_be_asked_is_told_in_peoples_words(
         ("h:443: No route to host", "no way there", "VPN"),
         ("h:443 by proxy p:1: the proxy refused: b'HTTP/1.1 407 Who?'", "refused: HTTP/1.1 407 Who?. The proxy asks", "NAME:PASSWORD"),
         ("h:443 by proxy p:1: the proxy closed the connection", "lets nothing through", "NO_PROXY"),
+        ("h:443 by proxy p:1: Connection refused", "The proxy itself cannot be reached.", "HTTPS_PROXY"),
+        ("h:443 by proxy p:1: [Errno -2] Name or service not known", "The proxy itself cannot be reached.", "HTTPS_PROXY"),
+        ("h:443 by proxy p:1: [Errno -3] Temporary failure in name resolution", "The proxy itself cannot be reached.", "HTTPS_PROXY"),
+        ("h:443 by proxy p:1: no connection within 5.0 seconds", "The proxy itself cannot be reached.", "HTTPS_PROXY"),
+        ("h:443 by proxy p:1: certificate verification failed: self-signed certificate", "No authority", "`ca_file`"),
         ("something else", "It cannot be asked: something else.", "Check address, network and proxy."),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aisa.config.load import ConfigErrors, Loaded, load
+from aisa.config.problem import Problem
 from aisa.config.secret_files import SECRET_BYTES_MAX
 from server import FRONT, serving
 from test_reload import asked
@@ -179,3 +180,35 @@ def test_a_reload_says_that_variables_stay_as_they_were(tmp_path: Path, workers:
     assert said.startswith(
         "Reloaded: nothing has changed.\nAs they were when the server was started: VK. A running server never sees another"
     )
+
+
+@pytest.mark.parametrize(
+    ("quoted", "said"), [("'sk-1'", "in quotes"), ('"sk-1"', "in quotes"), ("sk\n1", "no header may have"), ("sk-ü", "no header may have")]
+)
+def test_a_key_that_cannot_be_one_is_told_wherever_it_is_set(tmp_path: Path, quoted: str, said: str) -> None:
+    """A variable that makes a vendor, or fills in an entry, was sent as it is: `docker --env-file` leaves quotes where they are."""
+    written = loaded_flaw(tmp_path, "vendors: {v: {base_url: 'http://h', api_key: \"${KEY}\"}}", KEY=quoted)
+    found = loaded_flaw(tmp_path, "", OPENAI_API_KEY=quoted)
+    entry = loaded_flaw(tmp_path, "vendors: {openai: {}}", OPENAI_API_KEY=quoted)
+    assert [(flaw.where.split()[0], said in flaw.what) for flaw in (written, found, entry)] == [
+        ("vendors.v.api_key", True),
+        *[("vendors.openai.api_key", True)] * 2,
+    ]
+    (tmp_path / "aisa.yaml").write_text("")
+    assert load(str(tmp_path / "aisa.yaml"), {"OPENAI_API_KEY": "sk-'1"}, {}).config.vendors["openai"].api_key == "sk-'1"
+
+
+def test_a_secret_in_quotes_in_a_file_is_told(tmp_path: Path) -> None:
+    """Who copies a line of a file of variables has them, too."""
+    path = secret(tmp_path, b"'sk-1'\n")
+    flaw = loaded_flaw(tmp_path, f"vendors: {{v: {{base_url: 'http://h', api_key_file: {path}}}}}")
+    assert (flaw.where.split()[0], "stands in quotes" in flaw.what) == ("vendors.v.api_key_file", True)
+
+
+def loaded_flaw(folder: Path, text: str, **environment: str) -> Problem:
+    """The one thing that is wrong with a configuration."""
+    (folder / "aisa.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigErrors) as errors:
+        load(str(folder / "aisa.yaml"), environment, {})
+    [flaw] = errors.value.problems
+    return flaw

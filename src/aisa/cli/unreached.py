@@ -32,6 +32,11 @@ MEANINGS = (
         "the proxy refused: .*407", "The proxy asks who we are.", "Write name and password into `proxy`: http://NAME:PASSWORD@HOST:PORT."
     ),
     Meaning("the proxy", "The proxy lets nothing through to it.", "Check `proxy` of this vendor, HTTPS_PROXY and NO_PROXY."),
+    Meaning(
+        "by proxy [^ ]+: (?:Connection refused|.*[Nn]ame|no connection within|.*unreachable|No route)",
+        "The proxy itself cannot be reached.",
+        "Check `proxy` of this vendor, HTTPS_PROXY and NO_PROXY.",
+    ),
     Meaning("Connection refused", "Nothing listens there.", "Start what should, or check host and port in base_url."),
     Meaning("WRONG_VERSION_NUMBER|RECORD_LAYER", "What listens there speaks no TLS.", "Write http:// in base_url, or the port of its TLS."),
     Meaning(

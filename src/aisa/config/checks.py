@@ -34,6 +34,9 @@ LIST_NAME_CHARACTERS_MAX = 100
 VENDOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 API_KEY_AS = re.compile(r"bearer|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}|query:[!-~]{1,128}")
+IN_QUOTES = Flaw(
+    "The key stands in quotes, which would be sent with it.", "Take them off where the key is set, in the file or the variable."
+)
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
 MODEL_NAME_LIMITS = f"A model's name has no spaces at its ends, no control characters, and at most {MODEL_NAME_CHARACTERS_MAX} characters."
 ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
@@ -226,9 +229,17 @@ def _proxy(_name: str, value: object) -> Flaw | None:
 
 
 def _api_key(_name: str, value: object) -> Flaw | None:
-    if value is None or (str(value).strip() and HEADER_VALUE.fullmatch(str(value))):
+    if value is None:
         return None
-    return Flaw("The key is empty or has characters that no header may have.", "Copy it again, or remove the line.")
+    if not str(value).strip() or not HEADER_VALUE.fullmatch(str(value)):
+        return Flaw("The key is empty or has characters that no header may have.", "Copy it again, or remove the line.")
+    return IN_QUOTES if is_quoted(str(value)) else None
+
+
+def is_quoted(secret: str) -> bool:
+    """Say whether a secret stands in quotes, as it does where a file of variables is read by what leaves them in (`docker --env-file`)."""
+    text = secret.strip()
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
 def _api_key_as(_name: str, value: object) -> Flaw | None:

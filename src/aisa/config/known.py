@@ -33,6 +33,7 @@ def known_vendors(config: Config, document: Document, environment: Mapping[str, 
             vendors[name] = vendor
         elif (row := _row(name, vendor, given, document=document, environment=environment)) is not None:
             vendors[name] = completed(vendor, row, given=given, environment=environment)
+            _check_found(name, vendors[name], document=document, settings={"api_key"} - given.keys())
             if not any(proof in given for proof in PROOFS):
                 document.variables.update(proof_variables(row, environment))
     if config.discovery.environment:
@@ -41,15 +42,22 @@ def known_vendors(config: Config, document: Document, environment: Mapping[str, 
                 vendors[name] = found.vendor
                 document.origins["vendors", name] = found.origin
                 document.variables.update(proof_variables(ROWS[name], environment))
-                flaw = check("vendors.<name>.base_url", "base_url", found.vendor.base_url)
-                if flaw:
-                    document.report(("vendors", name, "base_url"), flaw.what, flaw.remedy)
+                _check_found(name, found.vendor, document=document, settings=("base_url", "api_key"))
     if config.discovery.loopback == "always" or (config.discovery.loopback == "auto" and not entries):
         for row in nearby((config.server.port,)):
             if row.name not in vendors and row.name not in entries:
                 vendors[row.name] = vendor_of(row, environment)
                 document.origins["vendors", row.name] = f"answers at {row.base_url.partition('://')[2].partition('/')[0]}"
+                _check_found(row.name, vendors[row.name], document=document, settings=("api_key",))
     return vendors
+
+
+def _check_found(name: str, vendor: Vendor, *, document: Document, settings: Collection[str]) -> None:
+    """Report what is wrong with settings of a vendor that the environment has, by the rules of those that a file has."""
+    for setting in settings:
+        flaw = check(f"vendors.<name>.{setting}", setting, getattr(vendor, setting))
+        if flaw:
+            document.report(("vendors", name, setting), flaw.what, flaw.remedy)
 
 
 def half_there(config: Config, environment: Mapping[str, str]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ import stat
 
 import msgspec
 
-from aisa.config.checks import HEADER_VALUE
+from aisa.config.checks import HEADER_VALUE, is_quoted
 from aisa.config.document import Document, Way
 from aisa.config.problem import Problem
 from aisa.config.schema import AzureApp, Vendor
@@ -107,6 +107,8 @@ def read_secret(path: str) -> tuple[str, int]:
         raise SecretUnusable(f"The file {path} is larger than {SECRET_BYTES_MAX:,} bytes.", ALONE)
     if not HEADER_VALUE.fullmatch(text):
         raise SecretUnusable(f"The file {path} has {'more than one line' if chr(10) in text else 'characters that no key has'}.", ALONE)
+    if is_quoted(text):
+        raise SecretUnusable(f"In the file {path} the secret stands in quotes, which would be sent with it.", ALONE)
     return text, stat.S_IMODE(mode)
 
 

@@ -180,6 +180,19 @@ def test_no_page_is_wider_than_a_telephone_and_the_menu_takes_no_more_than_its_r
     assert {path: gap for path, gap in tall.items() if gap} == {}
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_no_page_of_who_is_not_signed_in_is_wider_than_a_telephone(at: Consoled, browser: Browser, width: int) -> None:
+    """The sign-in, after a link that is used up, and what another's page says; the command there is moved within its own room."""
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    wide: dict[str, int] = {}
+    for path in ("", "/enter?link=nobody-has-this", "/calls"):
+        page.goto(f"{at.server.url}/console{path}", wait_until="load")
+        wide[path] = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+    assert {path: points for path, points in wide.items() if points > width} == {}
+
+
 BEYOND = """Math.max(0, ...[...document.querySelectorAll('.scroll')].filter(room => !room.closest('details:not([open])'))
     .map(room => room.scrollWidth - room.clientWidth))"""
 

@@ -11,6 +11,8 @@ WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What fails there is mostly the network, of which the last thing that pip says is that a version does not exist.
+OR_SAY = || { echo "The packages could not be installed. If none was found, no package index was reached: pip says above which; behind a proxy set HTTPS_PROXY. Then run make again."; exit 1; }
 SERVER ?= transformers
 PYTHON_CLIENTS := langchain-openai==1.7.4 pydantic-ai-slim[openai]==2.68.0
 GATEWAYS := litellm[proxy]==1.108.7 prisma==0.15.0 sglang-router==0.3.2 tensorzero==2026.6.0
@@ -152,7 +154,7 @@ clean: ## remove what make made; never touches aisa-data
 $(VENV)/base.stamp: requirements/base.txt requirements/build.txt
 	@python="$(PYTHON)"; test -n "$$python" || { echo "Python 3.11 or newer is needed. On Debian: apt install python3 python3-venv"; exit 1; }; \
 	echo "building $(VENV) with $$python"; rm -rf $(VENV); $$python -m venv $(VENV)
-	@$(INSTALL) --require-hashes -r requirements/base.txt -r requirements/build.txt
+	@$(INSTALL) --require-hashes -r requirements/base.txt -r requirements/build.txt $(OR_SAY)
 	@touch $@
 
 $(VENV)/aisa.stamp: $(VENV)/base.stamp pyproject.toml
@@ -161,12 +163,12 @@ $(VENV)/aisa.stamp: $(VENV)/base.stamp pyproject.toml
 
 $(VENV)/dev.stamp: $(VENV)/aisa.stamp requirements/dev.txt
 	@echo "installing requirements/dev.txt into $(VENV)"
-	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --require-hashes -r requirements/dev.txt $(OR_SAY)
 	@touch $@
 
 $(VENV)/bench.stamp: $(VENV)/aisa.stamp requirements/bench.txt
 	@echo "installing requirements/bench.txt into $(VENV)"
-	@$(INSTALL) --require-hashes -r requirements/bench.txt
+	@$(INSTALL) --require-hashes -r requirements/bench.txt $(OR_SAY)
 	@touch $@
 
 # A place apart: these clients pull in much that no test of ours needs.

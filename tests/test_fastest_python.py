@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,3 +39,19 @@ def test_this_python_answers_the_probe() -> None:
     assert told is not None
     assert told[0] > 100
     assert told[1] == "{}.{}.{}".format(*sys.version_info[:3])
+
+
+def test_make_says_what_to_do_where_no_package_could_be_had(tmp_path: Path) -> None:
+    """The last words were pip's: that a version does not exist, which it does; no package index had been reached."""
+    pip = "printf 'ERROR: No matching distribution found for a==1\\n' >&2; exit 1"
+    made = f"mkdir -p $3/bin; printf '#!/bin/sh\\n%s\\n' \"{pip}\" > $3/bin/python; chmod 755 $3/bin/python"
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{made}\n")
+    python.chmod(0o755)
+    root = Path(__file__).resolve().parents[1]
+    command = ["make", "-C", str(root), "serve", f"VENV={tmp_path / '.venv'}", f"PYTHON={python}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "No matching distribution" in ended.stderr
+    assert "no package index was reached" in ended.stdout
+    assert "HTTPS_PROXY" in ended.stdout

@@ -99,6 +99,7 @@ CLIENTS = (
     Client("anthropic (Go)", ("go:github.com/anthropics/anthropic-sdk-go",), "go/anthropic", MESSAGES),
     Client("google-genai (Go)", ("go:google.golang.org/genai",), "go/genai", GEMINI),
     Client("openai (Java)", ("maven:com.openai:openai-java",), "java/OpenAi.java", f"{CHAT}, {RESPONSES}"),
+    Client("anthropic (Java)", ("maven:com.anthropic:anthropic-java",), "java/Anthropic.java", MESSAGES),
     Client(
         "langchain4j", ("maven:dev.langchain4j:langchain4j-open-ai", "maven:dev.langchain4j:langchain4j"), "java/LangChain4j.java", CHAT
     ),

@@ -37,6 +37,7 @@ CACHED = (
 )
 WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens", "cacheWriteInputTokens")
 REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "reasoningTokens")
+REJECTED = "rejected_prediction_tokens"  # in the output, and charged as it: what the request foretold and the model did not write
 PICTURES = ("image_tokens", "video_tokens")  # what is seen, at rest or moving, has one price
 #: Gemini's own names, where thinking and tools' results stand beside the whole.
 SHOWN, FROM_TOOLS = "candidatesTokenCount", "toolUsePromptTokenCount"
@@ -290,7 +291,8 @@ def read(fields: Tree, shown: Shown, asked: Asked, *, steps: Steps | None = None
         taken, input_source = total - shown.tokens, shown.way.source  # as good as that count
     thought = shown.hidden(made or 0, min(thought, made or 0))
     spoken, drawn = min(largest(("audio_tokens",), outer), made or 0), min(pictures(outer), made or 0)
-    if not shown.can_be(made or 0, (max(0, thought - pondered), spoken, drawn + pondered), asked):
+    unshown = max(0, thought - pondered) + largest((REJECTED,), outer)
+    if not shown.can_be(made or 0, (unshown, spoken, drawn + pondered), asked):
         made, output_source = None, IMPLAUSIBLE
     if taken is not None and taken - cited > asked.input_tokens_max:
         taken, input_source = None, IMPLAUSIBLE

@@ -84,7 +84,7 @@ class Counting:
 class AskedOf(OwnInput):
     """What the bill of a call to a target needs to know of its request; implements `wire.shown.Asked`."""
 
-    __slots__ = ("_request", "_times", "input_tokens_max", "output_tokens_max")
+    __slots__ = ("_request", "_times", "input_tokens_max", "output_tokens_max", "unseen_max")
 
     def __init__(self, request: Request, target: Target) -> None:
         self._known = None
@@ -93,10 +93,10 @@ class AskedOf(OwnInput):
         self._times = 1
         self.input_tokens_max = target.context_window or INPUT_TOKENS_MAX
         bound = request.max_tokens or 0
-        if bound and target.dialect == "responses":
-            bound = max(bound, BOUND_MIN)
+        bound = max(bound, BOUND_MIN) if bound and target.dialect == "responses" else bound
         most = max(bound, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
+        self.unseen_max = 0  # a conversation gives all that it makes
 
     def again(self) -> None:
         """The same is asked once more for one answer: so much more may be used."""

@@ -52,6 +52,7 @@ class AskedOfTexts(OwnInput):
         self._content = request.content()
         most = max(request.max_tokens or 0, target.output_tokens_max or 0) or OUTPUT_TOKENS_MAX
         self.output_tokens_max = most * request.choices
+        self.unseen_max = most * (request.choices - getattr(request, "answers", request.choices))  # as `best_of` has it
         self.input_tokens_max = (target.context_window or INPUT_TOKENS_MAX) * self._content.windows
 
     def content(self) -> Content:

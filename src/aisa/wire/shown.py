@@ -19,11 +19,12 @@ UNWRITTEN_SPARE = 64  # ... of an answer that goes on, whose thinking is not bil
 class Asked(Protocol):
     """What is known of the request where the report is silent or cannot be: asked only then, as it may take a while.
 
-    More tokens of a side than its maximum are not possible.
+    More tokens of a side than its maximum are not possible. Of its output, `unseen_max` can be in answers that were made and not given.
     """
 
     input_tokens_max: int
     output_tokens_max: int
+    unseen_max: int
 
     def input(self) -> tuple[int, str]:
         """Return the tokens of the input by our own count, and what that is worth."""
@@ -74,4 +75,4 @@ class Shown(msgspec.Struct, frozen=True):
         thought, spoken, drawn = beside
         if made - drawn > asked.output_tokens_max or drawn > BESIDE_TOKENS_MAX:
             return False
-        return made - thought - spoken - drawn <= self.most
+        return made - thought - spoken - drawn <= self.most + asked.unseen_max

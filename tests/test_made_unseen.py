@@ -1,4 +1,4 @@
-"""(fault M5) What a request foretold and its model did not write was made, and is in the bill: nothing of it is seen in the answer."""
+"""(fault M5) What was made for a request and nobody sees in its answer is in the bill: rejected predictions, answers left out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from aisa.config.schema import Prices
 from aisa.testing.clock import run_virtual
 from aisa.usage import IMPLAUSIBLE, REPORTED
+from aisa.wire.completions_door import COMPLETIONS_DOOR
 from rig import DONE, HEAD, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, event, text
 
 REJECTED = 20_000
@@ -35,3 +36,16 @@ def test_what_was_foretold_and_rejected_is_billed_as_reported(*, stream: bool) -
     for wrong in ({"rejected_prediction_tokens": 0}, {"rejected_prediction_tokens": "many"}):
         tokens, source = billed(told | wrong, stream=stream)
         assert (tokens < 10, source) == (True, IMPLAUSIBLE)
+
+
+@pytest.mark.parametrize(("asked", "billed_as"), [({"best_of": 20}, REPORTED), ({"best_of": 20, "n": 19}, IMPLAUSIBLE), ({}, IMPLAUSIBLE)])
+def test_answers_that_are_made_and_not_given_are_billed_as_reported(asked: dict[str, Any], billed_as: str) -> None:
+    """[fault M5] Nineteen of twenty answers of a thousand tokens were made for nothing: 20,000 tokens could not be in a word of text."""
+    given = [{"index": at, "text": "Hello.", "finish_reason": "stop", "logprobs": None} for at in range(asked.get("n", 1))]
+    counts = {"prompt_tokens": 9, "completion_tokens": 20_000, "total_tokens": 20_009}
+    told = {"id": "c", "object": "text_completion", "created": 1, "model": "some-model", "choices": given, "usage": counts}
+    rig = Rig(ScriptedUpstream(Script([json.dumps(told).encode()])), each=[Prices(input=1, output=1)], vendor={"completions": True})
+    request = {"model": "fast", "prompt": "Hi.", "max_tokens": 1_000, **asked}
+    run_virtual(rig.call(MemoryClient(), json.dumps(request).encode(), COMPLETIONS_DOOR))
+    assert rig.rows[0].generated.source == billed_as
+    assert (rig.rows[0].billed.output_tokens == 20_000) is (billed_as == REPORTED)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from aisa.ledger.fee_holds import fees_shown, with_fees
 from aisa.offer import Offer
 from aisa.prices.dear_input import PLACING
 from aisa.prices.rules import Price
@@ -16,21 +17,24 @@ from aisa.pricing import Tier, UnitPrices, dearest
 from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.door import Request
 from aisa.wire.geographies import ASKED, place_in, placed
-from aisa.wire.kinds_asked import OPTIONS, WRITES, half_a_day_asked
+from aisa.wire.kinds_asked import OPTIONS, SOUND, WRITES, half_a_day_asked
 from aisa.wire.messages import MessagesRequest
+from aisa.wire.own_kinds import kinds_in
 from aisa.wire.spelled_out import spelled_out
 
 BY_MARKS = frozenset({"anthropic", "bedrock"})  # dialects in which nothing is written that is not marked; elsewhere vendors write unasked
 MARKABLE = ("messages", "tools", "system")
 MARK = re.compile(rb'"(?:cache_control|prompt_cache_breakpoint)"\s*:\s*[{t]')
 LONG = re.compile(rb'"ttl"\s*:\s*"(?:30m|1h|12h)"')  # what becomes an hour in those dialects
+SOUNDS = frozenset({SOUND})
 HALF, HOUR = "cache_write_30m", WRITES["1h"]  # half an hour is what OpenAI keeps unasked
 
 
 def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, now: float) -> list[UnitPrices]:
     """Return the prices of these offers, but for those that have none, with the dearest `input` that a token of this request's may cost.
 
-    Where the request asks for a place that its vendor charges more for, that price at a UNIX second is among them.
+    What it shows that is charged by the number is in the fee for the request. Where it asks for a place that its vendor charges more for,
+    that price at a UNIX second is among them.
     """
     chat = request.chat
     rates: list[UnitPrices] = []
@@ -43,9 +47,11 @@ def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, n
         if chat is not None:  # what is no conversation is not kept
             fields = chat.fields if own is None else own
             kinds = marked(fields) if offer.target.dialect in BY_MARKS else unmarked(fields)
+            kinds += [SOUND] if price.prices.input_audio is not None and kinds_in(request, SOUNDS) else []
         there = offer.price_at(now, placed(offer.tier, place)) if place and offer.target.dialect == PLACING else None
         others = [offer.answered_price(name, now)[0] for name in offer.further]
-        rates += [at_dearest(each.prices, kinds) if kinds else each.prices for each in (price, there, *others) if each is not None]
+        dear = [at_dearest(each.prices, kinds) if kinds else each.prices for each in (price, there, *others) if each is not None]
+        rates += [with_fees(each, fees_shown(request, each, offer.target.model)) for each in dear]
     return rates
 
 

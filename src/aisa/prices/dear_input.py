@@ -1,11 +1,14 @@
-"""Whether a token of input may cost more than its plain price: then a request is looked at before its input is held for. Holds nothing."""
+"""Whether an input may cost more than its plain price, by token or by fee: then it is looked at before it is held for. Holds nothing."""
 
 from __future__ import annotations
 
 from aisa.prices.rules import PriceList
-from aisa.pricing import dearest
+from aisa.pricing import UnitPrices, dearest
 
 PLACING = "anthropic"  # the dialect in which a request may ask where it is answered, for which more is charged
+
+
+FEES_HELD = ("per_search", "per_source", "per_file_search", "per_code_run")
 
 
 def may_be_dear(price_list: PriceList | None, dialect: str) -> bool:
@@ -14,4 +17,9 @@ def may_be_dear(price_list: PriceList | None, dialect: str) -> bool:
         return False
     prices = [price.prices for term in price_list.terms for price in (term.price, *term.tiers.values())]
     sizes = [size for each in prices for size in (each, *[tier.prices for tier in each.tiers])]
-    return dialect == PLACING or any(dearest(each, "input") > each.input for each in sizes)
+    return dialect == PLACING or any(dearest(each, "input") > each.input or has_fees(each) for each in sizes)
+
+
+def has_fees(prices: UnitPrices) -> bool:
+    """Say whether something is charged by the number that only some requests make."""
+    return any(getattr(prices, kind) for kind in FEES_HELD)

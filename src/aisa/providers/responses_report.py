@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.responses_plain import plain_usage
+from aisa.wire.containers import gigabytes_in
 from aisa.wire.finish import UNKNOWN, spoken, verdict_on
 from aisa.wire.trees import Tree, as_tree, is_tree, text_or_none, trees_in
 from aisa.wire.usage_report import CODE_RUNS, IN_FILES, SEARCHES, SEARCHES_MAX, USED, count_of
@@ -20,7 +19,6 @@ CONTAINER = "container_id"
 CALL, SEARCH = "web_search_call", "search"  # an item of the output, and what was done: pages that are opened or searched cost nothing
 CALLS = frozenset({CALL, "file_search_call", "code_interpreter_call", "shell_call"})  # items that may be billed by the call
 INSIDE = (("action", "type"), ("environment", CONTAINER))
-MEMORY = re.compile(r"([1-9]\d{0,2})g", re.IGNORECASE)  # OpenAI's are 1g, 4g, 16g and 64g, each as many times as dear
 USED_TOOLS = "server_side_tool_usage_details"  # xAI's, which has the calls of each of its tools
 #: Why an answer is not whole, where the vendor's word would not be known.
 STOPPED = {"steered": "stop", "max_messages": "length"}
@@ -85,14 +83,8 @@ def looked_up_in(response: Tree, used: Tree) -> Tree:
     output = [] if USED_TOOLS in used else trees_in(response.get("output"))
     looked = len([item for item in output if item.get("type") == "file_search_call"])
     ran = {str(container) for item in output if (container := container_of(item))}
-    counts = {IN_FILES[0]: looked, CODE_RUNS[0]: min(len(ran) * gigabytes_in(response), max(len(ran), SEARCHES_MAX))}
+    counts = {IN_FILES[0]: looked, CODE_RUNS[0]: min(len(ran) * gigabytes_in(response.get("tools")), max(len(ran), SEARCHES_MAX))}
     return {name: count for name, count in counts.items() if count}
-
-
-def gigabytes_in(response: Tree) -> int:
-    """Return how large its containers are: the largest that its tools let be made, as a response repeats them; 1 unless they say more."""
-    made = [as_tree(tool.get(where)) for tool in trees_in(response.get("tools")) for where in ("container", "environment")]
-    return max([1, *[int(found[1]) for each in made if (found := MEMORY.fullmatch(text_or_none(each.get("memory_limit")) or ""))]])
 
 
 def container_of(call: Tree) -> object:

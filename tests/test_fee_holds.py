@@ -23,6 +23,7 @@ DOLLAR = 1_000_000_000
 HI: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi."}]}
 SOUND = {"type": "input_audio", "input_audio": {"data": "A" * 64_000, "format": "mp3"}}  # 3 s, so 30 tokens
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+SAYS = [{"role": "user", "content": "Hi."}]
 MUST = {"type": "web_search"}
 CONTAINER = {"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "64g"}}
 #: The dialect, the door, the request, the prices beside those of tokens, which are nothing -> what must be there, in dollars.
@@ -45,6 +46,8 @@ CASES: list[tuple[str, Door, dict[str, Any], dict[str, Any], float]] = [
         {"per_search": 0.01},
         0.01,
     ),
+    ("responses", RESPONSES_DOOR, {"input": "Hi.", "tools": [MUST]}, {"per_search": 0.01}, 0.01),
+    ("responses", RESPONSES_DOOR, {"input": [{"type": "additional_tools", "tools": [CONTAINER]}, *SAYS]}, {"per_code_run": 0.03}, 1.92),
     ("anthropic", MESSAGES_DOOR, {"max_tokens": 9, **HI, "tools": [SEARCH]}, {"per_search": 0.01}, 0.01),
     (
         "gemini",

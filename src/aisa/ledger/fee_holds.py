@@ -13,8 +13,10 @@ from aisa.pricing import Tier, UnitPrices
 from aisa.wire.containers import gigabytes_in
 from aisa.wire.door import Request
 from aisa.wire.generated import text_bytes
+from aisa.wire.hosted_tools import kind_of, offered_in
 from aisa.wire.own_kinds import kinds_in
 from aisa.wire.rerank import RerankRequest
+from aisa.wire.responses import ResponsesRequest
 from aisa.wire.trees import as_tree
 
 SEARCH, SOURCE, CODE = "per_search", "per_source", "per_code_run"
@@ -32,10 +34,14 @@ def fees_shown(request: Request, prices: UnitPrices, model: str) -> dict[str, in
     if isinstance(request, RerankRequest):
         return {SEARCH: -(-sum([max(1, -(-text_bytes(text) // RANKED_BYTES)) for text in request.texts]) // RANKED_AT_ONCE)}
     shown = dict.fromkeys([kind for kind, _ in kinds_in(request, priced)], 1)
+    tools = members_of(request, (TOOLS,)).get(TOOLS) if CODE in shown else ()
+    if isinstance(request, ResponsesRequest):  # which may offer more on the way, and searches that need not be made
+        tools = [tool for _, tool in offered_in(request)]
+        shown |= dict.fromkeys(priced.intersection(map(kind_of, tools)), 1)
     if SEARCH in priced and always_searches(model):
         shown[SEARCH] = 1
     if CODE in shown:
-        shown[CODE] = gigabytes_in(members_of(request, (TOOLS,)).get(TOOLS))
+        shown[CODE] = gigabytes_in(tools)
     if SOURCE in shown:
         asked = as_tree(members_of(request, (PARAMETERS,)).get(PARAMETERS)).get("max_search_results")
         shown[SOURCE] = min(asked, SOURCES_MAX) if type(asked) is int and asked > 0 else SOURCES

@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 from aisa.call import Call
 from aisa.callbacks import call_guarded
 from aisa.clock import WallClock
 from aisa.errors import ApiError
 from aisa.keys.rules import Capped, Key, window_end, window_start
+from aisa.ledger.allotted_holds import hold_with_more
 from aisa.ledger.calls_seen import input_held
 from aisa.ledger.caps import Cap, capped, spender
 from aisa.ledger.charge import Charge
@@ -36,13 +38,10 @@ from aisa.storage.failure import StorageFailed
 from aisa.wire.content import INPUT_TOKENS_MAX, Content, input_tokens
 from aisa.wire.door import Request
 
-ALLOTTED_TRIES = 4  # to hold what was allotted before another call does
 READ_MAX = timedelta(milliseconds=200)  # that a call waits for what a cap has spent, read where the cap or the clock was set
 NO_WINDOW = ""  # of a cap that is yet to be given one
 #: Writes a row down and calls back when the database has it for good.
 Post = Callable[[CallRow, Callable[[], None]], None]
-
-
 #: Returns what the calls of a span in the database cost, without those whose ids it is told once it has looked. Raises ApiError.
 SpentIn = Callable[[Span, Callable[[], Sequence[str]]], Awaitable[Nanos]]
 
@@ -143,7 +142,8 @@ class LiveLedger:
                 try:
                     hold_first(charge, hold, request)
                 except Short as short:
-                    await hold_with_more(short, charge, hold, request=request)
+                    why = partial(explained, hold=hold, request=request, counted=counted)
+                    await hold_with_more(short, partial(hold_first, charge, hold, request), why)
             if self.sync is not None:
                 await self.sync()
         except BaseException as failure:
@@ -279,22 +279,6 @@ def rates_of(plan: Plan, now: float, first: Price | None, *, request: Request) -
     if any(offer.dear_input for offer in plan.offers):
         return with_writes(found, request, now)
     return [each.prices for _, each in found if each is not None]
-
-
-async def hold_with_more(short: Short, charge: Charge, hold: Hold, *, request: Request) -> None:
-    """Hold it once more has been allotted to this server, each time that another call was quicker. Raises ApiError."""
-    for _ in range(ALLOTTED_TRIES):
-        try:
-            await short.more()
-        except ApiError as refusal:
-            raise explained(refusal, hold, request, counted=charge.input_tokens) from None
-        try:
-            hold_first(charge, hold, request)
-        except Short as again:
-            short = again
-        else:
-            return
-    raise short
 
 
 def hold_first(charge: Charge, hold: Hold, request: Request) -> None:

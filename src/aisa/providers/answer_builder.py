@@ -19,6 +19,7 @@ from aisa.usage import IMPLAUSIBLE, REPORTED, Usage
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.finish import CUT, FAILURE, FUNCTION_CALL, STOP, UNKNOWN, later_of, spoken, verdict_on
+from aisa.wire.media_tokens import unseen_in
 from aisa.wire.model_name import shown_name
 from aisa.wire.running_count import RunningCount
 from aisa.wire.shown import Asked, Shown
@@ -194,7 +195,7 @@ class AnswerBuilder:
         """Carry something along by name, `beside` what is said or in it. `made`: the model made it, and its size says nothing."""
         if self._open(choice):
             self._unmeasured = self._unmeasured or made
-            tokens = self._meters[choice].add_unseen() if made else 0
+            tokens = self._meters[choice].add_unseen(unseen_in([{name: value}], 1)) if made else 0
             self.tokens += tokens
             self._add(Extra(choice, name, value, tokens, beside))
 

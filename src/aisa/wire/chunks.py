@@ -15,6 +15,7 @@ from aisa.wire.choice_reports import TIMINGS, added, of_one_choice
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
 from aisa.wire.logprobs import chat_logprobs
+from aisa.wire.media_tokens import unseen_in
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
 from aisa.wire.running_count import RunningCount
@@ -371,8 +372,8 @@ class ChunkStream:
         else:
             for text in texts:
                 meter.add_text(text)
-            if len(texts) < len(carrying):
-                meter.add_unseen()
+            if unseen := unseen_in(carrying, len(carrying) - len(texts)):
+                meter.add_unseen(unseen)
             if running is not None and carrying:
                 running.doubt(meter.tokens)
         self._unmeasured = self._unmeasured or any("tool_calls" not in delta and not text_in(delta) for delta in carrying)

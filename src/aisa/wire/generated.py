@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from aisa.wire.trees import Tree, is_list, is_tree, trees_in
 
+MADE = ("content", "reasoning_content", "refusal", "function_call", "audio", "images", "reasoning_details")
+
 
 def carries_token(delta: Tree) -> bool:
-    """Tell whether a delta holds generated output: text, reasoning, refusal, arguments or audio."""
-    calls = delta.get("tool_calls")
-    if is_list(calls):
-        return True
-    return any(delta.get(name) for name in ("content", "reasoning_content", "refusal", "function_call", "audio", "reasoning_details"))
+    """Tell whether a delta holds generated output: text, reasoning, refusal, arguments, audio or pictures."""
+    return is_list(delta.get("tool_calls")) or any(map(delta.get, MADE))
 
 
 def text_in(delta: Tree) -> str:

@@ -136,13 +136,13 @@ class TokenMeter:
             self._left = 0
         return more
 
-    def add_unseen(self) -> int:
-        """Take a piece of output whose size says nothing, such as sound, for a token; return how many tokens there are more."""
-        self.tokens += 1
+    def add_unseen(self, tokens: int = 1) -> int:
+        """Take a piece of output that is no text, such as sound, for so many tokens; return how many tokens there are more."""
+        self.tokens += tokens
         if self.text is not None:
-            self.text.add_unseen()
-            self.text.mark(1)
-        return 1
+            self.text.add_unseen(tokens)
+            self.text.mark(tokens)
+        return tokens
 
     def exact(self) -> int:
         """Return the tokens, with the text that waits for the tokenizer counted by it."""

@@ -138,9 +138,9 @@ class TokenizedText:
         self._later.clear()
         self.sampled = False
 
-    def add_unseen(self) -> None:
-        """Take a token without a text, whose mark is to follow."""
-        self.open += UNSEEN
+    def add_unseen(self, tokens: int) -> None:
+        """Take so many tokens without a text, whose mark is to follow."""
+        self.open += UNSEEN * tokens
 
     def mark(self, growth: int) -> None:
         """Note by how much the running count grew with what was added last."""

@@ -209,3 +209,24 @@ def test_a_call_of_a_responses_api_s_own_tool_is_a_search_where_nothing_counts_t
     run_virtual(rig.call(MemoryClient(), json.dumps(asked).encode(), door=door))
     [row] = rig.rows
     assert (row.outcome, row.cost) == ("completed", TOKENS + searches * SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "searches"),
+    [
+        ([{"id": "web"}], 1),
+        ([{"id": "web", "max_results": 5}], 1),
+        ([{"id": "web", "max_results": 6}], 2),
+        ([{"id": "web", "max_results": 50}], 10),
+        ([{"id": "web", "max_results": "many"}], 1),
+        ([{"id": "response-healing"}], 0),
+        (None, 0),
+    ],
+)
+def test_a_plugin_that_always_searches_is_charged_whatever_the_answer_cites(plugins: object, searches: int) -> None:
+    """[fault M12] OpenRouter's searches once a request, and is charged for by the page: an answer that cited none was free of it."""
+    steps = [*text("Hello", " there", "."), chunk({}, "stop"), usage(9, 3), DONE]
+    assert row_of(steps, stream=True, plugins=plugins).cost == TOKENS + searches * SEARCH
+    assert row_of([document()], stream=False, plugins=plugins).cost == TOKENS + searches * SEARCH
+    cited = answer(CITED)
+    assert row_of([cited], stream=False, plugins=plugins).cost == TOKENS + max(searches, 1) * SEARCH

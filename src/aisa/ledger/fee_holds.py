@@ -17,6 +17,7 @@ from aisa.wire.hosted_tools import kind_of, offered_in
 from aisa.wire.own_kinds import kinds_in
 from aisa.wire.rerank import RerankRequest
 from aisa.wire.responses import ResponsesRequest
+from aisa.wire.searches import made_to_search
 from aisa.wire.trees import as_tree
 
 SEARCH, SOURCE, CODE = "per_search", "per_source", "per_code_run"
@@ -40,6 +41,8 @@ def fees_shown(request: Request, prices: UnitPrices, model: str) -> dict[str, in
         shown |= dict.fromkeys(priced.intersection(map(kind_of, tools)), 1)
     if SEARCH in priced and always_searches(model):
         shown[SEARCH] = 1
+    if SEARCH in shown and request.chat is not None:
+        shown[SEARCH] = max(1, made_to_search(request.chat.fields))
     if CODE in shown:
         shown[CODE] = gigabytes_in(tools)
     if SOURCE in shown:

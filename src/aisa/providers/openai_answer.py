@@ -36,7 +36,7 @@ from aisa.wire.plain import (
     PlainUsage,
     is_utf8,
 )
-from aisa.wire.searches import NOTHING_SHOWN, OPTIONS, Search, searches_beside, searches_in, searches_in_plain, shown_by
+from aisa.wire.searches import FORCING, NOTHING_SHOWN, Search, searches_beside, searches_in, searches_in_plain, shown_by
 from aisa.wire.shown import VISIBLE_PER_BYTE, VISIBLE_SPARE, Asked
 from aisa.wire.steps import steps_in, steps_shown
 from aisa.wire.stop_sequences import stop_sequences, with_texts_cut
@@ -152,7 +152,7 @@ class AnswerDecoder:
 
     def told(self) -> Told:
         """Return what the answer says of itself."""
-        shown = shown_by(self._searches, self._chat) if self._searches or OPTIONS in self._chat.fields else NOTHING_SHOWN
+        shown = shown_by(self._searches, self._chat) if self._searches or not FORCING.isdisjoint(self._chat.fields) else NOTHING_SHOWN
         return Told(self.tier, self._answered, None if self._report is None else vendor_cost(self._report.fields), *shown)
 
     def ends(self) -> Ends:

@@ -23,7 +23,7 @@ from aisa.wire.chunks import ChunkStream
 from aisa.wire.fitting import untouched
 from aisa.wire.lenient_json import NotEvenLenient, encode, read_leniently
 from aisa.wire.plain import NOT_PLAIN, ChunkTemplate, PlainChunk, PlainUsage, is_utf8, template_of
-from aisa.wire.searches import NOTHING_SHOWN, OPTIONS, shown_by
+from aisa.wire.searches import FORCING, NOTHING_SHOWN, shown_by
 from aisa.wire.sse import DONE, LF, Event, EventTooLarge, SseDecoder, beginning, data_event, events_in, in_runs
 from aisa.wire.stop_sequences import stop_sequences
 from aisa.wire.token_meter import TokenMeter
@@ -67,7 +67,7 @@ class StreamDecoder:
         self._whole: bytearray | None = None  # a document where a stream was asked
         self._pending = 0  # tokens counted of which no piece has left
         self._outlet = Outlet(passes=passes)
-        self._may_search = OPTIONS in chat.fields
+        self._may_search = not FORCING.isdisjoint(chat.fields)
         self._start: bytes = b""  # what may be half of a byte order mark
 
     def feed(self, data: bytes) -> Sequence[Part]:

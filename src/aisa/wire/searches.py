@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
+from msgspec import Raw
 
 from aisa.wire.chat import ChatRequest, Known
 from aisa.wire.plain import BareMessage, BareToolCall, PlainMessage, PlainToolCall
@@ -18,6 +19,9 @@ FUNCTION = "$web_search"  # Moonshot's, each call of which it has run and charge
 OWN = "function"  # the type of a function that the caller runs, whatever its name; Moonshot's is a `builtin_function`
 CALLS = "tool_calls"
 OPTIONS = "search_options"  # DashScope's, of a request
+PLUGINS, RESULTS = "plugins", "max_results"  # OpenRouter's, of a request; its `web` searches once, and is charged for by the page
+RESULTS_USUAL, RESULTS_MAX = 5, 1_000  # pages of a search, unless more are asked for, which are taken for as many searches as that is
+FORCING = frozenset({OPTIONS, PLUGINS})  # members that may leave no choice
 PAGES = "web_search"  # Zhipu's, beside the choices: what it has found
 #: Members of a message or a delta that may show a search.
 SIGNS = frozenset({CALLS, EXECUTED, "annotations"})
@@ -42,14 +46,17 @@ def number_of(searches: frozenset[Search], chat: ChatRequest) -> int:
     """Return how many searches there were by all that shows one, in an answer to such a request: SEARCHES_MAX at most."""
     if types_offered(chat.known) == {OWN}:
         searches = frozenset([search for search in searches if search[0] != CALLS])
-    return min(len(searches - {FOUND}) or len(searches), SEARCHES_MAX) or int(is_made_to_search(chat))
+    return max(min(len(searches - {FOUND}) or len(searches), SEARCHES_MAX), made_to_search(chat.fields))
 
 
-def is_made_to_search(chat: ChatRequest) -> bool:
-    """Say whether a request leaves its vendor no choice, as DashScope's may: it has searched once at least, whatever its answer shows."""
-    if OPTIONS not in chat.fields or bytes(chat.fields.get("enable_search", b"")) != b"true":
-        return False
-    return as_tree(msgspec.json.decode(chat.fields[OPTIONS])).get("forced_search") is True
+def made_to_search(fields: Mapping[str, Raw]) -> int:
+    """Return how many searches a request leaves its vendor no choice of, as DashScope's and OpenRouter's may, whatever an answer shows."""
+    if PLUGINS in fields:
+        found = [plugin.get(RESULTS) for plugin in trees_in(msgspec.json.decode(fields[PLUGINS])) if plugin.get("id") == "web"]
+        return max([-(-each // RESULTS_USUAL) if type(each) is int and 0 < each <= RESULTS_MAX else 1 for each in found], default=0)
+    if OPTIONS not in fields or bytes(fields.get("enable_search", b"")) != b"true":
+        return 0
+    return int(as_tree(msgspec.json.decode(fields[OPTIONS])).get("forced_search") is True)
 
 
 def types_offered(known: Known) -> set[str]:

@@ -271,7 +271,7 @@ def test_a_slot_is_freed_even_if_an_amendment_fails() -> None:
         wall_clock = staticmethod(lambda: 0.0)
         sync = None
 
-        def post(self, row: CallRow, slot: Slot, _choices: int) -> None:
+        def post(self, row: CallRow, slot: Slot, _choices: int, *, counted: int) -> None:
             """Write the row at once."""
             rows.append(row)
             slot.free()

@@ -126,6 +126,13 @@ CASES: dict[str, tuple[Prices, dict[str, Any], dict[str, Any], int]] = {
     ),
     # no sound: what is in the total alone is thinking: 5 x 0.1 + 399 x 0.3
     "no seconds of sound": (VOXTRAL, report(5, 24, total_tokens=404, prompt_audio_seconds=0), {}, 120_200),
+    # as much sound as thinking, and no seconds: what is in the total alone is thinking: 2 x 0.1 + 1 x 5 + 42 x 0.3
+    "sound and thinking of one size": (
+        VOXTRAL,
+        report(3, 41, total_tokens=45, reasoning_tokens=1, prompt_tokens_details={"audio_tokens": 1}),
+        {},
+        17_800,
+    ),
     # 1,000 x 0.3 + 100 x 0.5 micro-dollars, and 10 sources at 25,000
     "sources": (GROK, report(1_000, 100, num_sources_used=10), {}, 250_350_000),
     # 1,000 x 2.5 + 500 x 10 micro-dollars, and 2 searches at 25,000

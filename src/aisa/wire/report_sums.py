@@ -25,13 +25,14 @@ def fitted(told: tuple[int, int, int], *, beside: tuple[int, int], thought: int,
     return with_part(taken, cached + written, most[0]), with_part(made, thought, most[1]), thought
 
 
-def heard_beside(told: tuple[int, int, int], *, heard: int, seconds: bool) -> int:
+def heard_beside(told: tuple[int, int, int], *, heard: int, thought: int, seconds: bool) -> int:
     """Return how many tokens of sound stand in a total alone: those that were `heard`, if they fill what goes beyond the sum, or fit there.
 
-    Mistral tells `seconds` of sound, whose tokens it has in no side; `heard` is 0 where it does not say how many they are.
+    Mistral tells `seconds` of sound, whose tokens it has in no side; `heard` is 0 where it does not say how many they are. As many that were
+    `thought` are more likely what others leave out of the sum.
     """
     taken, made, total = told
     gap = max(0, total - taken - made)
     if not seconds:
-        return heard if heard == gap else 0
+        return heard if heard == gap != thought else 0
     return heard if 0 < heard <= gap else gap

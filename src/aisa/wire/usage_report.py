@@ -273,7 +273,8 @@ def read(fields: Tree, shown: Shown, asked: Asked, *, steps: Steps | None = None
     cited = pondered = beside_it = 0
     sound = largest(("audio_tokens",), inner)
     if taken is not None and made is not None:
-        beside_it = heard_beside((taken, made, total), heard=sound, seconds=bool(count_of(fields.get(SECONDS))))
+        seconds = bool(count_of(fields.get(SECONDS)))
+        beside_it = heard_beside((taken, made, total), heard=sound, thought=thought, seconds=seconds)
         taken += beside_it
         apart_of_it = apart(fields, CITED), apart(fields, "reasoning_tokens")
         cited, pondered, input_source = beside(steps, (taken, made, total), thought, apart=apart_of_it)

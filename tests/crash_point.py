@@ -109,7 +109,7 @@ def tell_of_commits(fate: Fate) -> None:
     written: set[int] = set()
 
     def executed(connection: Any, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("INSERT INTO calls"):
+        if statement.startswith("INSERT") and " INTO calls " in statement:
             written.add(id(connection))
 
     def committing(connection: object) -> None:

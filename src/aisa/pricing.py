@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ PRICE_MAX: Nanos = 10**15  # for a million tokens: a million dollars
 FEE_MAX: Nanos = 10**12  # for each request, search or source: a thousand dollars
 
 
-class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True):
+class UnitPrices(msgspec.Struct, frozen=True, omit_defaults=True, cache_hash=True):
     """Nano-dollars per million tokens, by kind of token. `tiers` stand by rising threshold and have no tiers of their own.
 
     Audio and the rarer kinds are None without a price of their own; the last five are nano-dollars each.
@@ -92,6 +93,7 @@ FEES = ("per_request", "per_search", "per_source", "per_file_search", "per_code_
 PRICED = (*KINDS, *RARER, *FEES)
 #: What a vendor processed and does not charge for, and the kinds that it is of: the first as far as it goes, then the next.
 UNCHARGED: Mapping[str, tuple[str, str]] = {"uncharged_input": ("input", "cached_input"), "uncharged_output": ("output", "reasoning")}
+PRICES_KEPT_MAX = 1_000  # of which something is remembered that follows from them; there are as many as models
 RARER_PRICES_MAX = 10  # of one set, tiers by input included: five with one tier; each is kept with every call's row
 
 
@@ -213,6 +215,7 @@ SIDE: Mapping[str, str] = {**RARER, **{kind: KINDS[kind] for kind in AUDIO}}
 ON_SIDE = {side: attrgetter(*[kind for kind, of in (*KINDS.items(), *RARER.items()) if of == side]) for side in ("input", "output")}
 
 
+@lru_cache(PRICES_KEPT_MAX)
 def dearest(rates: UnitPrices, side: str) -> Nanos:
     """Return the highest price that tokens of one side have, `input` or `output`."""
     found: tuple[Nanos | None, ...] = ON_SIDE[side](rates)

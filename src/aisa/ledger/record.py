@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from aisa.ledger.row import CallRow
-from aisa.pricing import UnitPrices
+from aisa.pricing import PRICES_KEPT_MAX, UnitPrices
 from aisa.storage.tables import calls
 from aisa.usage import Breakdown, Usage
 
@@ -19,8 +19,6 @@ NAMES = tuple(str(column.name) for column in calls.columns)
 BILLED = tuple(f"billed_{field}" for field in Usage.__struct_fields__)
 OWN = NAMES[: NAMES.index(BILLED[0])]
 assert (*OWN, *BILLED, "generated", "prices") == NAMES, "a record is put together in this order"
-
-PRICES_KEPT_MAX = 1_000  # as JSON; there are as many as models
 
 # A row's way to the database is counted in microseconds, so its fields are picked without a loop.
 _own: Callable[[tuple[object, ...]], tuple[object, ...]] = itemgetter(*(CallRow.__struct_fields__.index(name) for name in OWN))
@@ -32,10 +30,11 @@ _decode_prices = msgspec.json.Decoder(UnitPrices).decode
 
 def record_of(row: CallRow) -> tuple[object, ...]:
     """Return a row's values in the order of NAMES."""
+    billed = astuple(row.billed)
+    if (breakdown := row.billed.breakdown) is not None:
+        billed = (*billed[:-1], _encode(breakdown).decode())
     generated = None if row.generated == row.billed else _encode(row.generated).decode()
-    *billed, breakdown = astuple(row.billed)
-    parts = None if breakdown is None else _encode(breakdown).decode()
-    return (*_own(astuple(row)), *billed, parts, generated, None if row.prices is None else _prices_json(row.prices))
+    return _own(astuple(row)) + billed + (generated, None if row.prices is None else _prices_json(row.prices))
 
 
 def row_of(record: Sequence[object]) -> CallRow:

@@ -62,7 +62,7 @@ BY_KIND: Mapping[type, str] = MappingProxyType(
 
 def level_of(fact: Fact) -> str:
     """Return a fact's level, one of LEVELS."""
-    if isinstance(fact, CallEnded | VendorFailed):
+    if type(fact) is CallEnded or type(fact) is VendorFailed:
         return BY_BLAME.get(fact.blame, INFO)
     if isinstance(fact, TargetHealth):
         return WARNING if fact.last_for_seconds else INFO

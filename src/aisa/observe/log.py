@@ -129,25 +129,22 @@ class JsonLines:
     """Writes facts from a level on as JSON, and nothing of the others."""
 
     def __init__(self, least: str = INFO) -> None:
-        self._least = LEVELS.index(least)
+        self._shown = LEVELS[LEVELS.index(least) :]
 
     def __call__(self, at: float, fact: Fact) -> bytes:
         """Return a fact's line, none if it is below the level. `at` is in UNIX seconds."""
-        return json_line(at, fact) if LEVELS.index(level_of(fact)) >= self._least else b""
+        level = level_of(fact)
+        return json_line(at, fact, level) if level in self._shown else b""
 
 
-def json_line(at: float, fact: Fact) -> bytes:
+def json_line(at: float, fact: Fact, level: str = "") -> bytes:
     """Write a fact as one JSON object; `type` says which fact, `level` how much it matters, `time` is ISO 8601 in UTC."""
-    second, millisecond = divmod(int(at * 1000), 1000)
-    time = f"{second_text(second)}.{millisecond:03}+00:00"
     written = JSON.encode(fact if type(fact) is CallEnded else rounded(fact))  # calls are many, and made with round times
     if len(written) > LINE_BYTES_MAX or len(written := in_one_line(written)) > LINE_BYTES_MAX:
         written = in_one_line(JSON.encode(shortened(fact)))
-    return b'{"time":"%b","level":"%b",%b\n' % (
-        time.encode(),
-        level_of(fact).encode(),
-        written[1:],
-    )  # a fact is an object, never an empty one
+    second, millisecond = divmod(int(at * 1000), 1000)
+    begin = f'{{"time":"{second_text(second)}.{millisecond:03}+00:00","level":"{level or level_of(fact)}",'
+    return begin.encode() + written[1:] + b"\n"  # a fact is an object, never an empty one
 
 
 def in_one_line(written: bytes) -> bytes:

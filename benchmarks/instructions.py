@@ -24,13 +24,15 @@ import uvloop
 
 from benchmarks import dialects, doors
 from benchmarks.load import BenchFailed
+from benchmarks.microseconds import one_chunk
 from benchmarks.path import STREAM_MODEL, asking, seconds_of_cpu
 from benchmarks.plan import BURST_CHUNKS, CALL_CONNECTIONS
 from benchmarks.report import Row, Table, as_markdown
 
 CALLS, STREAMS = 192, 8  # that are counted
 WARM_SHARE = 2  # of so many calls one is made before
-SHAPES = dict(zip(("call", "alone", "burst"), doors.SHAPES, strict=True))
+SHORT = "short"
+SHAPES = {**dict(zip(("call", "alone", "burst"), doors.SHAPES, strict=True)), SHORT: "stream of one chunk"}
 RELAY = ("chat", "openai")
 LIMITED = {"limits in memory": "memory", "limits in shared memory": "shared"}  # a key with limits, whose use is kept there; calls alone
 WAYS = (
@@ -57,7 +59,7 @@ def counted(door: str, dialect: str, shape: str, switch: Callable[[], float], *,
     stream, limits = shape != "call", LIMITED.get(dialect, "")
     if limits:
         dialect = "openai"
-    at_once = 1 if stream else CALL_CONNECTIONS
+    at_once = 1 if SHAPES[shape] in doors.SHAPES[1:] else CALL_CONNECTIONS
     asks: Callable[[str], bytes]
     if door == "chat":
         asks = partial(asking, STREAM_MODEL, True) if stream else partial(doors.chat_asked, False)
@@ -67,7 +69,9 @@ def counted(door: str, dialect: str, shape: str, switch: Callable[[], float], *,
         asks = partial(speech.asked, stream)
     if door != "chat" and dialect != doors.DOORS[door][1]:
         speech = doors.CHAT
-    if door == "chat" and stream:
+    if shape == SHORT:
+        pieces = [one_chunk()]
+    elif door == "chat" and stream:
         pieces = dialects.arrivals(list(dialects.SPOKEN[dialect]()), alone=shape == "alone")
     else:
         pieces = doors.pieces_of(speech, SHAPES[shape])
@@ -85,11 +89,13 @@ def instructions(door: str, dialect: str, shape: str) -> float:
         if ran.returncode:
             raise BenchFailed(ran.stderr[-2_000:])
         total = next(line for line in written.read_text().splitlines() if line.startswith("totals:"))
-    return int(total.split()[1]) / (CALLS if shape == "call" else STREAMS * BURST_CHUNKS)
+    return int(total.split()[1]) / (CALLS if SHAPES[shape] not in doors.SHAPES[1:] else STREAMS * BURST_CHUNKS)
 
 
 def is_counted(door: str, dialect: str, shape: str) -> bool:
-    """Say whether a way has a figure of a shape: another dialect costs by the chunk, limits by the call."""
+    """Say whether a way has a figure of a shape: another dialect costs by the chunk, limits by the call, one chunk the relay's alone."""
+    if shape == SHORT:
+        return (door, dialect) == RELAY
     return door != "chat" or dialect == "openai" or (shape == "call") == (dialect in LIMITED)
 
 
@@ -100,11 +106,12 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only", metavar="TEXT", default="", help="ways that hold this text, as in 'responses on'; the relay is always counted"
     )
-    parser.add_argument("--shapes", metavar="SHAPES", default="call,alone,burst", help="which of call, alone, burst")
+    parser.add_argument("--shapes", metavar="SHAPES", default=",".join(SHAPES), help="which of call, alone, burst, short")
     options = parser.parse_args(given)
     if options.one:
         gc.disable()
-        counted(*options.one, partial(switched, []), calls=CALLS if options.one[2] == "call" else STREAMS)
+        door, dialect, shape = options.one
+        counted(door, dialect, shape, partial(switched, []), calls=STREAMS if SHAPES[shape] in doors.SHAPES[1:] else CALLS)
         return 0
     ways = [way for way in WAYS if way == RELAY or options.only in " on ".join(way)]
     shapes = [shape for shape in options.shapes.split(",") if shape in SHAPES]
@@ -123,7 +130,10 @@ def main(given: Sequence[str] | None = None) -> int:
             times = "" if count is None or way == RELAY else f" ({count / figures[(*RELAY, shape)]:.2f})"
             row.append("" if count is None else f"{count:,.0f}{times}")
         rows.append((" on ".join(way), *row))
-    how = f"{CALLS} calls, and {STREAMS} streams of {BURST_CHUNKS} chunks with their opening and end; in brackets times chat on openai."
+    how = (
+        f"{CALLS} calls or streams of one chunk, and {STREAMS} streams of {BURST_CHUNKS} chunks with their opening and end; in brackets "
+        "times chat on openai."
+    )
     table = Table("instructions", "Instructions a unit", how, (("way", 0), *[(SHAPES[shape], 0) for shape in shapes]), tuple(rows))
     sys.stdout.write(as_markdown(table) + "\n")
     return 0

@@ -75,13 +75,17 @@ class Samples:
         self.found[ENDS] += 1
 
 
+def one_chunk() -> bytes:
+    """Return a stream of one chunk, with a report of usage, which every vendor is asked for."""
+    reply = streamed(STREAM_MODEL, 1, 0, True)
+    return b"".join((reply.first, *reply.rest))
+
+
 def shapes() -> tuple[Shape, ...]:
     """Return what is measured."""
-    reply = streamed(STREAM_MODEL, 1, 0, True)  # with a report of usage, which every vendor is asked for
-    short = b"".join((reply.first, *reply.rest))
     return (
         Shape("call", call_round, [chat_document()], 1, LONGER * CALLS),
-        Shape("stream of one chunk", short_round, [short], 1, LONGER * CALLS // 2),
+        Shape("stream of one chunk", short_round, [one_chunk()], 1, LONGER * CALLS // 2),
         Shape("paced chunk", paced_round, chat_events(), BURST_CHUNKS, LONGER * STREAMS),
     )
 

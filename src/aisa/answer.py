@@ -177,8 +177,8 @@ def positions(pieces: Iterable[Piece]) -> tuple[list[int], list[int]]:
     begin = tokens = 0
     for piece in pieces:
         if piece.tokens:
-            ends += [begin + end for end in piece.ends or (len(piece.data),)]
-            counts += [tokens + count for count in piece.counts or (piece.tokens,)]
+            ends += [begin + end for end in piece.ends] if piece.ends else (begin + len(piece.data),)
+            counts += [tokens + count for count in piece.counts] if piece.counts else (tokens + piece.tokens,)
         begin += len(piece.data)
         tokens += piece.tokens
     return ends, counts

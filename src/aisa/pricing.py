@@ -224,9 +224,7 @@ def dearest(rates: UnitPrices, side: str) -> Nanos:
 
 def output_price(prices: UnitPrices | None, input_tokens: int) -> Nanos:
     """Return the most that a million output tokens of a call can cost."""
-    if prices is None:
-        return 0
-    return dearest(prices.for_input(input_tokens) if prices.tiers else prices, "output")
+    return 0 if prices is None else dearest(prices.for_input(input_tokens) if prices.tiers else prices, "output")
 
 
 def taken(counts: dict[str, int], kind: str, wanted: int) -> int:

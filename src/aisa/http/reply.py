@@ -30,7 +30,10 @@ def http_date(unix_seconds: int) -> str:
 
 def header_lines(headers: HeaderList) -> bytes:
     """Return headers' lines. What does not belong into them is replaced: a line break would begin a header, or a reply, of its own."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("ascii", "replace").translate(_AS_QUERY)
+    text = ""
+    for name, value in headers:
+        text += f"{name}: {value}\r\n"
+    lines = text.encode("ascii", "replace").translate(_AS_QUERY)
     if lines.count(b"\n") == lines.count(b"\r") == len(headers):
         return lines
     return "".join([_UNPRINTABLE.sub("?", f"{name}: {value}") + "\r\n" for name, value in headers]).encode()
@@ -112,12 +115,9 @@ class Reply:
         """
         if self.started:
             raise RuntimeError("a reply was started twice")
-        self.started = True
-        self._probe = probe
-        self._length = length
+        self.started, self._probe, self._length = True, probe, length
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._server.date_line(), header_lines(headers)]
-        self._bodiless = self._is_head
-        self._chunked = False
+        self._bodiless, self._chunked = self._is_head, False
         if status in (204, 304):
             self._bodiless = True
         elif length is not None:
@@ -203,8 +203,7 @@ class Reply:
             self._chunk_end += last  # one write, not two
             last = b""
             self.write(data)
-        self.ended = True
-        self._flowing = False
+        self.ended, self._flowing = True, False
         last = self._head + last
         if self.gone or self._out.is_closing():
             self._out.bytes_written += len(last)
@@ -251,8 +250,7 @@ class Reply:
 
     def abort(self) -> None:
         """Cut the connection at once; what the client has not taken is lost."""
-        self.ended = True
-        self._flowing = False
+        self.ended, self._flowing = True, False
         self._connection.abort()
 
     def probe(self, *, again: bool) -> None:
@@ -278,9 +276,7 @@ class Reply:
 
     def lost(self) -> None:
         """The client is gone: wake who waits for it."""
-        self.gone = True
-        self._flowing = False
-        self._on_taken = None
+        self.gone, self._flowing, self._on_taken = True, False, None
         self.flushed()
 
     def _fail(self, why: str) -> None:

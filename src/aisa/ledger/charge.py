@@ -17,11 +17,11 @@ from aisa.ledger.hold_refusals import cut_short
 from aisa.ledger.journal import ATTEMPTS, WHOLE, Slot
 from aisa.ledger.journal_record import closing_record, opening_record
 from aisa.ledger.port import Bill, Ending
-from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE, CallRow, Opening
+from aisa.ledger.row import NO_OWN_PRICE, OTHER_PRICE, CallRow, Opening, with_reasons
 from aisa.ledger.rules import CLIENT_GONE, COMPLETED, CRASHED, FAILED, REFUSED, Delivered, billed
 from aisa.ledger.wallets import Limit
 from aisa.money import TOKENS_PER_PRICE, Nanos
-from aisa.names import REASON_CHARACTERS_MAX, kept_name, stored
+from aisa.names import kept_name, stored
 from aisa.offer import Offer
 from aisa.prices.lacking import always_searches
 from aisa.prices.rules import CATALOGUE, Price
@@ -275,7 +275,7 @@ def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> Cal
     """
     outcome, generated, delivered, told = ending.outcome, ending.generated, ending.delivered, ending.told
     charged = billed(outcome, generated, delivered)
-    return CallRow(  # by position: naming 30 values costs six times as much, more than all the rest of the settlement
+    row = CallRow(  # by position: naming 30 values costs six times as much, and for more than 30 the compiler makes a list of them
         opening.id,
         opening.account,
         opening.key_id,
@@ -306,9 +306,8 @@ def row_of(opening: Opening, ending: Ending, listed: Price | None = None) -> Cal
         told.cost,
         marks_of(charged, opening.prices, other_price=listed is not None),
         opening.operator_cost or None,
-        ending.error_message and stored(ending.error_message, REASON_CHARACTERS_MAX),
-        ending.error_detail and stored(ending.error_detail, REASON_CHARACTERS_MAX),
     )
+    return row if ending.error_message is None else with_reasons(row, ending.error_message, ending.error_detail)
 
 
 def heard_of(row: CallRow, opening: Opening, generated: Usage, *, told: Told, listed: Price | None) -> CallRow:

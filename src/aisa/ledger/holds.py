@@ -98,15 +98,15 @@ def first_hold(rates: Iterable[UnitPrices], request: Request, settings: Model, *
 def output_held(request: Request, settings: Model, learned: int | None) -> tuple[int, str]:
     """Return for how many output tokens is held, and why so many."""
     choices = request.choices
-    most = request.max_tokens or settings.max_output_tokens
+    most = (asked := request.max_tokens) or settings.max_output_tokens
     held, why = settings.hold_output_tokens, "as the model's `hold_output_tokens` says"
-    decided = request.max_tokens and (request.bound_tells_length or not request.stream)
+    decided = asked and (request.bound_tells_length or not request.stream)
     if held is None and learned is not None and not decided:  # the rest of a stream is seen as it is made, and held for then
         held, why = max(learned, HELD_OUTPUT_TOKENS) if request.stream else learned, "as calls to this model make"
     elif held is None and request.stream and not request.bounds_reasoning:
         return min(HELD_OUTPUT_TOKENS, most or HELD_OUTPUT_TOKENS), "with which a stream begins"
     if most is not None and (held is None or most <= held):
-        held, why = most, "the most that the request allows" if request.max_tokens else "the most that the model makes"
+        held, why = most, "the most that the request allows" if asked else "the most that the model makes"
     if held is None:
         held, why = DOCUMENT_OUTPUT_TOKENS, "because neither the request nor the model has a limit"
     return held * choices, why if choices == 1 else f"{held} for each of {choices} choices, {why}"

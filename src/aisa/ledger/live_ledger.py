@@ -273,8 +273,11 @@ class LiveLedger:
 
 def rates_of(plan: Plan, now: float, first: Price | None, *, request: Request) -> list[UnitPrices]:
     """Return the prices of every target that may serve a call, at a moment, for a hold; none for those that are free. `first` is known."""
-    found = [(plan.offers[0], first), *[(other, other.price_at(now)) for other in plan.offers[1:]]]
-    if plan.offers[0].tier:  # the answer may name the usual tier, which may be the dearer one
+    offer, *others = plan.offers
+    if not (others or offer.tier or offer.dear_input):  # as of most calls
+        return [] if first is None else [first.prices]
+    found = [(offer, first), *[(other, other.price_at(now)) for other in others]]
+    if offer.tier:  # the answer may name the usual tier, which may be the dearer one
         found += [(other, other.price_at(now, "")) for other in plan.offers]
     if any(offer.dear_input for offer in plan.offers):
         return with_writes(found, request, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from aisa.money import Nanos
+from aisa.names import REASON_CHARACTERS_MAX, stored
 from aisa.pricing import UnitPrices
 from aisa.usage import Usage
 
@@ -84,3 +85,9 @@ class CallRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     operator_cost: Nanos | None = None
     error_message: str | None = None
     error_detail: str | None = None
+
+
+def with_reasons(row: CallRow, message: str, detail: str | None) -> CallRow:
+    """Return the row of a call that failed with why, as its caller was told and as the log has it."""
+    shown, kept = stored(message, REASON_CHARACTERS_MAX), detail and stored(detail, REASON_CHARACTERS_MAX)
+    return msgspec.structs.replace(row, error_message=shown, error_detail=kept)

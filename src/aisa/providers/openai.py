@@ -81,7 +81,7 @@ def ask_for_usage(fields: dict[str, Raw], chat: ChatRequest, target: Target) -> 
     given = fields.get(STREAM_OPTIONS)
     options: object = None if given is None or bytes(given) == USAGE_WISH else msgspec.json.decode(given)
     rest = {name: value for name, value in options.items() if name != INCLUDE_USAGE} if is_tree(options) else {}
-    if any(name in target.omit for name in ADDED):
+    if target.omit and any(name in target.omit for name in ADDED):
         fields.pop(STREAM_OPTIONS, None)
         if rest:
             fields[STREAM_OPTIONS] = Raw(msgspec.json.encode(rest))

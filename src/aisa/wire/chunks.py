@@ -90,7 +90,8 @@ class ChunkStream:
     @property
     def finished(self) -> bool:
         """True when every choice that was opened has its finish reason."""
-        return bool(self.choices) and all(choice.verdict for choice in self.choices)
+        choices = self.choices  # most often one, for which no generator is made
+        return bool(choices[0].verdict) if len(choices) == 1 else bool(choices) and all(choice.verdict for choice in choices)
 
     @property
     def closed(self) -> bool:
@@ -345,12 +346,13 @@ class ChunkStream:
 
     def shown(self, *, exact: bool = False) -> Shown:
         """Return the output so far by our own count; `exact` has a tokenizer count what still waits for it, and says how it was counted."""
-        meters = [choice.meter for choice in self.choices]
-        size = None if self._unmeasured else sum([meter.total[1] for meter in meters])
+        choices, size = self.choices, None
+        if not self._unmeasured:
+            size = choices[0].meter.total[1] if len(choices) == 1 else sum([choice.meter.total[1] for choice in choices])
         if not exact:
             return Shown(self.tokens, self.reasoning, text_bytes=size)
-        tokens = sum([meter.exact() for meter in meters])
-        return Shown(tokens, min(self.reasoning, tokens), weakest([meter.way for meter in meters if meter.tokens]), size)
+        tokens = sum([meter.exact() for meter in self.meters])
+        return Shown(tokens, min(self.reasoning, tokens), weakest([meter.way for meter in self.meters if meter.tokens]), size)
 
     @property
     def pieces(self) -> int:

@@ -28,8 +28,8 @@ def fitted(told: tuple[int, int, int], *, beside: tuple[int, int], thought: int,
 def heard_beside(told: tuple[int, int, int], *, heard: int, thought: int, seconds: bool) -> int:
     """Return how many tokens of sound stand in a total alone: those that were `heard`, if they fill what goes beyond the sum, or fit there.
 
-    Mistral tells `seconds` of sound, whose tokens it has in no side; `heard` is 0 where it does not say how many they are. As many that were
-    `thought` are more likely what others leave out of the sum.
+    Mistral tells `seconds` of sound, whose tokens it has in no side; `heard` is 0 where it does not say how many they are. As many that
+    were `thought` are more likely what others leave out of the sum.
     """
     taken, made, total = told
     gap = max(0, total - taken - made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Self
 
@@ -13,6 +13,7 @@ from aisa.offer import Entry, Offer
 from aisa.other_models import GATEWAY, LISTS, SYSTEMS, TOOLS, few, further_models, members_of
 from aisa.prices.lacking import BESIDE
 from aisa.pricing import UnitPrices
+from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.own_kinds import kinds_in
 from aisa.wire.spelled_out import spelled_out
@@ -115,8 +116,7 @@ def tools_beside(request: Request) -> Iterator[tuple[str, str]]:
 
 def tools_of(request: Request) -> list[Tree]:
     """Return the tools of a request; of a chat whose tools name none of OpenRouter's nothing, as they may be long."""
-    fields: object = getattr(request, "fields", None)
-    if isinstance(fields, Mapping) and ROUTERS.encode() not in spelled_out(bytes(fields.get(TOOLS, b""))):
+    if isinstance(request, ChatRequest) and ROUTERS.encode() not in spelled_out(bytes(request.fields.get(TOOLS, b""))):
         return []
     return list(trees_in(members_of(request, (TOOLS,)).get(TOOLS)))
 

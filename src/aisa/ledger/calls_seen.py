@@ -20,8 +20,8 @@ class Seen(msgspec.Struct):
     """The last complete calls to a target: the output tokens that a choice of each had, and the input beside our count of it."""
 
     calls: int = 0
-    made: deque[int] = msgspec.field(default_factory=partial(deque, maxlen=CALLS_KEPT))
-    inputs: deque[tuple[int, int]] = msgspec.field(default_factory=partial(deque, maxlen=CALLS_KEPT))
+    made: deque[int] = msgspec.field(default_factory=partial(deque[int], maxlen=CALLS_KEPT))
+    inputs: deque[tuple[int, int]] = msgspec.field(default_factory=partial(deque[tuple[int, int]], maxlen=CALLS_KEPT))
 
     def most(self, calls_min: int) -> int | None:
         """Return what a choice of all but rare calls had at most; None if so many are not known."""

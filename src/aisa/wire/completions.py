@@ -69,7 +69,7 @@ class CompletionsRequest(Translated):
     """A valid request; implements `wire.door.Request`. `prompts` are what to go on from, each a text or the ids of its tokens."""
 
     protocol, own_names = "completions", COMPLETIONS
-    task, bounds_reasoning, bound_name, chat = TASK, False, "max_tokens", None
+    task, bound_name, chat = TASK, "max_tokens", None
 
     def __init__(self, body: bytes) -> None:
         """Raises ApiError json_parse_error, missing_parameter, invalid_parameter_type, invalid_request."""
@@ -88,6 +88,11 @@ class CompletionsRequest(Translated):
         self.model = known.model
         self.stream = bool(known.stream)
         self._tree = tree
+
+    @property
+    def bounds_reasoning(self) -> bool:
+        """False: it has no thinking."""
+        return False
 
     @property
     def include_usage(self) -> bool:

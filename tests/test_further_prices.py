@@ -136,6 +136,19 @@ def test_what_a_router_charges_for_beside_tokens_is_refused(door: Door, fields: 
     assert planned(door, {**said, **fields}, None, allow_unpriced=True).offers
 
 
+@pytest.mark.parametrize("colon", ["\\u003a", "\\u003A"])
+@pytest.mark.parametrize("tool", ["fusion", "web_search"])
+def test_a_tool_is_found_however_its_name_is_written(tool: str, colon: str) -> None:
+    """[fault M12] JSON may write any character as its number, and to the vendor it is the same tool."""
+    config = Config(
+        vendors={"v": Vendor(base_url="https://api.example.com/v1", prices={"cheap": CHEAP})}, models={"m": Model(to=("v/cheap",))}
+    )
+    written = json.dumps({"model": "m", **SAYS, "tools": [{"type": f"openrouter:{tool}"}]}).replace("openrouter:", f"openrouter{colon}")
+    with pytest.raises(ApiError) as refused:
+        Routes(config, unlisted).plan(CHAT_DOOR.read(written.encode()), KEY, lambda: 0.5)
+    assert (refused.value.code, refused.value.param) == ("unknown_model", "tools")
+
+
 def test_the_dearest_further_model_is_held_for_and_billed_where_the_catalogue_has_both() -> None:
     """[fault M15] The bill follows who answered; what was held was for the cheap one, and a wallet went below zero by the difference."""
     answer = json.loads(document())

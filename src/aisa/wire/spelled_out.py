@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-#: A letter, a digit or an underscore as its number, as no program writes them by itself: names of ours are made of these.
-AS_NUMBER = re.compile(rb"\\u00(?:3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
+#: A letter, a digit, an underscore or a colon as its number, as no program writes them by itself: names that are looked for have these.
+AS_NUMBER = re.compile(rb"\\u00(?:3[0-9aA]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
 def spelled_out(written: bytes) -> bytes:

@@ -256,3 +256,38 @@ def test_calls_that_take_nothing_are_told_in_their_order() -> None:
     assert called(opened("{}"), opened('{"a":1}', 1)).calls == ["look", "{}", "look", '{"a":1}']
     assert called(opened("{}"), reason="length").calls == ["look", "{}"]
     assert called({"index": 0, "function": {"arguments": "{}"}}).failure is not None
+
+
+def test_what_follows_the_empty_objects_of_calls_that_begin_together_is_theirs() -> None:
+    """[fault W5] Each waits for its own: the first was told as empty when the second began, and `{}{"a":1}` came of it."""
+    both: Json = {"index": 0, "delta": {"tool_calls": [opened("{}"), opened("{}", 1)]}}
+    rest = [{"index": 0, "delta": {"tool_calls": [given(f'{{"a":{index}}}', index)]}} for index in range(2)]
+    end: Json = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
+    assert read(both, *rest, end, stream=True).calls == ["look", "look", '{"a":0}', '{"a":1}']
+    assert read(both, rest[1], end, stream=True).calls == ["look", "look", '{"a":1}', "{}"]
+    assert read(both, end, stream=True).calls == ["look", "look", "{}", "{}"]
+
+
+def test_a_call_that_is_named_again_behind_its_empty_object_is_the_same() -> None:
+    """[fault W5] By id and name; what is told again whole is another, as it was, and so is what has no id."""
+    assert called(opened("{}"), opened('{"a"'), opened(":1}")).calls == ["look", '{"a"', ":1}"]
+    assert called(opened("{}"), opened("{}")).calls == ["look", "{}", "look", "{}"]
+    assert called(opened("{}"), opened("{}", 1), opened('{"a":1}')).calls == ["look", "{}", "look", "{}", "look", '{"a":1}']
+    bare = [{**opened(arguments), "id": None} for arguments in ("{}", '{"a":1}')]
+    assert called(*bare).calls == ["look", "{}", "look", '{"a":1}']
+
+
+@pytest.mark.parametrize(("pieces", "whole"), [(["{}", '{"a"', ":1}"], '{"a":1}'), (["{}"], "{}"), (["{", "}"], "{}"), ([""], "")])
+def test_the_older_function_call_begins_with_no_empty_object_either(pieces: list[str], whole: str) -> None:
+    """[fault W5] Its arguments are added up as those of a tool's call are."""
+    given = [
+        {"index": 0, "delta": {"function_call": {"name": "look" if place == 0 else None, "arguments": text}}}
+        for place, text in enumerate(pieces)
+    ]
+    end: Json = {"index": 0, "delta": {}, "finish_reason": "function_call"}
+    asked = json.dumps({**ASKED, "tools": None, "functions": [{"name": "look"}]}).encode()
+    decoder = openai.decoder(parse_chat(asked), TARGET, call_id="READ", created=1)
+    parts = decoder.feed(b"".join(b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode() for choice in [*given, end]) + DONE)
+    sent = b"".join(part.data for part in parts if isinstance(part, Piece)) + closing_of(decoder, None)
+    calls = [choice["delta"].get("function_call", {}) for event in data_of(sent) for choice in event["choices"]]
+    assert ("".join(call.get("name", "") for call in calls), "".join(call.get("arguments", "") for call in calls)) == ("look", whole)

@@ -50,22 +50,20 @@ class Call:
 
     def taken(self, text: str) -> str:
         """Return what of a further piece of its arguments can be sent: an empty object waits, and is none if another follows it."""
-        if not (self.custom or self.argued or self.held):
+        if not (self.custom or self.argued):
             if text.strip() == EMPTY or (self.empty and not text.strip()):
                 self.progress.feed(text)
                 self.empty = True
                 return ""
-            if self.empty and text.lstrip().startswith("{"):
-                self.progress = Completeness()
-            elif self.empty:
-                text = EMPTY + text
-        self.empty = False
+            if self.empty:
+                self.progress, text = Completeness(), text if text.lstrip().startswith("{") else EMPTY + text
+        self.empty, self.argued = False, self.argued or text != ""
         self.progress.feed(text)
         return text
 
     def fragment(self, text: str) -> Tree:
         """Return a later fragment."""
-        self.argued = self.argued or text != ""
+        self.argued, self.empty = self.argued or text != "", self.empty and text == ""
         return {"index": self.index, "custom": {"input": text}} if self.custom else {"index": self.index, "function": {"arguments": text}}
 
 
@@ -121,7 +119,7 @@ class ToolCallStream:
         key = count_of(fragment.get("index"))
         call, parts = self._candidate(key, given, name), NONE_YET
         if call is None or (name and self._is_another(call, given, name, numbered=key is not None, text=text, together=together)):
-            call, parts = self._begin(key), self._emptied()
+            call, parts = self._begin(key), self._emptied(together)
         together.append(call)
         self._note(call, key, given)
         call.custom = call.custom or is_tree(custom)
@@ -131,9 +129,10 @@ class ToolCallStream:
         extras = {member: value for member, value in fragment.items() if member not in HANDLED and value is not None}
         return parts + self._fragments(call, text, extras)
 
-    def _emptied(self) -> list[Tree]:
-        """Return the empty objects that waited: another call begins, and they were all that was given."""
-        return [call.fragment(EMPTY) for call in self._calls[:-1] if call.empty and call.opened and not call.argued]
+    def _emptied(self, together: list[Call]) -> list[Tree]:
+        """Return the empty objects that waited: another call begins, and they were all that was given, if not `together` with it."""
+        fresh = set(together)
+        return [call.fragment(EMPTY) for call in self._calls[:-1] if call.empty and call.opened and call not in fresh]
 
     def _fragments(self, call: Call, text: str, extras: Tree) -> list[Tree]:
         """Return the fragments to emit for one of the vendor's: none while a name may still grow."""
@@ -191,10 +190,11 @@ class ToolCallStream:
         if not call.name:
             return differs and not numbered
         if call.progress.complete:
-            return text != "" or name != call.name or given == "" or differs
+            more = text != "" and (not call.empty or text.strip() == EMPTY)  # else it is what the empty object that waits was before
+            return more or name != call.name or given == "" or differs
         if name == call.name:
-            return differs and not call.argued and not call.held and (not numbered or call in together)
-        if call.argued or call.held:
+            return differs and not call.argued and (not numbered or call in together)
+        if call.argued:
             return name in self._terms.names or not (call.name.startswith(name) or call.name.endswith(name))
         if self._terms.is_beginning(call.name + name):
             return False
@@ -236,7 +236,7 @@ class FunctionCallStream:
         self._terms = terms
         self._name: str | None = None  # None: no call; kept until it can no longer grow
         self._opened = False
-        self.seam = Seam()
+        self._given = Call()
 
     @property
     def begun(self) -> bool:
@@ -250,8 +250,8 @@ class FunctionCallStream:
         if not (name or given or self.begun):
             return []
         self._name = continued(self._name or "", name, self._terms)
-        text = self.seam.take(given)
-        deltas = self._open() if text or self._terms.is_whole(self._name) else []
+        text = self._given.taken(self._given.seam.take(given))
+        deltas = self._open() if text or self._given.empty or self._terms.is_whole(self._name) else []
         if text:
             deltas.append({"function_call": {"arguments": text}})
         return deltas
@@ -259,7 +259,7 @@ class FunctionCallStream:
     def close(self) -> list[Tree]:
         """Return what is owed before the finish chunk."""
         deltas = self._open() if self.begun else []
-        if rest := self.seam.end():
+        if rest := self._given.seam.end() or (EMPTY if self._given.empty else ""):
             deltas.append({"function_call": {"arguments": rest}})
         return deltas
 

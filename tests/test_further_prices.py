@@ -116,6 +116,8 @@ TOOLS: list[tuple[dict[str, Any], bool]] = [
     ({"plugins": [{"id": "file-parser", "pdf": {"engine": "cloudflare-ai"}}]}, True),
     ({"plugins": [{"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}]}, False),
     ({"plugins": [{"id": "response-healing"}]}, True),
+    ({"plugins": [{"id": "fusion", "enabled": False}, {"id": "web", "enabled": False}]}, True),
+    ({"plugins": [{"id": "fusion", "enabled": True}]}, False),
     ({"tools": [{"type": "function", "function": {"name": "openrouter:fusion", "parameters": {"type": "object"}}}]}, True),
 ]
 

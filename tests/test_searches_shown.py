@@ -224,6 +224,8 @@ def test_a_call_of_a_responses_api_s_own_tool_is_a_search_where_nothing_counts_t
         ([{"id": "web", "max_results": -9}], 1),
         ([{"id": "web", "max_results": "many"}], 1),
         ([{"id": "response-healing"}], 0),
+        ([{"id": "web", "enabled": False}], 0),
+        ([{"id": "web", "enabled": True}], 1),
         (None, 0),
     ],
 )

@@ -16,6 +16,7 @@ from aisa.pricing import UnitPrices
 from aisa.wire.chat import ChatRequest
 from aisa.wire.door import Request
 from aisa.wire.own_kinds import kinds_in
+from aisa.wire.searches import plugins_on
 from aisa.wire.spelled_out import spelled_out
 from aisa.wire.trees import Tree, as_tree, text_or_none, trees_in
 
@@ -108,7 +109,7 @@ def tools_beside(request: Request) -> Iterator[tuple[str, str]]:
         kind = text_or_none(tool.get("type")) or ""
         if kind.startswith(ROUTERS) and not is_told(kind.removeprefix(ROUTERS), as_tree(tool.get("parameters")).get("engine")):
             yield kind, TOOLS
-    for plugin in trees_in(members_of(request, (PLUGINS,)).get(PLUGINS)):
+    for plugin in plugins_on(members_of(request, (PLUGINS,)).get(PLUGINS)):
         name = text_or_none(plugin.get("id")) or ""
         if name in COSTLY_PLUGINS or (name == PARSER and as_tree(plugin.get("pdf")).get("engine") == COSTLY_ENGINE):
             yield COSTLY_ENGINE if name == PARSER else name, PLUGINS

@@ -12,9 +12,9 @@ from msgspec import Raw
 
 from aisa.wire.cache_lifetimes import cache_lifetime
 from aisa.wire.chat import ChatRequest
-from aisa.wire.searches import OWN, types_offered
+from aisa.wire.searches import OWN, plugins_on, types_offered
 from aisa.wire.spelled_out import spelled_out
-from aisa.wire.trees import is_tree, trees_in
+from aisa.wire.trees import is_tree
 
 #: What `modalities` may ask for -> the kind of output that it is.
 MADE = {"audio": "output_audio", "image": "output_image"}
@@ -94,6 +94,6 @@ def offers(tool: re.Pattern[bytes], tools: bytes) -> bool:
 #: Members by which a vendor is let search, xAI, OpenRouter and DashScope: the kind of cost, and whether a value of it does.
 SEARCHING: Mapping[str, tuple[str, Callable[[object], bool]]] = {
     "search_parameters": ("per_source", lambda value: is_tree(value) and value.get("mode") != "off"),
-    "plugins": ("per_search", lambda value: any(plugin.get("id") == "web" for plugin in trees_in(value))),
+    "plugins": ("per_search", lambda value: any(plugin.get("id") == "web" for plugin in plugins_on(value))),
     "enable_search": ("per_search", lambda value: value is True),
 }

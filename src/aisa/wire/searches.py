@@ -52,12 +52,17 @@ def number_of(searches: frozenset[Search], chat: ChatRequest) -> int:
 def made_to_search(fields: Mapping[str, Raw]) -> int:
     """Return how many searches a request leaves its vendor no choice of, as DashScope's and OpenRouter's may, whatever an answer shows."""
     if PLUGINS in fields:
-        found = [plugin.get(RESULTS) for plugin in trees_in(msgspec.json.decode(fields[PLUGINS])) if plugin.get("id") == "web"]
+        found = [plugin.get(RESULTS) for plugin in plugins_on(msgspec.json.decode(fields[PLUGINS])) if plugin.get("id") == "web"]
         asked = [min(each, RESULTS_MAX) if isinstance(each, int | float) and each > 0 else 1 for each in found]  # 50.0 is 50 to a vendor
         return int(max([-(-each // RESULTS_USUAL) for each in asked], default=0))
     if OPTIONS not in fields or bytes(fields.get("enable_search", b"")) != b"true":
         return 0
     return int(as_tree(msgspec.json.decode(fields[OPTIONS])).get("forced_search") is True)
+
+
+def plugins_on(plugins: object) -> list[Tree]:
+    """Return those of OpenRouter's plugins that a request does not turn off, as it may those that are on without being asked for."""
+    return [plugin for plugin in trees_in(plugins) if plugin.get("enabled") is not False]
 
 
 def types_offered(known: Known) -> set[str]:

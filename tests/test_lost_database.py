@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from aisa.storage.engine import DATABASE_NAME, open_database, open_readers
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lost import lost_database
+from aisa.storage.mark import Mark
 from aisa.storage.migrate import migrate
 from server import PROCESS_SECONDS_MAX, environment, serving
 from test_cli_keys import Run, run
@@ -291,3 +293,26 @@ def test_an_audit_names_calls_of_keys_that_are_not_there(tmp_path: Path) -> None
         assert "Everything" not in audited
         report = json.loads(server.aisa("ledger", "audit", "--json"))
         assert (report["keyless"], report["keyless_calls"], report["counts"]) == (1, [f"{call} of {key}"], {})
+
+
+def test_a_commit_while_a_server_ends_writes_into_no_other_file(tmp_path: Path) -> None:
+    """A descriptor that was closed is soon another file's: the mark of a commit that was under way went to the beginning of that."""
+    mark, other, ended, before = Mark(tmp_path / DATABASE_NAME), tmp_path / "other", threading.Event(), sys.getswitchinterval()
+
+    def commit() -> None:
+        while not ended.is_set():
+            mark.keep(7)
+
+    other.write_bytes(b"x" * 20)
+    committing = threading.Thread(target=commit)
+    sys.setswitchinterval(1e-6)
+    committing.start()
+    try:
+        for _ in range(100_000):
+            mark.close()
+            os.close(os.open(other, os.O_RDWR))
+    finally:
+        ended.set()
+        committing.join()
+        sys.setswitchinterval(before)
+    assert other.read_bytes() == b"x" * 20

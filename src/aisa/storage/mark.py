@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from aisa.storage.kept_copy import read_only
 
 MARK_SUFFIX = "-mark"
 NUMBERS = 2**31 - 1  # that a header may have; behind the last comes 1, and what is less than half of them ahead is newer
+CLOSE_SECONDS_MAX = 1.0  # for a write of ten bytes that is under way
 VERSION_AT = slice(60, 64)  # of the header: `user_version`
 
 
@@ -26,6 +28,7 @@ class Mark:
     def __init__(self, database: Path) -> None:
         self._path = mark_of(database)
         self._descriptor: int | None = None
+        self._lock = threading.Lock()  # a thread may still commit when a server ends: what it writes must not go where another file is then
 
     def count(self, connection: Connection, changes_before: int) -> int | None:
         """Count one on within a transaction that has changed something since there were so many changes; return what is to be kept."""
@@ -39,16 +42,18 @@ class Mark:
         """Remember what the database has committed. Where it cannot be written down, less of a loss would be noticed, and that is all."""
         if number is None:
             return
-        with suppress(OSError):
+        with self._lock, suppress(OSError):
             if self._descriptor is None:
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             os.pwrite(self._descriptor, b"%010d\n" % number, 0)
 
     def close(self) -> None:
-        """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Close the file, unless it is being written for too long: then the process's end closes it."""
+        if self._lock.acquire(timeout=CLOSE_SECONDS_MAX):
+            descriptor, self._descriptor = self._descriptor, None
+            self._lock.release()
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def changes(connection: Connection) -> int:

@@ -277,17 +277,37 @@ def test_a_call_that_is_named_again_behind_its_empty_object_is_the_same() -> Non
     assert called(*bare).calls == ["look", "{}", "look", '{"a":1}']
 
 
+def answered_older(*choices: Json, stream: bool) -> tuple[str, str, bool]:
+    """Return the call, the reason and whether there is one in the newer words, of an answer to a request in those of the API of before."""
+    rest = {name: value for name, value in ASKED.items() if name != "tools"}
+    asked = json.dumps({**rest, "functions": [{"name": "look"}], "stream": stream}).encode()
+    decoder = openai.decoder(parse_chat(asked), TARGET, call_id="READ", created=1)
+    events = [b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode() for choice in choices]
+    parts = decoder.feed(b"".join(events) + DONE if stream else json.dumps({"choices": choices}).encode())
+    parts = [*parts, *([] if decoder.done else decoder.end())]
+    sent = b"".join(part.data for part in parts if isinstance(part, Piece)) + closing_of(decoder, None)
+    told = [choice for event in (data_of(sent) if stream else [json.loads(sent)]) for choice in event["choices"]]
+    messages = [choice.get("delta") or choice.get("message") or {} for choice in told]
+    calls = [message.get("function_call", {}) for message in messages]
+    call = "".join(call.get("name", "") for call in calls) + "".join(call.get("arguments", "") for call in calls)
+    return call, next(choice["finish_reason"] for choice in reversed(told)), any("tool_calls" in message for message in messages)
+
+
 @pytest.mark.parametrize(("pieces", "whole"), [(["{}", '{"a"', ":1}"], '{"a":1}'), (["{}"], "{}"), (["{", "}"], "{}"), ([""], "")])
 def test_the_older_function_call_begins_with_no_empty_object_either(pieces: list[str], whole: str) -> None:
     """[fault W5] Its arguments are added up as those of a tool's call are."""
-    given = [
-        {"index": 0, "delta": {"function_call": {"name": "look" if place == 0 else None, "arguments": text}}}
-        for place, text in enumerate(pieces)
-    ]
+    named = ["look", *[None] * len(pieces)]
+    given = [{"index": 0, "delta": {"function_call": {"name": name, "arguments": text}}} for name, text in zip(named, pieces, strict=False)]
     end: Json = {"index": 0, "delta": {}, "finish_reason": "function_call"}
-    asked = json.dumps({**ASKED, "tools": None, "functions": [{"name": "look"}]}).encode()
-    decoder = openai.decoder(parse_chat(asked), TARGET, call_id="READ", created=1)
-    parts = decoder.feed(b"".join(b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode() for choice in [*given, end]) + DONE)
-    sent = b"".join(part.data for part in parts if isinstance(part, Piece)) + closing_of(decoder, None)
-    calls = [choice["delta"].get("function_call", {}) for event in data_of(sent) for choice in event["choices"]]
-    assert ("".join(call.get("name", "") for call in calls), "".join(call.get("arguments", "") for call in calls)) == ("look", whole)
+    assert answered_older(*given, end, stream=True) == (f"look{whole}", "function_call", False)
+
+
+@BOTH
+@pytest.mark.parametrize("reason", ["tool_calls", "function_call", "stop"])
+def test_of_a_call_in_the_words_of_both_apis_those_of_the_request_are_kept(reason: str, *, stream: bool) -> None:
+    """[fault W9] llama-cpp-python tells each in both. Who asks with `functions` looks for no `tool_calls`."""
+    older = {"name": "look", "arguments": '{"a":1}'}
+    choice = {"index": 0, **said(stream, content=None, tool_calls=[CALL], function_call=older), "finish_reason": reason}
+    assert answered_older(choice, stream=stream) == ('look{"a":1}', "function_call", False)
+    nothing = {"index": 0, **said(stream, content=None, tool_calls=[CALL], function_call={"name": "", "arguments": ""})}
+    assert answered_older({**nothing, "finish_reason": reason}, stream=stream)[2]  # else there was no call

@@ -71,7 +71,10 @@ class Document:
         """Return a conformant choice: index, message, logprobs and a finish reason of the five."""
         fallback_id = self._fallback[0].removeprefix("chatcmpl-")
         cut = verdict_on(spoken(choice.get("finish_reason"))) in CUT
-        message = message_of(said_in(choice), f"call_{fallback_id}_{position}", cut=cut)
+        said = said_in(choice)
+        if self._terms.is_older and as_tree(said.get("function_call")).get("name"):
+            said = {**said, "tool_calls": None}
+        message = message_of(said, f"call_{fallback_id}_{position}", cut=cut)
         fixed = {
             "index": position,
             "message": message,

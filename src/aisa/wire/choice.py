@@ -85,7 +85,8 @@ class Choice:
                 text[name] = numbered(value, name, counts)
         parts = [text] if text else []
         # Beside a call in the words of one API, one in those of the other is the same call again.
-        if not self._called_legacy and (self._tool_calls is not None or delta.get("tool_calls")):
+        twice = self._tool_calls is None and as_tree(delta.get("function_call")).get("name") and ToolTerms(self._chat).is_older
+        if not (self._called_legacy or twice) and (self._tool_calls is not None or delta.get("tool_calls")):
             self._tool_calls = self._tool_calls or ToolCallStream(f"{self._call_id}_{self.index}", ToolTerms(self._chat))
             parts += self._tool_calls.accept(delta.get("tool_calls"))
         called = self._tool_calls is not None and self._tool_calls.begun

@@ -31,6 +31,11 @@ class ToolTerms:
         return any(other.startswith(name) for other in self.names)
 
     @property
+    def is_older(self) -> bool:
+        """True if the request speaks of functions alone: who sent it looks for a call in the words of that API."""
+        return self._chat.known.functions is not None and self._chat.known.tools is None
+
+    @property
     def forced_by_name(self) -> bool:
         """True if the request made the model call one function that it named. OpenAI ends such an answer with `stop`."""
         known = self._chat.known

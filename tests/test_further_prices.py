@@ -104,6 +104,12 @@ def test_a_vendor_of_another_protocol_is_not_told_and_its_caller_not_refused() -
         planned(MESSAGES_DOOR, {**fields, "fallbacks": [{"model": "dear"}]}, None, dialect="anthropic")
 
 
+def test_a_target_that_is_told_of_none_of_several_stands_once() -> None:
+    """It stood as often as the request had such members, and was asked again where it had failed."""
+    fields = {**SAYS, "models": ["dear"], "tools": [{"type": "openrouter:fusion"}], "plugins": [{"id": "fusion"}], "max_tokens": 9}
+    assert [offer.name for offer in planned(CHAT_DOOR, fields, None, dialect="anthropic").offers] == ["v/cheap"]
+
+
 TOOLS: list[tuple[dict[str, Any], bool]] = [
     ({"tools": [{"type": "openrouter:datetime"}]}, True),
     ({"tools": [{"type": "openrouter:web_fetch", "parameters": {"engine": "openrouter"}}]}, True),

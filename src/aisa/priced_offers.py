@@ -30,7 +30,9 @@ def priced(entry: Entry, kinds: Sequence[tuple[str, str]], tier: tuple[str, str]
             if isinstance(member, Beside):
                 raise unpriced_beside(entry.name, offers[0].target.vendor, what=member.unpriced_at(offers[0]), member=member)
             raise unpriced_kind(entry.name, entry.offers[0].target.vendor, kind=kind, member=member)
-        offers = [member.held_for(offer) for offer in good for member in further] if (further := besides(kinds)) else good
+        offers = good
+        for further in besides(kinds):
+            offers = [further.held_for(offer) for offer in offers]
     if tier[0]:
         offers = [msgspec.structs.replace(offer, tier=tier[0]) for offer in offers if not offer.lacks(tier[0])]
         if not offers:

@@ -15,6 +15,7 @@ from aisa.offer import Offer
 from aisa.prices.rules import Price, configured
 from aisa.providers.shape import Target
 from aisa.testing.clock import run_virtual
+from aisa.wire.chat import parse_chat
 from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.door import Door
 from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
@@ -68,6 +69,27 @@ HELD: list[tuple[Prices, str, dict[str, Any], Door, float]] = [
     (GPT, "responses", message(cache_control=HOUR), MESSAGES_DOOR, 11),  # an hour has no price there: the dearest
     (GPT, "openai", {"input": "Hi."}, EMBEDDINGS_DOOR, 5),
 ]
+
+
+class Unread(dict[str, Any]):
+    """The members of a request, of which nobody is to look at the messages."""
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Return a member. Raises AssertionError for the messages."""
+        assert name != "messages"
+        return super().get(name, default)
+
+    __getitem__ = get
+
+
+def test_no_message_is_looked_at_where_nothing_of_an_input_is_dear() -> None:
+    """Of a model that has a fee for searches alone, as OpenAI's older ones: half a megabyte took three milliseconds, with every call."""
+    [term] = configured(Prices(input=5, output=30, cached_input=0.5, per_search=0.01), "prices")
+    request = parse_chat(json.dumps({"model": "m", **chat(), "tools": [{"type": "web_search"}]}).encode())
+    request.fields = Unread(request.fields)
+    offer = Offer(Target("v", "m", "openai"), "v/m")
+    [held] = with_writes([(offer, Price(term.price.prices, "prices"))], request, 0.0)
+    assert (held.input, held.per_request) == (5 * 10**9, 10**7)
 
 
 @pytest.mark.parametrize(("prices", "dialect", "fields", "door", "dollars"), HELD)

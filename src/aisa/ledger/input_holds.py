@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from aisa.ledger.fee_holds import fees_shown, with_fees
 from aisa.offer import Offer
-from aisa.prices.dear_input import PLACING
+from aisa.prices.dear_input import PLACING, is_dear
 from aisa.prices.rules import Price
 from aisa.pricing import Tier, UnitPrices, dearest
 from aisa.wire.cache_lifetimes import cache_lifetime
@@ -43,14 +43,15 @@ def with_writes(found: Iterable[tuple[Offer, Price | None]], request: Request, n
     for offer, price in found:
         if price is None:
             continue
+        there = offer.price_at(now, placed(offer.tier, place)) if place and offer.target.dialect == PLACING else None
+        others = [offer.answered_price(name, now)[0] for name in offer.further]
+        rated = [each.prices for each in (price, there, *others) if each is not None]
         kinds: list[str] = []
-        if chat is not None:  # what is no conversation is not kept
+        if chat is not None and any(map(is_dear, rated)):  # what is no conversation is not kept, and to look takes a while
             fields = chat.fields if own is None else own
             kinds = marked(fields) if offer.target.dialect in BY_MARKS else unmarked(fields)
             kinds += [SOUND] if price.prices.input_audio is not None and kinds_in(request, SOUNDS) else []
-        there = offer.price_at(now, placed(offer.tier, place)) if place and offer.target.dialect == PLACING else None
-        others = [offer.answered_price(name, now)[0] for name in offer.further]
-        dear = [at_dearest(each.prices, kinds) if kinds else each.prices for each in (price, there, *others) if each is not None]
+        dear = [at_dearest(each, kinds) if kinds else each for each in rated]
         rates += [with_fees(each, fees_shown(request, each, offer.target.model)) for each in dear]
     return rates
 

@@ -16,8 +16,14 @@ def may_be_dear(price_list: PriceList | None, dialect: str) -> bool:
     if price_list is None:
         return False
     prices = [price.prices for term in price_list.terms for price in (term.price, *term.tiers.values())]
-    sizes = [size for each in prices for size in (each, *[tier.prices for tier in each.tiers])]
-    return dialect == PLACING or any(dearest(each, "input") > each.input or has_fees(each) for each in sizes)
+    return dialect == PLACING or any(
+        is_dear(each) or has_fees(each) or any(has_fees(tier.prices) for tier in each.tiers) for each in prices
+    )
+
+
+def is_dear(prices: UnitPrices) -> bool:
+    """Say whether a token of input may cost more than its plain price, at some size of the input."""
+    return any(dearest(each, "input") > each.input for each in (prices, *[tier.prices for tier in prices.tiers]))
 
 
 def has_fees(prices: UnitPrices) -> bool:

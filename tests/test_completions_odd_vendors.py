@@ -189,3 +189,29 @@ def test_a_call_without_a_name_is_no_answer_here_either(case: str) -> None:
     message = json.loads(choice("stop", index=0, message={"tool_calls": NAMELESS})[6:])
     _, client, _ = called(asked(), Script([json.dumps(message).encode()], headers={}))
     assert (client.status, json.loads(client.body)["error"]["code"]) == (502, "gateway_error")
+
+
+@pytest.mark.parametrize("rubbish", [5, "look", [5], {"look": {"arguments": "{}"}}], ids=str)
+@pytest.mark.parametrize("name", ["tool_calls", "function_call"])
+def test_calls_that_cannot_be_read_are_no_answer_here_either(name: str, rubbish: object) -> None:
+    """[fault W10] A number, a text: it ended with `stop`, and was billed. Whatever a call may be, the model has not finished a text."""
+    if name == "function_call" and isinstance(rubbish, dict):
+        return
+    steps = [said("one "), choice("stop", index=0, delta={name: rubbish}), DONE]
+    _, client, row = called(asked(stream=True), Script(steps, headers={}))
+    assert (events_of(client.body)[-1]["error"]["code"], b'"stop"' in client.body) == ("gateway_error", False)
+    assert row.outcome != "completed"
+    message = json.loads(choice("stop", index=0, message={"content": "one", name: rubbish})[6:])
+    _, client, _ = called(asked(), Script([json.dumps(message).encode()], headers={}))
+    assert (client.status, json.loads(client.body)["error"]["code"]) == (502, "gateway_error")
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "document"])
+def test_choices_that_are_keyed_by_place_are_read(stream: bool) -> None:
+    """[fault W10] They were none, and the answer none."""
+    answer = whole("one two")
+    keyed = {**answer, "choices": {"0": answer["choices"][0]}}
+    steps = [b"data: %b\n\n" % json.dumps(keyed).encode(), DONE]
+    _, client, row = called(asked(stream=stream), Script(steps) if stream else Script([json.dumps(keyed).encode()], headers={}))
+    text = streamed(client)[0] if stream else json.loads(client.body)["choices"][0]["text"]
+    assert (text, row.outcome) == ("one two", "completed")

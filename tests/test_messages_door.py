@@ -22,7 +22,7 @@ from aisa.usage import Usage
 from aisa.wire.completeness import whole_members
 from aisa.wire.messages import MessagesRequest
 from aisa.wire.messages_door import MESSAGES_DOOR, heard
-from aisa.wire.tool_calls import value_in
+from aisa.wire.said import value_in
 from repeats import repeats
 from rig import DONE, Break, MemoryClient, Rig, Script, ScriptedUpstream, chunk, text, usage
 from server import Front

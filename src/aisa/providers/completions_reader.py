@@ -20,12 +20,14 @@ from aisa.wire.choice_reports import added, of_its_prompt, of_one_choice
 from aisa.wire.completions import CompletionsRequest
 from aisa.wire.finish import spoken
 from aisa.wire.generated import listed
+from aisa.wire.keyed_lists import choices_of
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import is_utf8
+from aisa.wire.said import function_of, said_as
 from aisa.wire.texts import Given
 from aisa.wire.tool_calls import ToolCallStream
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
+from aisa.wire.trees import Tree, is_tree
 from aisa.wire.usage_report import count_of, with_cost
 from aisa.wire.vendor_error import VendorError, refuse_errors
 from aisa.wire.vendor_tier import tier_named
@@ -56,7 +58,7 @@ class CompletionsReader:
         builder.identify(event.get("id"), event.get("model"))
         tier = tier_named(event.get("service_tier"))
         builder.tier = builder.tier if tier is None else tier
-        for position, choice in enumerate(trees_in(event.get("choices"))):
+        for position, choice in enumerate(choices_of(event)):
             index = self._place(choice, position)
             text = self._text(choice, index)
             self._say(index, text)
@@ -74,7 +76,7 @@ class CompletionsReader:
 
     def _share(self, usage: Tree, event: Tree) -> Tree:
         """Return the report of one choice as one of all: with those before it, or, in a document, as far as it goes for the others."""
-        places = [self._place(choice, position) for position, choice in enumerate(trees_in(event.get("choices")))]
+        places = [self._place(choice, position) for position, choice in enumerate(choices_of(event))]
         if len(places) > 1:
             return of_its_prompt(usage) if len(self._request.prompts) == 1 else {}
         prompts = {place // (self._request.known.n or 1) for place in places}
@@ -111,7 +113,8 @@ class CompletionsReader:
 
     def _called(self, choice: Tree, index: int) -> None:
         """Take note of calls in the words of conversations. Raises Unintelligible at a finish for one without a name."""
-        for said in (as_tree(choice.get("delta")), as_tree(choice.get("message"))):
+        for said in (said_as(choice.get("delta")), said_as(choice.get("message"))):
+            function_of(said.get("function_call"))
             if calls := said.get("tool_calls"):
                 self._calls.setdefault(index, ToolCallStream("", ToolTerms(self._request.as_chat()))).accept(calls)
         if index in self._calls and spoken(choice.get("finish_reason")):
@@ -147,7 +150,7 @@ class CompletionsReader:
 
 def content_of(message: object) -> str:
     """Return the text of a conversation's message, or of its delta."""
-    return flatten(as_tree(message).get("content"))[0]
+    return flatten(said_as(message).get("content"))[0]
 
 
 class CompletionsStream(ReportedStream):

@@ -7,8 +7,10 @@ from operator import itemgetter
 from aisa.wire.choice import flatten, pictures_in, with_both_names
 from aisa.wire.finish import CUT, FAILURE, STOP, UNKNOWN, later_of, spoken, verdict_on
 from aisa.wire.halves import whole
+from aisa.wire.keyed_lists import choices_of
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.model_name import shown_name
+from aisa.wire.said import calls_of, function_of, said_as, said_beside, says
 from aisa.wire.thoughts import listed_thought, thought_in
 from aisa.wire.tool_calls import HANDLED, arguments_text
 from aisa.wire.tool_terms import ToolTerms
@@ -36,7 +38,7 @@ class Document:
 
         Raises VendorError when the vendor reports a failure in it, or it has no choices.
         """
-        choices = trees_in(tree.get("choices"))
+        choices = choices_of(tree)
         report = error_in(tree if choices else {name: value for name, value in tree.items() if name != "choices"})
         if report is not None:
             raise VendorError(report)
@@ -99,9 +101,9 @@ class Document:
 def said_in(choice: Tree) -> Tree:
     """Return the message of a choice, which some vendors give as a stream's chunks or as text completions have it."""
     for name in ("message", "delta"):
-        if is_tree(said := choice.get(name)):
+        if says(said := said_as(choice.get(name))):
             return said
-    return {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
+    return said_beside(choice) or as_tree(choice.get("message"))
 
 
 def are_parts(choices: list[Tree]) -> bool:
@@ -134,15 +136,10 @@ def with_part(message: Tree, part: Tree) -> Tree:
             text, more = flatten(known), flatten(value)
             grown[name] = text[0] + more[0]
         elif name == "tool_calls" and known and value:
-            grown[name] = calls_in(known) + calls_in(value)
+            grown[name] = [*calls_of(known), *calls_of(value)]
         elif known is None or known in ("", []):
             grown[name] = value
     return grown
-
-
-def calls_in(value: object) -> list[Tree]:
-    """Return the tool calls of a message: a list of them, or one alone."""
-    return [value] if is_tree(value) else trees_in(value)
 
 
 def message_of(message: Tree, call_seed: str, *, cut: bool) -> Tree:
@@ -159,12 +156,12 @@ def message_of(message: Tree, call_seed: str, *, cut: bool) -> Tree:
         fixed["reasoning_content"] = message["reasoning_content"]
     if not isinstance(fixed["refusal"], str):
         fixed["refusal"] = None
-    calls = [call for call in calls_in(message.get("tool_calls")) if not says_nothing(call)]
+    calls = [call for call in calls_of(message.get("tool_calls")) if not says_nothing(call)]
     fixed.pop("tool_calls", None)
     if calls:
         fixed["tool_calls"] = with_ids([tool_call_of(call, cut=cut and call is calls[-1]) for call in calls], call_seed)
-    legacy = fixed.pop("function_call", None)
-    if is_tree(legacy) and not calls:  # else it is the same call again, in the older words
+    legacy = function_of(fixed.pop("function_call", None))
+    if legacy and not calls:  # else it is the same call again, in the older words
         fixed["function_call"] = {
             **legacy,
             "name": str(legacy.get("name") or ""),

@@ -17,7 +17,7 @@ from aisa.wire.vendor_error import Unintelligible, VendorError
 
 HANDLED_DELTA = frozenset({"role", "content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call"})
 #: `message` is all that was said so far, where a vendor sends it beside a delta or behind the last.
-HANDLED_CHOICE = frozenset({"index", "delta", "message", "finish_reason", "usage"})
+HANDLED_CHOICE = frozenset({"index", "delta", "message", "content", "tool_calls", "function_call", "finish_reason", "usage"})
 NOTHING: Tree = {}  # of every choice for whose finish nothing is held; never changed
 NO_SEAMS: Mapping[str, Seam | StopSeam] = {}
 

@@ -14,16 +14,18 @@ from aisa.wire.choice import HANDLED_CHOICE, NOTHING, Choice
 from aisa.wire.choice_reports import TIMINGS, added, of_one_choice
 from aisa.wire.finish import UNKNOWN, spoken
 from aisa.wire.generated import carries_token, listed, text_bytes, text_in
+from aisa.wire.keyed_lists import choices_of
 from aisa.wire.logprobs import chat_logprobs
 from aisa.wire.media_tokens import unseen_in
 from aisa.wire.model_name import shown_name
 from aisa.wire.plain import PlainChunk, PlainFinishChunk, PlainOpeningChunk
 from aisa.wire.running_count import RunningCount
+from aisa.wire.said import said_as, said_beside, says
 from aisa.wire.searches import PAGES, SIGNS, Search, searches_beside, searches_in
 from aisa.wire.shown import Shown
 from aisa.wire.steps import GROQ, steps_in, steps_shown
 from aisa.wire.token_meter import BY_LOGPROBS, BY_TOKEN_IDS, BY_VENDOR, TokenMeter, weakest
-from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, text_or_none
 from aisa.wire.usage_report import SEARCHES_MAX, UsageReport, count_of, visible
 from aisa.wire.vendor_error import Unintelligible, VendorError, refuse_errors
 
@@ -151,15 +153,14 @@ class ChunkStream:
         refuse_errors(tree)
         self.holding = None
         self._note_origin(tree)
-        groq = as_tree(tree.get(GROQ))
         self.report.steps = steps_in(tree) or self.report.steps
         told = tree.get("usage")
         if self.asked_for > 1 and of_one_choice(tree):
             told = added(self.report.fields, as_tree(told), same_prompt=True)
-        for report in (groq.get("usage"), told):
+        for report in (as_tree(tree.get(GROQ)).get("usage"), told):
             self.report.take(report)
         extras = {name: value for name, value in tree.items() if name not in HANDLED_TOP}
-        choices = trees_in(tree.get("choices"))
+        choices = choices_of(tree)
         if not choices:
             return self._accept_no_choice(tree, extras)
         self.identify(tree)
@@ -286,10 +287,10 @@ class ChunkStream:
         choice = self.choices[index]
         if choice.closed:
             return opened, None
-        delta, message = given.get("delta"), given.get("message") or ("text" in given and {"content": given["text"]})
-        if delta is None and is_tree(message) and not (choice.meter.tokens and choice.by_deltas):
-            choice.by_deltas, delta = False, message
-        deltas = choice.deltas(delta if is_tree(delta) else {"content": delta})
+        delta = said_as(given.get("delta"))
+        if not says(delta) and not (choice.meter.tokens and choice.by_deltas) and (beside := said_beside(given)):
+            choice.by_deltas, delta = False, beside
+        deltas = choice.deltas(delta)
         emitted = [self._choice(index, part) for part in deltas]
         self._note_searches(index, deltas)
         rest = {name: value for name, value in given.items() if name not in HANDLED_CHOICE}

@@ -10,7 +10,8 @@ from aisa.wire.finish import CUT
 from aisa.wire.gemini_logprobs import RESULT, Likelihoods, joined
 from aisa.wire.held_calls import HeldCall, HeldCalls
 from aisa.wire.reasoning_details import BETWEEN_SEALS
-from aisa.wire.tool_calls import GIVES_NOTHING, value_in
+from aisa.wire.said import value_in
+from aisa.wire.tool_calls import GIVES_NOTHING
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 
 CALL_BYTES_MAX = 8 << 20  # of the arguments of calls that are held until they are whole: beyond what a model writes in one answer

@@ -14,7 +14,8 @@ import msgspec
 from aisa.answer import Arguments, Extra, Finish, FunctionCall, Identity, Part, Reasoning, Refusal, Text, ToolCall
 from aisa.errors import ApiError
 from aisa.wire.completeness import Completeness
-from aisa.wire.tool_calls import GIVES_NOTHING, value_in
+from aisa.wire.said import value_in
+from aisa.wire.tool_calls import GIVES_NOTHING
 from aisa.wire.trees import Tree, is_tree
 
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use", "content_filter": "refusal"}

@@ -24,8 +24,8 @@ from aisa.wire.messages_errors import error_event, error_json, refusal
 from aisa.wire.own_names import MESSAGES, in_own_names
 from aisa.wire.port import HeaderList
 from aisa.wire.reply import JSON_TYPE
+from aisa.wire.said import value_in
 from aisa.wire.text_runs import by_runs, run_of
-from aisa.wire.tool_calls import value_in
 from aisa.wire.trees import Tree, is_tree
 
 PROTOCOL = "anthropic"

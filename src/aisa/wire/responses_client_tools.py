@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from aisa.wire.tool_calls import value_in
+from aisa.wire.said import value_in
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, text_or_none, trees_in
 
 Action = TypeVar("Action")

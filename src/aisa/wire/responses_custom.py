@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from aisa.wire.chat import ChatRequest, chat_of
-from aisa.wire.tool_calls import value_in
+from aisa.wire.said import value_in
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 
 CUSTOM, INPUT = "custom", "input"

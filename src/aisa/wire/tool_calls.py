@@ -6,13 +6,12 @@ later fragments with index and arguments only; at least one fragment of argument
 
 from __future__ import annotations
 
-import msgspec
-
 from aisa.wire.completeness import Completeness
 from aisa.wire.halves import Seam, whole
 from aisa.wire.lenient_json import encode
+from aisa.wire.said import calls_of, function_of
 from aisa.wire.tool_terms import ToolTerms
-from aisa.wire.trees import Tree, is_tree, text_or_none, trees_in
+from aisa.wire.trees import Tree, is_tree, text_or_none
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible
 
@@ -89,10 +88,10 @@ class ToolCallStream:
         return self._opened
 
     def accept(self, fragments: object) -> list[Tree]:
-        """Return the deltas to emit for a `tool_calls` value of the vendor: a list of fragments, or one alone."""
+        """Return the deltas to emit for a `tool_calls` value of the vendor. Raises Unintelligible for what holds no calls."""
         parts: list[Tree] = []
         together: list[Call] = []
-        for fragment in [fragments] if is_tree(fragments) else trees_in(fragments):
+        for fragment in calls_of(fragments):
             if len(self._calls) <= CALLS_MAX:
                 parts += self._accept(fragment, together)
         return in_deltas(parts)
@@ -245,8 +244,8 @@ class FunctionCallStream:
 
     def accept(self, fragment: object) -> list[Tree]:
         """Return the deltas to emit for a `function_call` value of the vendor."""
-        name = whole(text_or_none(fragment.get("name")) or "") if is_tree(fragment) else ""
-        given = arguments_text(fragment.get("arguments")) if is_tree(fragment) else ""
+        called = function_of(fragment)
+        name, given = whole(text_or_none(called.get("name")) or ""), arguments_text(called.get("arguments"))
         if not (name or given or self.begun):
             return []
         self._name = continued(self._name or "", name, self._terms)
@@ -268,11 +267,3 @@ class FunctionCallStream:
             return []
         self._opened = True
         return [{"function_call": {"name": self._name or "", "arguments": ""}}]
-
-
-def value_in(text: str) -> object:
-    """Return the JSON value that a call was given as text, None of what is none."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError):
-        return None

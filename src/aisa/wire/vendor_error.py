@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aisa.wire.trees import Tree, is_list, is_tree, trees_in
+from aisa.wire.keyed_lists import choices_of
+from aisa.wire.trees import Tree, is_list, is_tree
 
 
 class VendorError(Exception):
@@ -29,7 +30,7 @@ def error_in(tree: Tree) -> object:
     0 is no error.
     """
     groq = tree.get("x_groq")
-    choices = trees_in(tree.get("choices"))
+    choices = choices_of(tree)
     said = [inner for choice in choices for name in ("delta", "message") if is_tree(inner := choice.get(name))]
     holders = [tree, groq if is_tree(groq) else {}, *choices, *said]
     for holder in holders:

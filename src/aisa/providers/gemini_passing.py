@@ -8,8 +8,10 @@ import msgspec
 
 from aisa.answer import Part, Piece, Report
 from aisa.providers.answer_builder import AnswerBuilder
+from aisa.providers.blame import blame_for
 from aisa.providers.event_objects import document_in
 from aisa.providers.gemini_reader import says
+from aisa.providers.gemini_shapes import usual
 from aisa.providers.gemini_usage import report_of
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
@@ -20,6 +22,7 @@ from aisa.wire.lenient_json import encode
 from aisa.wire.sse import data_event
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import count_of
+from aisa.wire.vendor_error import VendorError
 
 MODEL, USED = "modelVersion", "usageMetadata"
 COUNTS = (
@@ -45,6 +48,11 @@ class PassingStream(ReportedStream):
         return [Piece(b"".join([data_event(encode(event)) for event in self._held]), 0)]
 
     def _tell(self, event: Tree) -> None:
+        try:
+            event = usual(event)
+        except VendorError as error:
+            self._fail(blame_for(error, self._target))
+            return
         super()._tell(event)
         self._builder.take()
         tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
@@ -82,11 +90,12 @@ class PassingDocument(TypedDocument):
         document = document_in(body)
         if document is None:
             return [Piece(body, 0)]
-        tree, whole = document
+        given, whole = document
+        tree = usual(given)  # which has been read, and was no failure
         shown: Tree = {MODEL: self._builder.name_shown(tree[MODEL])} if MODEL in tree else {}
         if (metadata := as_billed(tree.get(USED), self._builder.usage())) is not None:
             shown[USED] = metadata
-        same = USED not in shown and shown.get(MODEL) == tree.get(MODEL)
+        same = USED not in shown and shown.get(MODEL) == tree.get(MODEL) and tree is given
         return [Piece(whole if same else msgspec.json.encode(tree | shown), 0)]
 
 

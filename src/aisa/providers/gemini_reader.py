@@ -9,6 +9,7 @@ from aisa.providers.content_blocks import blocks_of
 from aisa.providers.continuation import Continuation
 from aisa.providers.gemini_arguments import PartialArguments
 from aisa.providers.gemini_plain import PlainUsage, plain_events
+from aisa.providers.gemini_shapes import OF_ANSWERS, usual
 from aisa.providers.gemini_signatures import Signatures
 from aisa.providers.gemini_thinking import FIRST_WITH_LEVELS, generation
 from aisa.providers.gemini_usage import counts_in, report_of, thinks_inside, tier_in, visible_in
@@ -24,8 +25,6 @@ SPOKEN: Tree = {"id": "audio_0", "transcript": "", "expires_at": 0}
 UNREAD: Tree = {"\0": 1}  # stands for a running report that is read when it is asked for; no vendor's says as much
 CONTINUES = "CONTINUATION"  # the finish of an answer that is not at its end
 FREE_FILES = "generativelanguage.googleapis.com"  # where searches in files cost their tokens alone
-#: What makes an object one of Gemini's answers, or part of one.
-OF_ANSWERS = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "responseId")
 
 
 class GeminiReader:
@@ -52,6 +51,7 @@ class GeminiReader:
 
     def take(self, event: Tree) -> None:
         """Tell what an event says. Raises VendorError."""
+        event = usual(event)
         refuse_failures(event)
         self._builder.identify(event.get("responseId"), event.get("modelVersion"))
         metadata, candidates = event.get("usageMetadata"), trees_in(event.get("candidates"))
@@ -294,9 +294,9 @@ class GeminiReader:
 
 def refuse_failures(event: Tree) -> None:
     """Raise VendorError if an event is, or carries, a failure."""
-    error = event.get("error")
-    if error is not None and is_error(error):
-        raise VendorError(error)
+    for holder in (event, *trees_in(event.get("candidates"))):
+        if (error := holder.get("error")) is not None and is_error(error):
+            raise VendorError(error)
     if "candidates" not in event and not any(name in event for name in OF_ANSWERS):
         report = error_in(event)
         if report is not None:

@@ -12,6 +12,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker
 from aisa.providers.anthropic_pass import reason_shown
 from aisa.providers.anthropic_plain import PlainMessage, plain_message
+from aisa.providers.anthropic_shapes import message_of, usual
 from aisa.providers.anthropic_stream import MessageReader, StreamDecoder, events_of
 from aisa.providers.anthropic_usage import OUTPUT, in_place_of, written
 from aisa.providers.blame import blame_for, unreadable
@@ -79,10 +80,12 @@ class AnswerDecoder(MessageReader):
             self.failure = unreadable(self._target, "a body that is not a JSON object")
             return []
         tree, self._body[:] = document
-        self._message = tree
         try:
-            for event in events_of(tree):
-                self._parts += self._read(event)
+            self._message = message_of(tree)
+            if self._message is not tree:
+                self._body[:] = msgspec.json.encode(self._message)
+            for event in events_of(self._message):
+                self._parts += self._read(usual(event))
         except VendorError as error:
             self.failure = blame_for(error, self._target)
         return []

@@ -9,6 +9,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.anthropic_events import Asker, Events
 from aisa.providers.anthropic_pass import Passing
 from aisa.providers.anthropic_plain import FURTHER_PLACES, further_of, plain_text
+from aisa.providers.anthropic_shapes import before_its_end, error_of, message_of, usual
 from aisa.providers.anthropic_usage import MessageUsage
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.content_blocks import blocks_of
@@ -266,10 +267,12 @@ class StreamDecoder(MessageReader):
         return parts
 
     def _one(self, name: bytes, data: bytes) -> list[Part]:
-        if data.startswith(ENDS):
+        if data.startswith(ENDS) or (name == b"ping" and not data.startswith(b"{")):
             return []
-        events = self._objects.take(data)
         self._heard = True
+        if name == b"error":
+            return self._told([*self._objects.end(), (error_of(data), b"")], name)
+        events = self._objects.take(data)
         if events is None and b"\n" in data:  # events that a sloppy vendor ended with a single newline
             return self._parts([(b"", line) for line in data.split(b"\n") if line])
         if events is None:
@@ -285,13 +288,16 @@ class StreamDecoder(MessageReader):
             if not typed:
                 failed = "error" in tree or (not is_tree(tree.get("message")) and error_in(tree) is not None)
                 tree["type"] = "error" if failed else name.decode("utf-8", "replace")
-            if not self.done and self.failure is None:
-                parts += self._event(tree, data if typed else b"")
+            for event in before_its_end(tree):
+                if not self.done and self.failure is None:
+                    parts += self._event(event, data if typed and event is tree else b"")
         return parts
 
     def _event(self, tree: Tree, data: bytes) -> list[Part]:
         before = self._events.tokens
         try:
+            given, tree = tree, usual(tree)
+            data = data if tree is given else b""
             parts = self._read(tree)
             if self._passing is None:
                 return parts
@@ -306,8 +312,13 @@ class StreamDecoder(MessageReader):
         if tree is None:
             self.failure = unreadable(self._target, "a body that is neither a stream nor JSON")
             return []
+        try:
+            events = events_of(message_of(tree))
+        except VendorError as error:
+            self.failure = blame_for(error, self._target)
+            return []
         parts: list[Part] = []
-        for event in events_of(tree):
+        for event in events:
             if self.failure is None:
                 parts += self._event(event, b"")
         return parts

@@ -16,6 +16,7 @@ from aisa.providers.content_blocks import blocks_of
 from aisa.providers.responses_output import Told, chat_annotation, told_before
 from aisa.providers.responses_report import CALLS as OWN_CALLS
 from aisa.providers.responses_report import reason_in, reduced, tell_report
+from aisa.providers.responses_shapes import usual
 from aisa.providers.vendor_state import VendorState
 from aisa.wire.lenient_json import encode
 from aisa.wire.tool_calls import arguments_text
@@ -86,6 +87,7 @@ class ResponsesReader:
 
     def take(self, event: Tree) -> None:
         """Tell what an event, or a whole document, says. Raises VendorError where that is a failure."""
+        event = usual(event)
         kind = str(event.get("type") or "")
         if kind.endswith(".delta"):
             self._delta(kind, event)

@@ -9,24 +9,25 @@ from collections.abc import Sequence
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.anthropic_layout import Layout
-from aisa.providers.content_blocks import blocks_of
+from aisa.providers.content_blocks import blocks_said, text_of
 from aisa.providers.event_stream import EXCEPTION
 from aisa.providers.shape import Target
 from aisa.wire.tool_calls import arguments_text
-from aisa.wire.trees import Tree, as_tree, is_tree, key_in, text_or_none, trees_in
+from aisa.wire.trees import Tree, as_tree, is_list, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
-from aisa.wire.vendor_error import Unintelligible, VendorError, error_in
+from aisa.wire.vendor_error import Unintelligible, VendorError, error_in, is_error
 from aisa.wire.vendor_tier import tier_named
 
 
 class Block:
     """A content block that is open."""
 
-    __slots__ = ("call", "given", "picture", "redacted", "signature")
+    __slots__ = ("call", "given", "opening", "picture", "redacted", "signature")
 
     def __init__(self) -> None:
         self.call: tuple[int, str] | None = None  # which call it is, and its id
         self.given: list[str] = []  # text, thinking or arguments
+        self.opening: object = None  # what a call was given where it began: all of it, unless pieces follow
         self.signature: str | None = None  # of thinking
         self.redacted: str | None = None
         self.picture = ""  # its format
@@ -54,7 +55,8 @@ class BedrockReader:
         kind, index = event.get("type"), key_in(event, "contentBlockIndex")
         match kind:
             case "contentBlockDelta":
-                self._grow(index, as_tree(event.get("delta")))
+                delta = event.get("delta")
+                self._grow(index, {"text": delta} if isinstance(delta, str) else as_tree(delta))
             case "contentBlockStart":
                 self._start(index, as_tree(event.get("start")))
             case "contentBlockStop":
@@ -62,13 +64,17 @@ class BedrockReader:
             case "messageStart":
                 self._builder.identify(None, None)
             case "messageStop":
-                self._end(event.get("stopReason"))
+                self._end(event.get("stopReason", event.get("stop_reason")))
+                if is_tree(event.get("usage")):
+                    self._report(event)
             case "metadata":
                 self._report(event)
             case None | "error":
                 self._document(event)
             case _ if kind == EXCEPTION:
                 raise VendorError(event.get("report"))
+            case _ if str(kind).endswith("Exception") or is_error(event.get("error")):  # in a frame of another type
+                raise VendorError(event.get("error") or event)
             case _:
                 pass
 
@@ -85,20 +91,27 @@ class BedrockReader:
 
     def _document(self, document: Tree) -> None:
         output = document.get("output")
-        if not is_tree(output):
+        if not is_tree(output) or is_error(document.get("error")):
             raise VendorError(error_in(document) or document)
         self._builder.identify(None, None)
-        for index, block in enumerate(blocks_of(as_tree(output.get("message")).get("content"))):
+        message = output.get("message")
+        if is_list(message) and len(message) == 1:
+            message = message[0]
+        if not is_tree(message):
+            raise Unintelligible("a message that is none")
+        for index, block in enumerate(blocks_said(message.get("content"))):
             self._whole(index, block)
         self._report(document)
-        self._end(document.get("stopReason"))
+        self._end(document.get("stopReason", document.get("stop_reason")))
 
     def _whole(self, index: int, block: Tree) -> None:
         """Tell of a block that came whole."""
-        use, picture = block.get("toolUse"), as_tree(block.get("image"))
-        if is_tree(use):
+        use, picture = use_of(block), as_tree(block.get("image"))
+        if use is not None:
+            if text := text_of(block):
+                self._grow(f"{index} said", {"text": text})
+                self._stop(f"{index} said")
             self._start(index, {"toolUse": use})
-            self._grow(index, {"toolUse": use})
         elif is_tree(thought := block.get("reasoningContent")):
             self._grow(index, {"reasoningContent": {**thought, **as_tree(thought.get("reasoningText"))}})
         elif picture:
@@ -115,21 +128,29 @@ class BedrockReader:
 
     def _start(self, index: object, start: Tree) -> None:
         block = self._open[index] = Block()
-        use, picture = start.get("toolUse"), start.get("image")
-        if is_tree(use) and use.get("type") != "server_tool_use":
+        use, picture = use_of(start), start.get("image")
+        if use is None and (text := text_of(start)):
+            self._grow(index, {"text": text})
+        elif use is not None and use.get("type") != "server_tool_use":
             call_id = self._builder.id_of_next(0, text_or_none(use.get("toolUseId")))
             block.call = self._builder.call(0, call_id, text_or_none(use.get("name")) or ""), call_id
+            block.opening = use.get("input")
         elif is_tree(picture):
             block.picture = text_or_none(picture.get("format")) or "png"
 
     def _grow(self, index: object, delta: Tree) -> None:
-        text = delta.get("text")
-        if isinstance(text, str):
+        text = text_of(delta)
+        if text is not None:
             self.say(index, [text])
             return
+        use, thought = use_of(delta), delta.get("reasoningContent")
+        if use is not None and index not in self._open and use.get("name"):
+            self._start(index, delta)
+            return
+        if use is not None and index not in self._open:
+            raise Unintelligible("a part of a call that was not begun")
         block = self._block(index)
-        use, thought = delta.get("toolUse"), delta.get("reasoningContent")
-        if is_tree(use):
+        if use is not None:
             self._arguments(block, use.get("input"))
         elif is_tree(thought):
             self._think(block, thought)
@@ -178,6 +199,8 @@ class BedrockReader:
         block = self._open.pop(index, None)
         if block is None:
             return
+        if block.opening and not block.given:
+            self._arguments(block, block.opening)
         said = "".join(block.given)
         if block.call is not None:
             self._layout.call(block.call[1])
@@ -211,8 +234,21 @@ class BedrockReader:
         self._stopped = True
 
 
+def use_of(holder: Tree) -> Tree | None:
+    """Return the call in a block, or in a part of one; None if there is none. Raises Unintelligible for what is no call."""
+    use = holder.get("toolUse", holder if holder.get("type") == "tool_use" else None)
+    if use is None:
+        return None
+    if not is_tree(use):
+        raise Unintelligible("a call that is none")
+    given = next((use[name] for name in ("input", "arguments", "args") if use.get(name) is not None), None)
+    return {**use, "input": given, "toolUseId": use.get("toolUseId", use.get("id"))}
+
+
 def report_of(usage: Tree) -> Tree:
     """Return a report that `wire.usage_report` reads: what was read from caches and written to them stands beside the input."""
+    if "inputTokens" not in usage and "outputTokens" not in usage:  # in the words of others
+        return {**usage}
     told = {name: count for name, value in usage.items() if (count := count_of(value)) is not None}
     cached, written = told.get("cacheReadInputTokens", 0), told.get("cacheWriteInputTokens", 0)
     report: Tree = {}

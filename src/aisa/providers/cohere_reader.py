@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.cohere_plans import Plan, sealed
-from aisa.providers.content_blocks import blocks_of
+from aisa.providers.content_blocks import blocks_said, text_of
 from aisa.providers.shape import Target
+from aisa.wire.said import calls_of
 from aisa.wire.trees import Tree, as_list, as_tree, is_tree, key_in, text_or_none, trees_in
 from aisa.wire.usage_report import count_of
 from aisa.wire.vendor_error import Unintelligible, VendorError, error_in, is_error
@@ -39,11 +40,12 @@ class CohereReader:
                 self._document(event)
             return
         delta = as_tree(event.get("delta"))
-        message = as_tree(delta.get("message"))
+        message = as_tree(delta.get("message") or event.get("message")) or delta  # some leave the wrapping out
         index = key_in(event, "index")
         match kind:
             case "content-delta" | "content-start":
-                self._content(message.get("content"), index, event.get("logprobs"))
+                said = message.get("content", message.get("text") and {"text": message["text"]})
+                self._content(said, index, event.get("logprobs"))
             case "message-start":
                 self._builder.identify(event.get("id"), None)
             case "tool-plan-delta":
@@ -55,7 +57,7 @@ class CohereReader:
             case "citation-start":
                 self._cite([as_tree(message.get("citations"))])
             case "message-end":
-                self._end(delta)
+                self._end(event | delta)
             case _:
                 pass
 
@@ -65,23 +67,23 @@ class CohereReader:
         if not is_tree(message):
             raise VendorError(error_in(document) or document)
         self._builder.identify(document.get("id"), None)
-        for index, block in enumerate(blocks_of(message.get("content"))):
+        for index, block in enumerate(blocks_said(message.get("content"))):
             self._content(block, index, None)
         for item in trees_in(document.get("logprobs")):
             self._logprobs(item)
         self._planned(message.get("tool_plan"))
-        for index, call in enumerate(trees_in(message.get("tool_calls"))):
+        for index, call in enumerate(calls_of(message.get("tool_calls"))):
             self._call(call, index)
         self._cite(trees_in(message.get("citations")))
         self._end(document)
 
     def _content(self, content: object, index: object, logprobs: object) -> None:
-        for block in blocks_of(content):
-            text, thought = block.get("text"), block.get("thinking")
-            if isinstance(thought, str) and thought:
+        for block in blocks_said(content):
+            text, thought = text_of(block), text_of(block, "thinking")
+            if thought:
                 self._thinking.append(thought)
                 self._builder.think(0, thought)
-            if isinstance(text, str):
+            if text:
                 self.say(index, text)
         if is_tree(logprobs):
             self._logprobs(logprobs)
@@ -112,16 +114,16 @@ class CohereReader:
             self._builder.think(0, text)
 
     def _call(self, calls: object, index: object) -> None:
-        for call in blocks_of(calls):
+        for call in calls_of(calls):
             call_id = self._builder.id_of_next(0, text_or_none(call.get("id")))
-            name = as_tree(call.get("function")).get("name")
+            name = (as_tree(call.get("function")) or call).get("name")
             self._first_call = self._first_call or call_id
             self._calls[index] = self._builder.call(0, call_id, text_or_none(name) or "")
             self._given(call, index)
 
     def _given(self, calls: object, index: object) -> None:
-        for call in blocks_of(calls):
-            self._arguments(as_tree(call.get("function")).get("arguments"), index)
+        for call in calls_of(calls):
+            self._arguments((as_tree(call.get("function")) or call).get("arguments"), index)
 
     def _arguments(self, given: object, index: object) -> None:
         if not given:
@@ -158,7 +160,7 @@ class CohereReader:
 
     def _end(self, ending: Tree) -> None:
         """The answer is over: what it cost, what Cohere wants back, and why it ended."""
-        usage = ending.get("usage")
+        usage = ending.get("usage", ending.get("meta"))  # as the API of before has it
         if is_tree(usage):
             self._builder.reported(report_of(usage))
         if is_error(ending.get("error")):
@@ -172,7 +174,7 @@ class CohereReader:
 def report_of(usage: Tree) -> Tree:
     """Return a report that `wire.usage_report` reads: the tokens that were processed, and beside them those that are billed."""
     tokens, billed = as_tree(usage.get("tokens")), as_tree(usage.get("billed_units"))
-    report: Tree = {}
+    report: Tree = {} if tokens or billed else {**usage}  # in the words of others
     for name, ours in SIDES.items():
         counts = [count for tree in (tokens, billed) if (count := count_of(tree.get(name))) is not None]
         if counts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aisa.providers.anthropic_events import GROWN
 from aisa.providers.event_objects import read
-from aisa.wire.keyed_lists import objects_of
+from aisa.wire.keyed_lists import is_block, is_content, objects_of
 from aisa.wire.said import called
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree
@@ -101,7 +101,7 @@ def message_of(message: Tree) -> Tree:
     content = message.get("content")
     changed: Tree = {}
     blocks: list[object] = content if is_list(content) else [*objects_of(content, MEMBERS)] if is_tree(content) else []
-    if not isinstance(content, str | list | dict | None) or not all(isinstance(each, str | dict | None) for each in blocks):
+    if not is_content(content) or not all(is_block(each) for each in blocks):
         raise Unintelligible("a content that is none")
     shaped: list[object] = [block_of(each) if is_tree(each) else each for each in blocks]
     if blocks and (is_tree(content) or any(new is not old for new, old in zip(shaped, blocks, strict=True))):

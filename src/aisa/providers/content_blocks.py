@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aisa.wire.keyed_lists import is_place
+from aisa.wire.keyed_lists import is_block, is_content, is_place
 from aisa.wire.trees import Tree, as_list, is_tree
 from aisa.wire.vendor_error import Unintelligible
 
@@ -20,7 +20,7 @@ def blocks_said(content: object) -> list[Tree]:
     if is_tree(content) and content and all(map(is_place, content)):
         content = [content[name] for name in sorted(content, key=int)]
     blocks = as_list(content)
-    if not isinstance(content, str | list | dict | None) or not all(isinstance(block, str | dict | None) for block in blocks):
+    if not is_content(content) or not all(is_block(block) for block in blocks):
         raise Unintelligible("a content that is none")
     return blocks_of(content)
 

@@ -26,8 +26,9 @@ COUNTS = {
     "totalTokens": "totalTokenCount",
 }
 #: Reasons as numbers, as Google's older client for Python writes them for who asks for a dictionary. What follows differs between APIs.
-REASONS = dict(enumerate(("STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "LANGUAGE", *["PROHIBITED_CONTENT"] * 2), 1))
-REASONS |= dict.fromkeys((9, 10), "MALFORMED_FUNCTION_CALL")  # one of them is that, or the other API's for what may not be said
+NAMED = ("STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "LANGUAGE", "PROHIBITED_CONTENT", "PROHIBITED_CONTENT")
+#: The last two are a malformed call in one API, and what may not be said in the other: the worse is taken.
+REASONS = dict(enumerate((*NAMED, "MALFORMED_FUNCTION_CALL", "MALFORMED_FUNCTION_CALL"), 1))
 
 
 def usual(event: Tree) -> Tree:

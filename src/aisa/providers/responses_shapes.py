@@ -5,7 +5,7 @@ Nothing that was said is lost behind a `completed`: what cannot be read is a fai
 
 from __future__ import annotations
 
-from aisa.wire.keyed_lists import objects_of
+from aisa.wire.keyed_lists import is_block, is_content, objects_of
 from aisa.wire.said import called
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, text_or_none
@@ -61,7 +61,7 @@ def answer_of(response: Tree) -> Tree:
     if is_error(response.get("error")) and response.get("status") in (None, "completed"):
         raise VendorError(response["error"])
     output = response.get("output")
-    if not isinstance(output, str | list | dict | None):
+    if not is_content(output):
         raise Unintelligible("an output that is none")
     given = as_list(output) if is_list(output) else [*objects_of(output, MEMBERS)] if is_tree(output) else [output] if output else []
     items: list[object] = [item for place, each in enumerate(given) if (item := entry_of(each, place)) is not None]
@@ -112,10 +112,10 @@ def item_of(item: Tree) -> Tree:
 def with_content(item: Tree) -> Tree:
     """Return a message whose content can be read. Raises Unintelligible."""
     content = item.get("content", item.get("text"))
-    if not isinstance(content, str | list | dict | None):
+    if not is_content(content):
         raise Unintelligible("a content that is none")
     parts: object = objects_of(content, PART) if is_tree(content) else content
     for part in as_list(parts):
-        if not isinstance(part, str | dict | None) or not isinstance(as_tree(part).get("text"), str | None):
+        if not is_block(part) or not isinstance(as_tree(part).get("text"), str | None):
             raise Unintelligible("a part of a content that is none")
     return item if parts is item.get("content") else {**item, "content": [parts] if isinstance(parts, str) else parts}

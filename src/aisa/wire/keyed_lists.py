@@ -28,3 +28,13 @@ def choices_of(answer: Tree) -> list[Tree]:
 def is_place(name: str) -> bool:
     """Tell whether a member is named by a place in a list."""
     return name.isascii() and name.isdecimal() and len(name) <= PLACE_DIGITS_MAX
+
+
+def is_content(value: object) -> bool:
+    """Tell whether a value can be a content: a text, a list, an object, or nothing."""
+    return value is None or isinstance(value, str | list | dict)
+
+
+def is_block(value: object) -> bool:
+    """Tell whether a value can be an entry of a content: a text, an object, or nothing."""
+    return value is None or isinstance(value, str | dict)

@@ -54,7 +54,8 @@ def calls_of(value: object) -> list[Tree]:
 
 def function_of(value: object) -> Tree:
     """Return the call of the older API; of what is none, an empty one. Raises Unintelligible for what cannot be read."""
-    return next(iter(calls_of(value)), {})
+    calls = calls_of(value)
+    return calls[0] if calls else {}
 
 
 def called(call: Tree) -> Tree:

@@ -168,6 +168,17 @@ def test_a_call_of_nothing_beside_a_text_is_none(*, stream: bool) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("nothing", [{"name": "", "arguments": ""}, {"name": None}, {"arguments": None}])
+def test_a_function_call_of_nothing_beside_a_text_is_none(nothing: Json, *, stream: bool) -> None:
+    """[fault W9] Some fill up the older member, too: whole, the text ended with `function_call` and a call that nobody can make."""
+    for whole in (False, True):
+        seen = read(
+            {"index": 0, **said(stream, content="Yes.", function_call=nothing), "finish_reason": "stop"}, stream=stream, whole=whole
+        )
+        assert (seen.text, seen.older, seen.reason) == ("Yes.", 0, "stop")
+
+
+@BOTH
 def test_a_call_in_the_words_of_both_apis_is_one(*, stream: bool) -> None:
     """[fault W9] Whole it was told twice, and clients that know both made it twice."""
     older = {"name": "look", "arguments": '{"a":1}'}

@@ -161,7 +161,7 @@ def message_of(message: Tree, call_seed: str, *, cut: bool) -> Tree:
     if calls:
         fixed["tool_calls"] = with_ids([tool_call_of(call, cut=cut and call is calls[-1]) for call in calls], call_seed)
     legacy = function_of(fixed.pop("function_call", None))
-    if legacy and not calls:  # else it is the same call again, in the older words
+    if not (calls or says_nothing(legacy)):  # with calls it is the same call again, in the older words
         fixed["function_call"] = {
             **legacy,
             "name": str(legacy.get("name") or ""),

@@ -16,6 +16,7 @@ from aisa.admission.seen_servers import Seen, SeenServers
 from aisa.clock import Chance
 from aisa.endless import begun_again
 from aisa.facts import Fact, SharedStoreAway, SharedStoreBack
+from aisa.outages import Outage
 from aisa.storage.unanswered import LOOKS_MAX, StoreAway
 
 LEASE_SECONDS = 15.0  # after which the calls of a process that died are in flight no more
@@ -24,7 +25,7 @@ THERE_SECONDS = 10.0  # after its last word a process has no share any more
 RENEWED_AT_ONCE = 200  # leases of one script: it takes 0.1 ms, in which the server does nothing else
 RETRY_SECONDS = 0.5  # between two tries to connect
 MICROS = 1_000_000
-REMEDY = "Look whether it runs, takes writes from this server, and has room for keys; it is tried again every half second."
+REMEDY = "Look whether it runs, lets this server in, takes its writes, and has room for keys; it is tried again every half second."
 ID_CHARACTERS = 12
 
 
@@ -89,7 +90,8 @@ class StoreWay:
         self._numbers = count()
         self._connection: Script | None = None
         self._shares_until: float | None = None  # None: it was never there
-        self._said_away = self._comes_and_goes = False
+        self._outage = Outage()
+        self._comes_and_goes = False
 
     @property
     def mode(self) -> Mode:
@@ -107,7 +109,7 @@ class StoreWay:
     @property
     def is_away(self) -> bool:
         """Whether operators have to look at the store: it does not answer, or does so for moments only."""
-        return self._said_away or not self.is_open
+        return bool(self._outage.reasons) or not self.is_open
 
     def new_lease(self) -> str:
         """Return the id of a lease that nobody had."""
@@ -217,10 +219,11 @@ class StoreWay:
         return True
 
     def _say_away(self, why: str) -> None:
-        if not self._said_away:
-            self._said_away = True
+        begins = not self._outage.reasons
+        if self._outage.is_news(why):
             until = self._shares_until
-            self._comes_and_goes = until is not None and self._loop.time() < until  # a full one does: that is told once until it decides
+            if begins:  # a full one comes and goes: that is told once until it decides
+                self._comes_and_goes = until is not None and self._loop.time() < until
             meanwhile = {
                 Mode.NOBODY: "calls of keys with limits are refused",
                 Mode.SHARE: f"each process allows its share, one of {self.processes}{'' if until else ' that this server knows of'}",
@@ -229,8 +232,8 @@ class StoreWay:
             self._report(SharedStoreAway("limits", f"THE STORE OF LIMITS IS AWAY ({why}): {meanwhile}", REMEDY))
 
     def _say_back(self, then: str) -> None:
-        if self._said_away:
-            self._said_away = self._comes_and_goes = False
+        if self._outage.end():
+            self._comes_and_goes = False
             self._report(SharedStoreBack("limits", f"the store of limits is back; {then}"))
 
 

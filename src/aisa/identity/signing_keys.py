@@ -18,6 +18,7 @@ from aisa.config.identity import IdentitySettings, is_safe_way
 from aisa.credentials.port import Question, Send
 from aisa.errors import ApiError, UpstreamFailed
 from aisa.facts import Fact, ServerNotice, ServerWarning
+from aisa.outages import Outage
 from aisa.wire.trees import as_list
 
 RENEW_SECONDS = 600.0  # so long at most counts a key that its provider has withdrawn, and whatever it has signed
@@ -80,6 +81,7 @@ class SigningKeys:
         self._looked_until = 0.0  # when, with one look each LOOK_SECONDS, the last one so far would have been due again
         self._sought: dict[str | None, float] = {}  # names that were lately fetched for, and when
         self._failed_at: float | None = None
+        self._outage = Outage()
         self._fetching: asyncio.Task[None] | None = None
         self._renewal: asyncio.TimerHandle | None = None
 
@@ -133,13 +135,13 @@ class SigningKeys:
             async with asyncio.timeout(FETCH_SECONDS_MAX):
                 self._keys = await self._ask()
             self._marks = frozenset(key.mark for key in self._keys)
-            if self._failed_at is not None:
+            if self._outage.end():
                 self._report(ServerNotice("the identity provider's signing keys are here again"))
             self._failed_at = None
         except (UpstreamFailed, OSError, TimeoutError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             wait = RETRY_SECONDS if self._keys else FIRST_SECONDS
             why = error.detail or error.error.message if isinstance(error, UpstreamFailed) else str(error) or "it did not answer in time"
-            if self._failed_at is None:  # once, until it works again
+            if self._outage.is_news(why):
                 kept = "those of before count" if self._keys else "no token is taken until then"
                 self._report(ServerWarning(f"the signing keys of {self._settings.issuer} cannot be fetched: {why}; {kept}"))
             self._failed_at = self._loop.time()

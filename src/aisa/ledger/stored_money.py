@@ -18,6 +18,7 @@ from aisa.keys.rules import Capped
 from aisa.ledger.allotments import Allotted, Wanted, allot, forget_server, note_seen
 from aisa.ledger.allotted import AllottedCap, AllottedPurse, AllottedWallet, Amounts, OwnAmounts, cap_name, database_away, wallet_name
 from aisa.money import Nanos
+from aisa.outages import Outage
 from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.shared_memory import SharedStuck
@@ -59,7 +60,7 @@ class StoredMoney:
     ) -> None:
         """Begin with nothing: what this server had before it ended is nobody's now. Raises StorageFailed."""
         self.caps: dict[str, AllottedCap] = {}  # by the id of a key or team
-        self.away = False
+        self._outage = Outage()
         self._database = database
         self._server = server
         self._wall_clock = wall_clock
@@ -80,6 +81,11 @@ class StoredMoney:
         self._told_twin = False
         self._forget()
         self._believe(self._loop.time())  # it is nothing yet
+
+    @property
+    def away(self) -> bool:
+        """Whether the database does not answer."""
+        return bool(self._outage.reasons)
 
     def wallet(self, account: str) -> AllottedWallet:
         """Return an account's wallet; one that is not known yet has nothing until the database was asked."""
@@ -158,19 +164,18 @@ class StoredMoney:
             self._swept_at = began
         asking = self._asking = asyncio.ensure_future(asyncio.to_thread(self._allot, wanted))
         while not (await asyncio.wait([asking], timeout=AWAY.total_seconds()))[0]:
-            self._go_away()
+            self._go_away("it does not answer")
         try:
             given = asking.result()
-        except StorageFailed:
-            self._go_away()
+        except StorageFailed as error:
+            self._go_away(error.what)
             return False
         for each in purses:
             each.answered(given[each.name], now)
             if not (each.amounts.in_use or each.name in self._wanting):
                 self._in_use.pop(each.name, None)
         self._believe(began)
-        if self.away:
-            self.away = False
+        if self._outage.end():
             self._report(SharedStoreBack("database", "the database is back: wallets and caps can be looked up again"))
         return True
 
@@ -180,12 +185,12 @@ class StoredMoney:
         self._turn = self._turn + WALLETS_AT_ONCE if self._turn + WALLETS_AT_ONCE < len(self._listed) else 0
         return [each for each in turn if each.balance is not None and each.name not in self._in_use]
 
-    def _go_away(self) -> None:
+    def _go_away(self, why: str) -> None:
         if not self.away:
-            self.away = True
             self._told(0)
+        if self._outage.is_news(why):
             meanwhile = "calls of keys with a wallet or a cap are refused, and after a minute those of all keys"
-            self._report(SharedStoreAway("database", f"THE DATABASE IS AWAY: {meanwhile}", REMEDY))
+            self._report(SharedStoreAway("database", f"THE DATABASE IS AWAY ({why.rstrip('.')}): {meanwhile}", REMEDY))
 
     def start(self) -> None:
         """Begin to ask."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from aisa.facts import JOURNAL, Fact, LedgerAway, LedgerBack
+from aisa.outages import Outage
 from aisa.storage.failure import StorageFailed
 
 
@@ -19,7 +20,7 @@ class GroupSync:
         self._sync = sync
         self._where = where
         self._report = report
-        self._failing = False
+        self._outage = Outage()
         self._next: asyncio.Future[None] | None = None
         self._running: asyncio.Future[None] | None = None
 
@@ -47,10 +48,9 @@ class GroupSync:
             failure = StorageFailed(self._where, f"The journal cannot be written to disk: {error}.", remedy)
             waited.set_exception(failure)
             waited.exception()  # nobody may be left to hear it
-            if not self._failing:
+            if self._outage.is_news(failure.what):
                 self._report(LedgerAway(failure.what, failure.remedy, JOURNAL))
-        if self._failing and error is None:
+        if error is None and self._outage.end():
             self._report(LedgerBack(0, JOURNAL))
-        self._failing = error is not None
         if self._next is not None:
             self._start()

@@ -27,6 +27,7 @@ from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.refused_table import insert_refused
 from aisa.ledger.row import CallRow
 from aisa.ledger.sums import add_late, known_of
+from aisa.outages import Outage
 from aisa.providers.measure import Answer
 from aisa.storage.engine import BUSY_SECONDS_MAX, Database
 from aisa.storage.failure import StorageFailed
@@ -74,7 +75,7 @@ class Writer:
         self._waiting = 0
         self._stopping = threading.Event()
         self._given_up = threading.Event()
-        self._away = False
+        self._outage = Outage()
         self.server: str | None = None  # what this server is called in a database that it shares
         #: Told what other servers have learned of a target's answers.
         self.learned_elsewhere: Callable[[str, list[Answer]], None] = lambda _target, _answers: None
@@ -87,7 +88,7 @@ class Writer:
 
     def is_away(self) -> bool:
         """Say whether the database does not take rows now."""
-        return self._away
+        return bool(self._outage.reasons)
 
     def post(self, row: CallRow, committed: Callable[[], None]) -> None:
         """Have a row written down; call `committed` in the loop's thread once that is done for good. Returns at once.
@@ -186,13 +187,11 @@ class Writer:
         return all(self._write([posted]) for posted in batch)
 
     def _tell_away(self, failure: StorageFailed) -> None:
-        if not self._away:
-            self._away = True
+        if self._outage.is_news(failure.what):
             self._in_loop(self._report, LedgerAway(failure.what, failure.remedy))
 
     def _tell_back(self, rows: int) -> None:
-        if self._away:
-            self._away = False
+        if self._outage.end():
             self._in_loop(self._report, LedgerBack(rows))
 
     def _settle(self, rows: int, batch: list[Callable[[], None]]) -> None:

@@ -316,6 +316,29 @@ def test_a_new_signing_key_is_fetched_and_nobody_makes_us_ask_again_and_again(pr
     run_virtual(scene())
 
 
+def test_a_new_key_is_not_called_wrong_while_its_provider_does_not_answer(provider: Provider) -> None:
+    """[issue 13] A good token of a key that came with the outage was 401, which no client repeats; it is 503 until the provider answers.
+
+    An administrator's counted among the ten wrong ones that keep an address out. With a name and without.
+    """
+
+    async def scene() -> None:
+        bench = await Bench(provider).fetched()
+        bench.documents.away = True
+        for name in ("two", "two", None):
+            assert bench.refused(provider.token("two", headers={"kid": name} if name else {})) == "overloaded"
+            await asyncio.sleep(LOOK_SECONDS)
+        assert bench.refused(provider.token("one", iss="https://elsewhere")) == "invalid_api_key", "its key is known"
+        assert bench.keys.verify(provider.token()).label == "ann"
+        bench.documents.away = False
+        await asyncio.sleep(RETRY_SECONDS)
+        bench.refused(provider.token("two"))
+        await asyncio.sleep(0.001)
+        assert bench.refused(provider.token("two")) == "invalid_api_key"
+
+    run_virtual(scene())
+
+
 def test_a_provider_that_fails_is_not_asked_for_names_that_are_invented(provider: Provider) -> None:
     """It is asked each minute as it is; whoever knows no key of it makes that no more."""
 

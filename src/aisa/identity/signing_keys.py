@@ -105,12 +105,17 @@ class SigningKeys:
         return mark in self._marks
 
     def look(self, name: str | None) -> None:
-        """Fetch for a token of a key that is not here, unless that was done lately. Raises ApiError overloaded while that is under way."""
+        """Fetch for a token of a key that is not here, unless that was done lately.
+
+        Raises ApiError overloaded while nobody knows whether there is such a key: that is under way, or was in vain.
+        """
         if self._fetching is None and self._may_look(name):
             self.fetch()
-        if self._fetching is not None or not self._keys:
-            wait = 1 if self._fetching is not None else FIRST_SECONDS
-            raise ApiError("overloaded", "The identity provider's signing keys are not here yet. Try again soon.", retry_after=wait)
+        if self._fetching is not None:
+            raise ApiError("overloaded", "The identity provider's signing keys are not here yet. Try again soon.", retry_after=1)
+        if self._failed_at is not None or not self._keys:
+            what = "The identity provider does not answer, and this token is signed by none of the keys that it had before. Try again soon."
+            raise ApiError("overloaded", what, retry_after=FIRST_SECONDS)
 
     def fetch(self) -> None:
         """Begin to fetch, unless that is under way."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -59,10 +61,43 @@ TROUBLES: dict[str, tuple[Callable[[Postgres], str], str]] = {
     ),
     "no user": (lambda postgres: other(postgres.fresh(), user="ghost"), r'connected to: role "ghost" does not exist\. Look at stores'),
     "no address": (lambda postgres: f"{postgres.fresh()}&sslmode=nope", r'connected to: invalid sslmode value: "nope"\. Look at stores'),
+    "no host": (lambda _: "postgresql://aisa@nowhere.invalid/aisa", r"connected to: failed to resolve host .*\. Look at stores"),
+    "no option": (lambda postgres: f"{postgres.fresh()}&ssl=yes", r'connected to: invalid connection option "ssl"\. Look at stores'),
     "nobody there": (lambda _: "postgresql://aisa@127.0.0.1:1/aisa", "does not answer. Look whether it runs"),
     "another program's": (foreign, "tables of another program. Name an empty database"),
     "newer": (newer, "^stores.database: The database has schema 9999"),
 }
+
+
+@contextlib.contextmanager
+def answering(word: bytes) -> Iterator[int]:
+    """Answer with one letter whoever asks for encryption, at a port of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted, _ = listener.accept()
+                    with accepted:
+                        accepted.recv(64)
+                        accepted.sendall(word)
+                        accepted.recv(4_096)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [(b"S", r'connected to: root certificate file "/nowhere" does not exist\. Look'), (b"N", "connected to: server does not support SSL")],
+)
+def test_a_database_that_cannot_be_proven_says_so(word: bytes, said: str) -> None:
+    """[issue 13] "The database does not answer" was said of one that did, to whom the certificate of its authority was missing."""
+    with answering(word) as port:
+        url = f"postgresql://aisa@localhost:{port}/aisa?sslmode=verify-full&sslrootcert=/nowhere"
+        with pytest.raises(StorageFailed, match=said), contextlib.closing(open_postgres(url, migrate)):
+            pass
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)

@@ -245,6 +245,11 @@ ERRORS = (
 )
 #: What is said, without a code, by a database that does not let us in, and of an address that is none.
 REFUSED = re.compile(r"(?:FATAL:|connection is bad:) *([^\n]*[^\n.])[^\n]*\Z", re.MULTILINE)
+#: What is said by our side of a connection that could not be made: of certificates, names, encryption.
+FAILED = re.compile(
+    r"failed: (?!connection )([^\n]*(?:SSL|certificate|channel binding|authentication|password)[^\n]*[^\n.])"
+    r"|(failed to resolve host [^\n]*[^\n.])|(invalid connection option [^\n]*[^\n.])"
+)
 AWAY = ("The database does not answer.", f"Look whether it runs and can be reached. {AGAIN}")
 
 
@@ -256,9 +261,11 @@ def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:
     for beginning, what, remedy in ERRORS:
         if state.startswith(beginning):
             return StorageFailed(where, what, remedy)
-    refused = REFUSED.search(str(error.orig)) if not state else None
+    said = str(error.orig)
+    refused = REFUSED.search(said) or FAILED.search(said) if not state else None
     if refused:
-        what = f"The database cannot be connected to: {refused[1]}."
+        why = next(words for words in refused.groups() if words)
+        what = f"The database cannot be connected to: {why}."
         return StorageFailed(where, what, f"Look at stores.database, and at the database. {AGAIN}")
     if state.startswith("08") or (not state and isinstance(error, OperationalError)):
         return StorageFailed(where, *AWAY)

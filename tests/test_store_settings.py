@@ -11,7 +11,7 @@ from aisa.composition import check_extras
 from aisa.config.load import load
 from aisa.config.problem import ConfigErrors
 from aisa.config.schema import Config
-from aisa.config.stores import Address, StoreSettings, address_of
+from aisa.config.stores import Address, StoreSettings, address_of, limits_database
 
 
 def test_an_address_says_where_a_store_is_and_who_we_are_there() -> None:
@@ -34,7 +34,12 @@ WRONG = (
 
 
 @pytest.mark.parametrize(
-    "url", ["redis:/host", "http://:secret@h", "redis://:secret@", "redis://:secret@h/first", "redis://:secret@h:port", "unix:", ""]
+    "url",
+    [
+        *("redis:/host", "http://:secret@h", "redis://:secret@", "redis://:secret@h/first", "redis://:secret@h:port", "unix:", ""),
+        *("redis://:secret@h?db=2", "rediss://:secret@h/0?ssl_cert_reqs=none", "redis://u:secret@h/0#part"),
+        *("postgresql://u:secret@h/d?channel_binding=require", "postgres://u:secret@h/d?sslmode=require&require_auth=scram-sha-256"),
+    ],
 )
 def test_a_wrong_address_is_told_without_its_password(url: str, tmp_path: Path) -> None:
     """At the start and by `aisa config check`, with its place and what would be right; logs are read by many."""
@@ -54,6 +59,16 @@ def test_a_database_may_keep_the_limits(tmp_path: Path) -> None:
     path = tmp_path / "aisa.yaml"
     path.write_text(f"stores: {{limits: '{url}', database: '{url}'}}\n", encoding="utf-8")
     assert load(str(path), {}, {}).config.stores.limits == url
+
+
+def test_what_libpq_alone_knows_is_asked_of_no_server() -> None:
+    """[issue 13] Limits were away for ever by a `connect_timeout`, as hosted databases' URLs have: "unrecognized configuration parameter".
+
+    What must be proven is refused at the start instead, as above; what asks for no proof is left out.
+    """
+    known = "postgresql://a@h/d?sslmode=verify-full&sslrootcert=/ca.pem&target_session_attrs=primary"
+    assert limits_database(f"{known}&connect_timeout=10&keepalives_idle=30&channel_binding=prefer") == known
+    assert limits_database("postgresql://a@h/d?connect_timeout=10") == limits_database("postgresql://a@h/d") == "postgresql://a@h/d"
 
 
 def test_a_store_whose_packages_are_not_installed_is_told_at_the_start() -> None:

@@ -24,7 +24,7 @@ from aisa.call import Call
 from aisa.clock import Chance, WallClock
 from aisa.config.limits import Limits
 from aisa.config.schema import Config
-from aisa.config.stores import DATABASE_SCHEMES, address_of
+from aisa.config.stores import DATABASE_SCHEMES, address_of, limits_database
 from aisa.errors import ApiError
 from aisa.facts import Fact
 from aisa.offer import Plan
@@ -58,7 +58,8 @@ async def open_way(config: Config, chance: Chance, report: Callable[[Fact], None
 def opener_of(url: str) -> Open:
     """Return what connects to the store of a URL. Raises ValueError for what is none."""
     if url.startswith(DATABASE_SCHEMES):
-        return lambda looks_max: PostgresScript.open(url, SQL, looks_max)
+        database = limits_database(url)
+        return lambda looks_max: PostgresScript.open(database, SQL, looks_max)
     address = address_of(url)
     return lambda looks_max: ValkeyScript.open(address, LUA, looks_max)
 

@@ -10,7 +10,7 @@ from aisa.config.admin_settings import listening
 from aisa.config.identity import is_safe_way
 from aisa.config.problem import SHOWN_CHARACTERS_MAX, Flaw
 from aisa.config.schema import Config
-from aisa.config.stores import DATABASE_SCHEMES, address_of
+from aisa.config.stores import DATABASE_SCHEMES, address_of, limits_database
 from aisa.names import ACCOUNT_CHARACTERS_MAX
 
 
@@ -48,7 +48,9 @@ def check_stores(config: Config) -> Iterator[tuple[tuple[str, ...], Flaw]]:
     """Yield what is wrong with the addresses of stores."""
     limits = config.stores.limits
     try:
-        if limits is not None and not limits.startswith(DATABASE_SCHEMES):
+        if limits is not None and limits.startswith(DATABASE_SCHEMES):
+            limits_database(limits)
+        elif limits is not None:
             address_of(limits)
     except ValueError as error:
         yield ("stores", "limits"), Flaw(f"It is no address of a store: {error}.", "Write for example redis://127.0.0.1:6379/0.")

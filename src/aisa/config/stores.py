@@ -36,6 +36,34 @@ STORES_IN_WORDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: What URLs of PostgreSQL say to libpq, that the driver of limits does not know and would ask of the server as settings. These bound
+#: waits and name things, which we do ourselves.
+OF_LIBPQ = frozenset(
+    {
+        *("connect_timeout", "fallback_application_name", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+        *("tcp_user_timeout", "load_balance_hosts", "sslcompression", "sslsni", "gssdelegation"),
+    }
+)
+#: These say what must be proven, which must not be left out in silence; each with what asks for nothing.
+PROOFS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"channel_binding": ("prefer", "disable"), "gssencmode": ("prefer", "disable"), "sslcertmode": ("allow", "disable")}
+    | dict.fromkeys(("require_auth", "requirepeer", "sslcrldir"), ())
+)
+
+
+def limits_database(url: str) -> str:
+    """Return the URL of a PostgreSQL for limits as its driver takes it. Raises ValueError, without the URL, for what that cannot keep."""
+    beginning, mark, query = url.partition("?")
+    kept = []
+    for part in query.split("&") if mark else ():
+        name, _, value = part.partition("=")
+        if name in PROOFS and value not in PROOFS[name]:
+            raise ValueError(f"`{name}` cannot be kept by the driver of limits; leave it out, `sslmode=verify-full` proves the server")
+        if name not in OF_LIBPQ and name not in PROOFS:
+            kept.append(part)
+    return beginning + "?" * bool(kept) + "&".join(kept)
+
+
 class Address(NamedTuple):
     """Where a Valkey or Redis is, and who we are there. `path` is that of a Unix socket."""
 
@@ -56,6 +84,8 @@ def address_of(url: str) -> Address:
     path = parts.path if parts.scheme == "unix" else None
     if not (path or parts.hostname):
         raise ValueError("it names no host" if path is None else "it names no socket")
+    if not path and (parts.query or parts.fragment):
+        raise ValueError("what follows `?` or `#` is not known; the number of a database follows the host, TLS is `rediss://`")
     database = parts.query.removeprefix("db=") if path else parts.path.strip("/")
     if database and not (database.isascii() and database.isdigit() and len(database) < 6):
         raise ValueError("what follows the host is no number of a database")

@@ -7,11 +7,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import migrate
-from aisa.storage.postgres import open_postgres
+from aisa.storage.postgres import failure_of, open_postgres
 from postgres_rig import Postgres, needs_postgres
 
 pytestmark = needs_postgres
@@ -67,6 +69,15 @@ TROUBLES: dict[str, tuple[Callable[[Postgres], str], str]] = {
     "another program's": (foreign, "tables of another program. Name an empty database"),
     "newer": (newer, "^stores.database: The database has schema 9999"),
 }
+
+
+@pytest.mark.parametrize("code", ["25P03", "40001", "40P01", "57P01", "58030", "58P01", "XX000", "XX001", "53100"])
+def test_a_trouble_of_the_databases_own_is_no_bug_to_report(code: str) -> None:
+    """[issue 13] One that was stopped for some seconds ended transactions of ours that had stood still, and "please report it" was said."""
+    error = psycopg.errors.lookup(code)("as it says")
+    told = failure_of("database", DBAPIError(None, None, error))
+    assert "bug" not in told.remedy
+    assert "as it says" not in told.what, "it has words of ours"
 
 
 @contextlib.contextmanager

@@ -228,10 +228,19 @@ EMPTIED = (
 )
 BARE = ("The database does not have this version's tables.", "Look whether stores.database names the right one; if so, restore it.")
 AGAIN = "A server that runs asks it again by itself; one that was to start must be started again."
+STOOD = (
+    "The database ended what had stood still for too long.",
+    "Look whether it or this server was stopped for a while; nothing was changed, and it is tried again.",
+)
 #: What PostgreSQL calls an error, or how that begins (SQLSTATE) -> what is the matter, what to do.
 ERRORS = (
     ("55P03", "Other servers keep the database's lock.", f"Look for one that hangs. {AGAIN}"),
     ("57014", "The database took too long.", "Look at its load; nothing was changed."),
+    ("25P03", *STOOD),
+    ("25P04", *STOOD),
+    ("40", "Other writers were in the way.", "Look at the database's load; nothing was changed, and it is tried again."),
+    ("58", "The database's disk or system does not work.", f"Look at its log and at its machine. {AGAIN}"),
+    ("XX", "The database has a fault of its own, or is damaged.", f"Look at its log. {AGAIN}"),
     ("28", "The database does not let this server in.", "Correct user and password in stores.database."),
     ("3D", "There is no such database.", "Make it: createdb aisa"),
     ("42501", "The database does not let this user do that.", "Make this user the owner of the database, and of all that is in it."),

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aisa.http.connection import LINGER_SECONDS_MAX
-from aisa.http.delivery import SWEEP_CONNECTIONS_MAX, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Sweep, TlsDelivery, delivery_of
+from aisa.http.delivery import SWEEP_CONNECTIONS_MAX, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Sweep, TcpDelivery, delivery_of
 from aisa.http.outbox import Outbox
 from aisa.http.server import Reply, Request, tls_context
 from aisa.http.sockets import kernel_counts, tcp_progress, throw_away_at_close, unacknowledged_bytes
 from aisa.http.stall import STALL_SECONDS_MAX, STALL_SETTLING_SECONDS
+from aisa.http.tls_delivery import TlsDelivery
 from aisa.testing.clock import run_virtual
 from aisa.timers import NEVER, Timers
 from aisa.wire.port import Client as Port
@@ -978,8 +980,9 @@ def test_what_waits_in_this_process_is_not_delivered_although_nothing_is_on_its_
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
         far, _ = listener.accept()
         with far:
-            tls = {"sslcontext": object(), "cipher": ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128)} if secure else {}
-            out = delivery_of(Behind(far, **tls), Sweep(Timers()), Outbox())
+            tls = {"cipher": ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128)} if secure else {}
+            of_tcp = partial(TlsDelivery, plain=Behind(far)) if secure else TcpDelivery
+            out = delivery_of(Behind(far, **tls), Sweep(Timers()), Outbox(), of_tcp=of_tcp)
             out.write(b"x" * 1_000)
             assert (out.bytes_written, out.taken(), out.delivered()) == (1_000, 0, 0)
             out.lost(unfinished=False)

@@ -66,11 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         """Begin: wait for the first request, or refuse one connection too many."""
         self._transport = cast("asyncio.Transport", transport)
         self._reader.address = peer_address(transport)
-        # `congested` has to be true as soon as the kernel refuses a byte. TLS transports take a limit of 0 for always being over it.
-        is_tls = transport.get_extra_info("sslcontext") is not None
-        self._transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
-        shared = self._shared
-        self._out = delivery_of(self._transport, shared.sweep, shared.outbox)
+        self._out, shared = self._measured(self._transport), self._shared
         self._watch = ResetWatch(self._out, shared.timers)
         shared.connections.add(self)
         shared.opened_at = self._loop.time()
@@ -81,6 +77,10 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(ApiError("overloaded", f"This server has reached its limit of {shared.settings.connections_max} connections."))
         else:
             self._timer.set(shared.settings.header_timeout_seconds, self._time_out)
+
+    def _measured(self, transport: asyncio.Transport) -> Delivery:
+        transport.set_write_buffer_limits(high=0)  # `congested` has to be true as soon as the kernel refuses a byte
+        return delivery_of(transport, self._shared.sweep, self._shared.outbox)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: whoever still writes to the client is told."""

@@ -6,10 +6,9 @@ What a client's kernel has acknowledged is delivered, whether or not the client 
 from __future__ import annotations
 
 import asyncio
-import os
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from aisa.callbacks import call_guarded
 from aisa.http.outbox import Outbox
@@ -20,11 +19,6 @@ from aisa.timers import NEVER, Timer, Timers
 SWEEP_SECONDS = 0.125
 SWEEP_SECONDS_MAX = 2.0  # what nobody acknowledges is looked at ever less often; a stalled client may wait this long
 SWEEP_CONNECTIONS_MAX = 500  # in one turn of the loop, at some 2 us each
-
-TLS_RECORD_BYTES_MAX = 16_384  # of plaintext, by the standard; what is written at once is cut at this size
-TLS_13_FRAMING_BYTES = 22  # a record's header, content type and tag, in every cipher suite of TLS 1.3 that is on by default
-TLS_12_GCM_FRAMING_BYTES = 29  # a nonce instead of the type
-TLS_12_CHACHA_FRAMING_BYTES = 21  # neither
 
 
 class Sweep:
@@ -243,71 +237,20 @@ class TcpDelivery(Delivery):
             throw_away_at_close(self._descriptor)
 
 
-class TlsDelivery(TcpDelivery):
-    """A TLS connection on Linux: the kernel counts ciphertext, so the framing of every record is counted here.
+class OfTcp(Protocol):
+    """Makes what measures a TCP connection."""
 
-    A client can read a record when it has all of it: what it has is what the whole records held.
-    """
-
-    __slots__ = ("_ciphertext_ends", "_plaintext_ends", "_record_framing_bytes")
-
-    tells_resets = False
-
-    def __init__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, *, descriptor: int) -> None:
-        super().__init__(transport, sweep, outbox, descriptor=descriptor)
-        cipher, version, _ = transport.get_extra_info("cipher")
-        if version == "TLSv1.3":
-            self._record_framing_bytes = TLS_13_FRAMING_BYTES
-        else:
-            self._record_framing_bytes = TLS_12_CHACHA_FRAMING_BYTES if "CHACHA20" in cipher else TLS_12_GCM_FRAMING_BYTES
-        #: Where the records end that the client may not have yet, after the last that it had when that was asked: in both scales.
-        self._plaintext_ends = [0]
-        # The handshake; its last part still waits in this process.
-        self._ciphertext_ends = [tcp_progress(descriptor)[1] + unacknowledged_bytes(descriptor) + transport.get_write_buffer_size()]
-        # Our own descriptor: the transport closes its own before it says that the connection is lost.
-        self._descriptor = os.dup(descriptor)
-
-    def delivered(self) -> int:
-        """Return how many of the bytes written the client's kernel has acknowledged, in records that are whole."""
-        delivered = self._acknowledged()
-        known = bisect_right(self._plaintext_ends, delivered) - 1
-        del self._plaintext_ends[:known], self._ciphertext_ends[:known]
-        return delivered
-
-    def taken(self) -> int:
-        """Return how many of the bytes written have left this process; of a connection that is being closed, those delivered."""
-        if self.is_closing():
-            return self._acknowledged()
-        return self._within(tcp_progress(self._descriptor)[1] + unacknowledged_bytes(self._descriptor))
-
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the transport, behind what was posted."""
-        Delivery.write(self, data)  # with the framing counted
-
-    def _within(self, sent: int) -> int:
-        return self._plaintext_ends[max(0, bisect_right(self._ciphertext_ends, sent) - 1)]
-
-    def _put(self, data: bytes) -> None:
-        end, plaintext, ciphertext = self.bytes_written, self._plaintext_ends[-1], self._ciphertext_ends[-1]
-        while plaintext < end:
-            size = min(TLS_RECORD_BYTES_MAX, end - plaintext)
-            plaintext, ciphertext = plaintext + size, ciphertext + size + self._record_framing_bytes
-            self._plaintext_ends.append(plaintext)
-            self._ciphertext_ends.append(ciphertext)
-        self._transport.write(data)
-
-    def _let_go(self, *, throw_away: bool) -> None:
-        super()._let_go(throw_away=throw_away)
-        os.close(self._descriptor)
+    def __call__(self, transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, /, *, descriptor: int) -> Delivery:
+        """Return it, for the connection's socket. Raises OSError."""
+        ...
 
 
-def delivery_of(transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox) -> Delivery:
+def delivery_of(transport: asyncio.WriteTransport, sweep: Sweep, outbox: Outbox, *, of_tcp: OfTcp = TcpDelivery) -> Delivery:
     """Return what measures a new connection, as well as its kind of socket allows."""
     try:
         descriptor = tcp_descriptor(transport)
         if descriptor is None:
             return Delivery(transport, sweep, outbox)
-        kind = TcpDelivery if transport.get_extra_info("sslcontext") is None else TlsDelivery
-        return kind(transport, sweep, outbox, descriptor=descriptor)
+        return of_tcp(transport, sweep, outbox, descriptor=descriptor)
     except OSError:  # no file descriptor is left to measure with
         return Delivery(transport, sweep, outbox)

@@ -5,19 +5,32 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from functools import partial
+from typing import Protocol, cast, runtime_checkable
 
 from aisa.errors import ApiError
 from aisa.http.acceptor import Acceptor
 from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
+from aisa.http.delivery import Delivery, delivery_of
 from aisa.http.proxied import Proxies, readable, take_head
 from aisa.http.shared import Shared
+from aisa.http.tls_delivery import TlsDelivery
 
 HANDSHAKE_RECORD = b"\x16"  # what TLS begins with, in all its versions; no method of HTTP does
 
 _PLAIN = "This port speaks TLS and was spoken to in plain HTTP: use https:// in the address."
 
 
-class _Secured(Connection):
+@runtime_checkable
+class _Buffered(Protocol):
+    """What both loops' TLS has of `asyncio.BufferedProtocol`; uvloop's does not say that it is one."""
+
+    def get_buffer(self, sizehint: int, /) -> memoryview: ...
+
+    def buffer_updated(self, nbytes: int, /) -> None: ...
+
+
+class _Counted(Connection):
     """A connection whose handshake is over: it takes its place among those that count."""
 
     __slots__ = ("_handshake",)
@@ -33,7 +46,7 @@ class _Secured(Connection):
             self._reader.address = self._handshake.address
 
 
-class _Refused(_Secured):
+class _Refused(_Counted):
     """A connection that cannot be secured: it is told why."""
 
     __slots__ = ("_why",)
@@ -46,6 +59,74 @@ class _Refused(_Secured):
         super().connection_made(transport)
         if not (self._refused or transport.is_closing()):
             self._refuse(self._why)
+
+
+class _Secured(_Counted):
+    """A connection over TLS, whose ciphertext goes over the transport `plain`."""
+
+    __slots__ = ("_plain",)
+
+    def __init__(self, shared: Shared, handshake: Handshake, plain: asyncio.Transport) -> None:
+        super().__init__(shared, handshake)
+        self._plain = plain
+
+    def _measured(self, transport: asyncio.Transport) -> Delivery:
+        transport.set_write_buffer_limits(high=1, low=0)  # TLS transports take a limit of 0 for always being over it
+        of_tcp = partial(TlsDelivery, plain=self._plain)
+        return delivery_of(transport, self._shared.sweep, self._shared.outbox, of_tcp=of_tcp)
+
+    def resume_writing(self) -> None:
+        out = self._out
+        if not (isinstance(out, TlsDelivery) and out.halt()):  # the kernel may have refused a part of what was written meanwhile
+            super().resume_writing()
+
+
+class _Bare(asyncio.Protocol):
+    """A connection until TLS takes it: keeps what has come by then, which is the beginning of the handshake."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self.early = b""
+        self.over = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.pause_reading()
+        self.transport.set_write_buffer_limits(high=0)  # else TLS would learn only of every 64 KiB that nobody takes
+
+    def data_received(self, data: bytes) -> None:
+        self.early += data
+        self.transport.pause_reading()  # uvloop begins to read behind `connection_made`
+
+    def eof_received(self) -> bool:
+        self.over = True
+        return True  # else the transport would close under a handshake that then never hears of it
+
+    def hand_over(self) -> None:
+        """Give what has come to the TLS that now has the transport, as its socket would."""
+        taker, early = self.transport.get_protocol(), memoryview(self.early)
+        while early and isinstance(taker, _Buffered) and not self.transport.is_closing():
+            buffer = taker.get_buffer(len(early))
+            size = min(len(buffer), len(early))
+            buffer[:size] = early[:size]
+            taker.buffer_updated(size)
+            early = early[size:]
+        if self.over:
+            self.transport.abort()
+
+
+class _Early(asyncio.BufferedProtocol):
+    """Keeps what a client says together with the end of its handshake, for the turn or two of the loop until there is a connection."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._buffer = shared.read_buffer
+        self.data = b""
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data += self._buffer[:nbytes]
 
 
 class Handshake:
@@ -77,19 +158,45 @@ class Handshake:
             if why_not is not None:
                 await self._loop.connect_accepted_socket(lambda: _Refused(self._shared, self, why_not), self._accepted)
             else:
-                await self._loop.connect_accepted_socket(
-                    lambda: _Secured(self._shared, self),
-                    self._accepted,
-                    ssl=self._context,
-                    ssl_handshake_timeout=seconds,
-                    ssl_shutdown_timeout=seconds,
-                )
+                await self._secure(seconds)
         except OSError:  # it left, was silent for too long, or speaks no TLS that we do
             self._accepted.close()
         except asyncio.CancelledError:  # by us alone: nobody waits for this task
             self._accepted.close()
         finally:
             self._shared.connection_ended(self)
+
+    async def _secure(self, seconds: float) -> None:
+        """Shake hands, and begin a connection. Raises OSError.
+
+        The loop's own way of accepting for TLS would not let us say how much the transport under it may hold.
+        """
+        plain, bare = await self._loop.connect_accepted_socket(_Bare, self._accepted)
+        shared, early = self._shared, _Early(self._shared)
+        securing = self._loop.create_task(self._shake_hands(plain, early, seconds))
+        try:
+            await asyncio.sleep(0)  # it has begun: TLS is to be told of the transport, and then of what has come
+            self._loop.call_soon(bare.hand_over)
+            transport = await securing
+        finally:
+            securing.cancel()
+        if transport is None or transport.is_closing():
+            return
+        secured = _Secured(shared, self, plain)
+        transport.set_protocol(secured)
+        secured.connection_made(transport)
+        for start in range(0, len(early.data), len(shared.read_buffer)):
+            piece = early.data[start : start + len(shared.read_buffer)]
+            if not transport.is_closing():
+                shared.read_buffer[: len(piece)] = piece
+                secured.buffer_updated(len(piece))
+
+    async def _shake_hands(self, plain: asyncio.Transport, early: _Early, seconds: float) -> asyncio.Transport | None:
+        if plain.is_closing():
+            return None
+        return await self._loop.start_tls(
+            plain, early, self._context, server_side=True, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=seconds
+        )
 
     async def _why_not(self) -> ApiError | None:
         """Return why there will be no handshake, None if there may be one, to judge by how the client begins. Raises OSError."""

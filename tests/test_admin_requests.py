@@ -51,6 +51,7 @@ def test_only_lists_come_in_pages(operated: Operated) -> None:
     """[issue 13] `limit` and `after` stood at every question, and were passed over; a page of none had another behind it."""
     lists = {"/keys", "/accounts", "/teams", "/calls", "/models", "/vendors", "/changes"}
     lists |= {"/accounts/{name}/entries", "/accounts/{name}/statement"}
+    lists |= {"/wallets", "/wallets/{name}/entries", "/wallets/{name}/statement"}
     for path, methods in operated.ask("/openapi.json", key=operated.reads).json["paths"].items():
         named = {each["name"]: each["schema"] for each in methods.get("get", {"parameters": []})["parameters"]}
         assert ("limit" in named, "after" in named) == (path in lists, path in lists), path

@@ -45,7 +45,7 @@ def test_a_new_folder_and_all_in_it_are_for_the_owner_only(tmp_path: Path) -> No
     finally:
         os.umask(old)
     assert mode(folder) == 0o700
-    assert modes == {"lock": 0o600, "aisa.db": 0o600, "aisa.db-wal": 0o600, "aisa.db-shm": 0o600}
+    assert modes == dict.fromkeys(("lock", "aisa.db", "aisa.db-wal", "aisa.db-shm", "aisa.db-mark"), 0o600)
 
 
 def test_a_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:

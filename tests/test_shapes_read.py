@@ -235,57 +235,11 @@ def opened(arguments: str, index: int = 0) -> Json:
     return {"index": index, "id": f"call_{index}", "type": "function", "function": {"name": "look", "arguments": arguments}}
 
 
-def given(arguments: str, index: int = 0) -> Json:
-    """A further piece of its arguments."""
-    return {"index": index, "function": {"arguments": arguments}}
-
-
-@pytest.mark.parametrize(
-    ("pieces", "whole"),
-    [
-        (["{}", '{"a"', ":1}"], '{"a":1}'),
-        (["", "{}", '{"a":1}'], '{"a":1}'),
-        (["{}", "", '{"a":1}'], '{"a":1}'),
-        (["{}", "{}", "{", "}"], "{}"),
-        (["{}", "\n"], "{}"),
-        (["{}"], "{}"),
-        (["{", "}"], "{}"),
-        (["{}", "x"], "{}x"),
-        (['{"a":{}', "}"], '{"a":{}}'),
-        (['{"a":', "{}", "}"], '{"a":{}}'),
-    ],
-)
-def test_an_empty_object_before_the_arguments_is_none_of_them(pieces: list[str], whole: str) -> None:
-    """[fault W5] Gateways send the `{}` with which Claude's calls begin as the first piece: `{}{"a":1}`, which no client can read."""
-    seen = called(opened(pieces[0]), *map(given, pieces[1:]))
-    assert ("".join(seen.calls), seen.reason) == (f"look{whole}", "tool_calls")
-
-
 def test_calls_that_take_nothing_are_told_in_their_order() -> None:
     """[fault W5] The first is given its object before the second begins, whole calls or opened ones, and also where a limit ends all."""
     assert called(opened("{}"), opened("{}", 1)).calls == ["look", "{}", "look", "{}"]
     assert called(opened("{}"), opened('{"a":1}', 1)).calls == ["look", "{}", "look", '{"a":1}']
     assert called(opened("{}"), reason="length").calls == ["look", "{}"]
-    assert called({"index": 0, "function": {"arguments": "{}"}}).failure is not None
-
-
-def test_what_follows_the_empty_objects_of_calls_that_begin_together_is_theirs() -> None:
-    """[fault W5] Each waits for its own: the first was told as empty when the second began, and `{}{"a":1}` came of it."""
-    both: Json = {"index": 0, "delta": {"tool_calls": [opened("{}"), opened("{}", 1)]}}
-    rest = [{"index": 0, "delta": {"tool_calls": [given(f'{{"a":{index}}}', index)]}} for index in range(2)]
-    end: Json = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
-    assert read(both, *rest, end, stream=True).calls == ["look", "look", '{"a":0}', '{"a":1}']
-    assert read(both, rest[1], end, stream=True).calls == ["look", "look", '{"a":1}', "{}"]
-    assert read(both, end, stream=True).calls == ["look", "look", "{}", "{}"]
-
-
-def test_a_call_that_is_named_again_behind_its_empty_object_is_the_same() -> None:
-    """[fault W5] By id and name; what is told again whole is another, as it was, and so is what has no id."""
-    assert called(opened("{}"), opened('{"a"'), opened(":1}")).calls == ["look", '{"a"', ":1}"]
-    assert called(opened("{}"), opened("{}")).calls == ["look", "{}", "look", "{}"]
-    assert called(opened("{}"), opened("{}", 1), opened('{"a":1}')).calls == ["look", "{}", "look", "{}", "look", '{"a":1}']
-    bare = [{**opened(arguments), "id": None} for arguments in ("{}", '{"a":1}')]
-    assert called(*bare).calls == ["look", "{}", "look", '{"a":1}']
 
 
 def answered_older(*choices: Json, stream: bool) -> tuple[str, str, bool]:
@@ -302,15 +256,6 @@ def answered_older(*choices: Json, stream: bool) -> tuple[str, str, bool]:
     calls = [message.get("function_call", {}) for message in messages]
     call = "".join(call.get("name", "") for call in calls) + "".join(call.get("arguments", "") for call in calls)
     return call, next(choice["finish_reason"] for choice in reversed(told)), any("tool_calls" in message for message in messages)
-
-
-@pytest.mark.parametrize(("pieces", "whole"), [(["{}", '{"a"', ":1}"], '{"a":1}'), (["{}"], "{}"), (["{", "}"], "{}"), ([""], "")])
-def test_the_older_function_call_begins_with_no_empty_object_either(pieces: list[str], whole: str) -> None:
-    """[fault W5] Its arguments are added up as those of a tool's call are."""
-    named = ["look", *[None] * len(pieces)]
-    given = [{"index": 0, "delta": {"function_call": {"name": name, "arguments": text}}} for name, text in zip(named, pieces, strict=False)]
-    end: Json = {"index": 0, "delta": {}, "finish_reason": "function_call"}
-    assert answered_older(*given, end, stream=True) == (f"look{whole}", "function_call", False)
 
 
 @BOTH

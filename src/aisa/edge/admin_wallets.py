@@ -127,9 +127,9 @@ class LedgerRoutes:
     def routes(self) -> tuple[Route[Answering], ...]:
         """Return what is answered."""
         return (
-            look("/wallets/{name}", self._wallet),
             *(look(f"{place}/{{name}}/entries", self._entries) for place in WALLETS),
             *(look(f"{place}/{{name}}/statement", self._statement) for place in WALLETS),
+            look("/wallets/{name}", self._wallet),
             act("/ledger/audit", self._audit, changes=False),
             change("/ledger/made", self._made, changes=False),
         )

@@ -19,6 +19,7 @@ from aisa.storage.kept_copy import read_only
 MARK_SUFFIX = "-mark"
 NUMBERS = 2**31 - 1  # that a header may have; behind the last comes 1, and what is less than half of them ahead is newer
 CLOSE_SECONDS_MAX = 1.0  # for a write of ten bytes that is under way
+BEGINS = b"SQLite format 3\0"
 VERSION_AT = slice(60, 64)  # of the header: `user_version`
 
 
@@ -80,10 +81,13 @@ def changes_lost(database: Path) -> int:
 
 
 def version_of_header(database: Path) -> int:
-    """Return the number that a database has, that of its log if there is something in it. Raises OSError, sqlite3.Error."""
+    """Return the number that a database has, that of its log if there is something in it. Raises OSError, ValueError, sqlite3.Error."""
     log = database.with_name(f"{database.name}-wal")
     if not log.exists() or not log.stat().st_size:
         with database.open("rb") as file:  # SQLite itself would make files beside it
-            return int.from_bytes(file.read(VERSION_AT.stop)[VERSION_AT], "big")
+            header = file.read(VERSION_AT.stop)
+        if not header.startswith(BEGINS):  # whoever opens it says what it is instead
+            raise ValueError("no SQLite database")
+        return int.from_bytes(header[VERSION_AT], "big")
     with closing(sqlite3.connect(read_only(database), uri=True)) as reader:
         return int(reader.execute("PRAGMA user_version").fetchone()[0])

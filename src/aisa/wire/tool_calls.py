@@ -22,7 +22,7 @@ IDS_KEPT_MAX = 4096  # of one choice: a vendor that makes one up for every fragm
 class Call:
     """One tool call as emitted so far. `index` is -1 until it is opened."""
 
-    __slots__ = ("argued", "custom", "empty", "extras", "given", "held", "id", "index", "name", "progress", "seam")
+    __slots__ = ("argued", "custom", "extras", "given", "held", "id", "index", "name", "progress", "seam")
 
     def __init__(self) -> None:
         self.index = -1
@@ -32,7 +32,6 @@ class Call:
         self.custom = False
         self.argued = False
         self.held = ""  # arguments that came before the name
-        self.empty = False  # it was given `{}` and nothing else: what some gateways put before the arguments of Claude's calls
         self.extras: Tree = {}  # what waits for the opening
         self.seam = Seam()
         self.progress = Completeness()
@@ -47,22 +46,9 @@ class Call:
         """True while its name, which is known, may still grow."""
         return self.name != "" and not self.opened
 
-    def taken(self, text: str) -> str:
-        """Return what of a further piece of its arguments can be sent: an empty object waits, and is none if another follows it."""
-        if not (self.custom or self.argued):
-            if text.strip() == EMPTY or (self.empty and not text.strip()):
-                self.progress.feed(text)
-                self.empty = True
-                return ""
-            if self.empty:
-                self.progress, text = Completeness(), text if text.lstrip().startswith("{") else EMPTY + text
-        self.empty, self.argued = False, self.argued or text != ""
-        self.progress.feed(text)
-        return text
-
     def fragment(self, text: str) -> Tree:
         """Return a later fragment."""
-        self.argued, self.empty = self.argued or text != "", self.empty and text == ""
+        self.argued = self.argued or text != ""
         return {"index": self.index, "custom": {"input": text}} if self.custom else {"index": self.index, "function": {"arguments": text}}
 
 
@@ -102,12 +88,12 @@ class ToolCallStream:
         Raises Unintelligible for a call without a name.
         """
         parts = [part for call in self._calls if call.waiting for part in self._show(call)]
-        self._calls = [call for call in self._calls if call.opened or call.held or call.empty]
+        self._calls = [call for call in self._calls if call.opened or call.held]
         for call in self._calls:
             if not call.opened:
                 raise Unintelligible("a tool call without a name")
-            if (rest := call.seam.end()) or not (call.argued or (cut and not call.empty and call is self._calls[-1])):
-                parts.append(call.fragment(rest or ("" if call.custom else EMPTY)))
+            if (rest := call.seam.end()) or not (call.argued or (cut and call is self._calls[-1])):
+                parts.append(call.fragment(rest or ("" if call.custom else "{}")))
         return in_deltas(parts)
 
     def _accept(self, fragment: Tree, together: list[Call]) -> list[Tree]:
@@ -116,22 +102,18 @@ class ToolCallStream:
         text = arguments_text(body.get("input" if is_tree(custom) else "arguments"))
         given, name = whole(text_or_none(fragment.get("id")) or ""), whole(text_or_none(body.get("name")) or "")
         key = count_of(fragment.get("index"))
-        call, parts = self._candidate(key, given, name), NONE_YET
+        call = self._candidate(key, given, name)
         if call is None or (name and self._is_another(call, given, name, numbered=key is not None, text=text, together=together)):
-            call, parts = self._begin(key), self._emptied(together)
+            call = self._begin(key)
         together.append(call)
         self._note(call, key, given)
         call.custom = call.custom or is_tree(custom)
         if name and not call.opened:
             call.name = continued(call.name, name, self._terms)
-        text = call.taken(call.seam.take(text))
+        text = call.seam.take(text)
+        call.progress.feed(text)
         extras = {member: value for member, value in fragment.items() if member not in HANDLED and value is not None}
-        return parts + self._fragments(call, text, extras)
-
-    def _emptied(self, together: list[Call]) -> list[Tree]:
-        """Return the empty objects that waited: another call begins, and they were all that was given, if not `together` with it."""
-        fresh = set(together)
-        return [call.fragment(EMPTY) for call in self._calls[:-1] if call.empty and call.opened and call not in fresh]
+        return self._fragments(call, text, extras)
 
     def _fragments(self, call: Call, text: str, extras: Tree) -> list[Tree]:
         """Return the fragments to emit for one of the vendor's: none while a name may still grow."""
@@ -140,7 +122,7 @@ class ToolCallStream:
             call.held += text
             call.extras |= extras
             first = not any(other.waiting for other in self._calls if other is not call)
-            if call.name and (call.held or call.empty or (first and self._terms.is_whole(call.name))):
+            if call.name and (call.held or (first and self._terms.is_whole(call.name))):
                 parts = self._open(call)
         elif text:
             parts.append(call.fragment(text))
@@ -189,11 +171,10 @@ class ToolCallStream:
         if not call.name:
             return differs and not numbered
         if call.progress.complete:
-            more = text != "" and (not call.empty or text.strip() == EMPTY)  # else it is what the empty object that waits was before
-            return more or name != call.name or given == "" or differs
+            return text != "" or name != call.name or given == "" or differs
         if name == call.name:
-            return differs and not call.argued and (not numbered or call in together)
-        if call.argued:
+            return differs and not call.argued and not call.held and (not numbered or call in together)
+        if call.argued or call.held:
             return name in self._terms.names or not (call.name.startswith(name) or call.name.endswith(name))
         if self._terms.is_beginning(call.name + name):
             return False
@@ -202,8 +183,6 @@ class ToolCallStream:
         return call.opened or name in self._terms.names or differs
 
 
-EMPTY = "{}"
-NONE_YET: list[Tree] = []
 HANDLED = frozenset({"index", "id", "type", "function", "custom", "name", "arguments"})  # the last two as they stand without a wrapping
 GIVES_NOTHING = ("", "null")  # arguments, without the blanks around them, of a call that takes none: some models write the latter
 
@@ -235,7 +214,7 @@ class FunctionCallStream:
         self._terms = terms
         self._name: str | None = None  # None: no call; kept until it can no longer grow
         self._opened = False
-        self._given = Call()
+        self.seam = Seam()
 
     @property
     def begun(self) -> bool:
@@ -249,8 +228,8 @@ class FunctionCallStream:
         if not (name or given or self.begun):
             return []
         self._name = continued(self._name or "", name, self._terms)
-        text = self._given.taken(self._given.seam.take(given))
-        deltas = self._open() if text or self._given.empty or self._terms.is_whole(self._name) else []
+        text = self.seam.take(given)
+        deltas = self._open() if text or self._terms.is_whole(self._name) else []
         if text:
             deltas.append({"function_call": {"arguments": text}})
         return deltas
@@ -258,7 +237,7 @@ class FunctionCallStream:
     def close(self) -> list[Tree]:
         """Return what is owed before the finish chunk."""
         deltas = self._open() if self.begun else []
-        if rest := self._given.seam.end() or (EMPTY if self._given.empty else ""):
+        if rest := self.seam.end():
             deltas.append({"function_call": {"arguments": rest}})
         return deltas
 

@@ -270,7 +270,7 @@ class StreamDecoder(MessageReader):
         if data.startswith(ENDS) or (name == b"ping" and not data.startswith(b"{")):
             return []
         self._heard = True
-        if name == b"error":
+        if name == b"error" and b"\n" not in data:  # else the name is that of the last of several events
             return self._told([*self._objects.end(), (error_of(data), b"")], name)
         events = self._objects.take(data)
         if events is None and b"\n" in data:  # events that a sloppy vendor ended with a single newline

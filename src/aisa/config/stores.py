@@ -54,7 +54,7 @@ PROOFS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def limits_database(url: str) -> str:
     """Return the URL of a PostgreSQL for limits as its driver takes it. Raises ValueError, without the URL, for what that cannot keep."""
     beginning, mark, query = url.partition("?")
-    kept = []
+    kept: list[str] = []
     for part in query.split("&") if mark else ():
         name, _, value = part.partition("=")
         if name in PROOFS and value not in PROOFS[name]:

@@ -19,8 +19,8 @@ from aisa.storage.engine import Database
 from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import migrate
 from aisa.storage.months import make_ahead
-from aisa.storage.postgres import open_postgres
-from aisa.storage.postgres_backup import LOOKS, connected, dump, put_back, refuse_if_served
+from aisa.storage.postgres import LOOKS, open_postgres
+from aisa.storage.postgres_backup import connected, dump, put_back, refuse_if_served
 from aisa.storage.tables import HEAD, calls
 from postgres_rig import Postgres, needs_postgres
 from rows import NOON, priced

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, delete, insert, inspect, select, update
 
+from aisa.clock import pause
 from aisa.config.ledger_settings import Ledger
 from aisa.edge.admin_calls import CallRoutes
 from aisa.edge.admin_route import Asked
@@ -591,10 +592,18 @@ def test_a_table_of_before_becomes_the_first_part(postgres: Postgres, *, full: b
         if full:
             write_as_before(connection, [row(1, 0, 5), row(2, MIDNIGHT, MIDNIGHT)])
     refused = pytest.raises(StorageFailed, match=r"Servers of another version use this database \(1 connections\).*Stop all of them")
-    with closing(psycopg.connect(url, application_name="aisa")), refused:  # as servers of schema 0044 call themselves
-        open_postgres(url, migrate)
-    told: list[str] = []
-    database = open_postgres(url, partial(migrate, tell=told.append))
+    former = psycopg.connect(url, application_name="aisa")  # as servers of schema 0044 call themselves
+
+    def ended(seconds: float) -> None:
+        former.close()
+        pause(seconds)
+
+    with closing(former):
+        with refused:
+            open_postgres(url, migrate, pause=lambda _: None)
+        told: list[str] = []
+        # PostgreSQL lists it for a moment after it has gone: who replaces the version at once is not told to stop it
+        database = open_postgres(url, partial(migrate, tell=told.append), pause=ended)
     assert "0045  Divides PostgreSQL's table of calls by months" in told[0]
     insert_rows(database, [row(3, MIDNIGHT + 1, MIDNIGHT + 1), row(4, 2**42, 2**42)])
     with database.transaction() as connection:

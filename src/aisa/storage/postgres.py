@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from aisa.clock import Pause, pause
 from aisa.storage.engine import BUSY, BUSY_SECONDS_MAX, READERS_MAX, Database, Migrate, version_of
 from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import SERVER_ID_NAME
@@ -40,6 +41,9 @@ CONNECT = {
     "client_encoding": "utf8",  # else a database of SQL_ASCII, which is refused, has no texts for the driver
     "application_name": f"aisa schema {HEAD}",
 }
+#: Whether servers use the database is looked for so often, so many seconds apart: PostgreSQL lists a connection for a moment longer than
+#: whoever had it is there.
+LOOKS, LOOK_SECONDS = 10, 0.1
 SERVERS = "datname = current_database() AND application_name ~ '^aisa( schema [0-9]+)?$'"  # so do versions before 0045 call themselves
 
 
@@ -73,7 +77,7 @@ class Lines:
                 self._cut(connection.fileno())
 
 
-def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None, *, had_tables: bool = False) -> Database:
+def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None, *, had_tables: bool = False, pause: Pause = pause) -> Database:
     """Open a database, making its tables or migrating them first if need be.
 
     Raises StorageFailed when it cannot be reached or used, or a newer aisa made it, or when it `had_tables` and has none.
@@ -90,7 +94,7 @@ def open_postgres(url: str, migrate: Migrate, cut: Cut | None = None, *, had_tab
             if version is None and had_tables:
                 raise StorageFailed(where, *EMPTIED)
             if version is not None and version < HEAD:
-                refuse_others(connection, where)
+                refuse_others(connection, where, pause)
             if version != HEAD:
                 migrate(connection)
     except StorageFailed:
@@ -120,13 +124,26 @@ def refuse_unfit(connection: Connection, where: str) -> None:
         raise StorageFailed(where, what, "Make it anew: createdb --encoding UTF8 --template template0 aisa")
 
 
-def refuse_others(connection: Connection, where: str) -> None:
+def refuse_others(connection: Connection, where: str, pause: Pause) -> None:
     """Raise StorageFailed if servers of another version have the database open, whose tables are about to change."""
-    asked = f"SELECT count(*) FROM pg_stat_activity WHERE {SERVERS} AND application_name <> 'aisa schema {HEAD}'"  # noqa: S608 - our own words
-    found = int(connection.exec_driver_sql(asked).scalar_one())
-    if found:
+
+    def others() -> int:
+        connection.exec_driver_sql("SELECT pg_stat_clear_snapshot()")  # else a transaction sees the list as it was at its first look
+        asked = f"SELECT count(*) FROM pg_stat_activity WHERE {SERVERS} AND application_name <> 'aisa schema {HEAD}'"  # noqa: S608 - our own words
+        return int(connection.exec_driver_sql(asked).scalar_one())
+
+    if found := staying(others, pause):
         what = f"Servers of another version use this database ({found} connections), which must be brought to schema {HEAD}."
         raise StorageFailed(where, what, "Stop all of them, then start this version; nothing was changed.")
+
+
+def staying(connections: Callable[[], int], pause: Pause) -> int:
+    """Return how many connections there are after the time in which those of a server that has ended go."""
+    for _ in range(LOOKS):
+        if not (found := connections()):
+            return 0
+        pause(LOOK_SECONDS)
+    return found
 
 
 SECRETS = ("password", "sslpassword")  # as libpq takes them behind the question mark, too

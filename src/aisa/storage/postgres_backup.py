@@ -21,11 +21,8 @@ from aisa.clock import Pause, pause
 from aisa.storage.backup import BackupMade, Restored, carry_over, synced
 from aisa.storage.engine import Migrate
 from aisa.storage.failure import StorageFailed
-from aisa.storage.postgres import CONNECT_SECONDS_MAX, SERVERS, open_postgres, shown
+from aisa.storage.postgres import CONNECT_SECONDS_MAX, SERVERS, open_postgres, shown, staying
 
-#: Whether a server uses the database is looked for so often, so many seconds apart: PostgreSQL lists a connection for a moment longer than
-#: whoever had it is there.
-LOOKS, LOOK_SECONDS = 10, 0.1
 COMMAND_AS = "aisa back-up"
 WORDS_MAX = 500  # of what a program says, that are told: its last ones
 FORMER = "before_restore_"
@@ -134,14 +131,14 @@ def version_in(connection: psycopg.Connection) -> str | None:
 
 def refuse_if_served(connection: psycopg.Connection, url: str, pause: Pause = pause) -> None:
     """Raise StorageFailed if a server uses the database, and still does after the time in which connections of one that has ended go."""
-    used = 0
-    for _ in range(LOOKS):
+
+    def servers() -> int:
         found = connection.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {SERVERS}".encode()).fetchone()  # noqa: S608 - our own words
-        used = 0 if found is None else found[0]
-        if not used:
-            return
-        pause(LOOK_SECONDS)
-    raise StorageFailed(shown(url), f"Servers use this database, with {used} connections.", "Stop all of them first.")
+        assert found is not None, "a count has a row"
+        return int(found[0])
+
+    if used := staying(servers, pause):
+        raise StorageFailed(shown(url), f"Servers use this database, with {used} connections.", "Stop all of them first.")
 
 
 def program_for(connection: psycopg.Connection, name: str) -> str:

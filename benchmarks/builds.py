@@ -22,7 +22,7 @@ BYTES_SHOWN = 2_000
 def older(revision: str, folder: Path) -> tuple[Build, str]:
     """Put a commit's files into an empty folder and return how to run them, and the commit's short name. Raises BenchFailed."""
     name = ran(("git", "-C", str(REPOSITORY), "rev-parse", "--verify", "--short", f"{revision}^{{commit}}")).decode().strip()
-    packed = ran(("git", "-C", str(REPOSITORY), "archive", "--format=tar", name, "src", "benchmarks", LOCK))
+    packed = ran(("git", "-C", str(REPOSITORY), "archive", "--format=tar", name, "src", "benchmarks", "tests", LOCK))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on; what is unpacked is our own in any case
             archive.extraction_filter = tarfile.data_filter

@@ -61,13 +61,13 @@ class Server:
         """What it wrote to standard error so far."""
         return (self.folder / "log").read_text(encoding="utf-8")
 
-    def aisa(self, *words: str, typed: str | None = None) -> str:
+    def aisa(self, *words: str, typed: str | None = None, variables: Mapping[str, str] = MappingProxyType({})) -> str:
         """Run a command of the command line on this server's data, and return what it prints. `typed` is its standard input."""
         command = [sys.executable, "-m", "aisa", *words, "--data-dir", str(self.folder / "data")]
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=environment(),
+            env=environment() | {**variables},
             input=typed,
             capture_output=True,
             text=True,

@@ -95,14 +95,15 @@ def ask(at: Consoled) -> dict[str, str]:
     shown = {
         "explain": shortened(typed(server, "explain", "latest")),
         "usage": typed(server, "usage", "--by", "model", columns=TABLE_COLUMNS),
-        "caps": typed(server, "usage", "--by", "key", "--since", "month"),
+        "caps": typed(server, "usage", "--by", "key", "--since", "30d"),  # of a month there may be a minute: other keys, in another order
         "wallet": typed(server, "wallet", "show", "acme"),
     }
     asked(server, "/v1/chat/completions", {"model": "broken", "messages": [{"role": "user", "content": "Hi."}]})
     for _ in range(2):
         threading.Thread(target=forever, args=(at,), daemon=True).start()
-    while '"state":"answering"' not in (board := server.aisa("board", "--json").replace(" ", "")) or board.count('"id"') < 2:
-        pass
+    last = time.monotonic() + PROCESS_SECONDS_MAX
+    while (board := server.aisa("board", "--json").replace(" ", "")).count('"state":"answering"') < 2:
+        assert time.monotonic() < last, board
     return shown | {"board": typed(server, "board", "--once"), "status": typed(server, "status")}
 
 
@@ -115,9 +116,8 @@ def forever(at: Consoled) -> None:
 
 def typed(server: Server, *words: str, columns: str = COLUMNS) -> str:
     """Run a command and return what stands on the terminal."""
-    os.environ["COLUMNS"] = columns
     said = (
-        server.aisa(*words)
+        server.aisa(*words, variables={"COLUMNS": columns})
         .replace(str((server.folder / "data").resolve()), "~/aisa/aisa-data")
         .replace(f"{sys.executable} -m aisa", "aisa")
     )

@@ -42,8 +42,8 @@ CONNECT = {
     "application_name": f"aisa schema {HEAD}",
 }
 #: Whether servers use the database is looked for so often, so many seconds apart: PostgreSQL lists a connection for a moment longer than
-#: whoever had it is there.
-LOOKS, LOOK_SECONDS = 10, 0.1
+#: whoever had it is there. It waits for others' ends as long itself, before it copies or removes a database.
+LOOKS, LOOK_SECONDS = 50, 0.1
 SERVERS = "datname = current_database() AND application_name ~ '^aisa( schema [0-9]+)?$'"  # so do versions before 0045 call themselves
 
 
@@ -140,10 +140,10 @@ def refuse_others(connection: Connection, where: str, pause: Pause) -> None:
 def staying(connections: Callable[[], int], pause: Pause) -> int:
     """Return how many connections there are after the time in which those of a server that has ended go."""
     for _ in range(LOOKS):
-        if not (found := connections()):
+        if not connections():
             return 0
         pause(LOOK_SECONDS)
-    return found
+    return connections()
 
 
 SECRETS = ("password", "sslpassword")  # as libpq takes them behind the question mark, too

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -55,7 +53,6 @@ class PostgresStore:
     def __init__(self, server: Postgres) -> None:
         self._server = server
         self.url = server.fresh()
-        self._pids: list[int] = []
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -76,15 +73,12 @@ class PostgresStore:
         return calls, tokens
 
     def pause(self) -> None:
-        """Let it accept and say nothing: the process that accepts, and all that answer."""
-        self._pids = self._server.pids
-        for pid in self._pids:
-            os.kill(pid, signal.SIGSTOP)
+        """Let it accept and say nothing."""
+        self._server.pause()
 
     def go_on(self) -> None:
         """Let it speak again."""
-        for pid in self._pids:
-            os.kill(pid, signal.SIGCONT)
+        self._server.go_on()
 
     def kill(self) -> None:
         """End it at once, if it runs; tables that are not logged are empty after that."""

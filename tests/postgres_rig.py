@@ -25,6 +25,7 @@ USER = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to ru
 CAN_RUN = (PROGRAMS / "initdb").exists()
 needs_postgres = pytest.mark.skipif(not CAN_RUN, reason="PostgreSQL is not installed")
 START_SECONDS_MAX = 60.0
+STOPPED = "T"
 STARTS_MAX = 50  # the processes of one that was killed take a moment to go, and another refuses to start beside them
 #: A killed server loses nothing by these: the system still has what was written. Only a power failure would.
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "listen_addresses": "", "max_connections": "60", "shared_buffers": "32MB"}
@@ -63,7 +64,20 @@ class Postgres:
         """End it at once, if it runs, with all that answer."""
         with suppress(OSError):
             for pid in self.pids:
-                os.kill(pid, signal.SIGKILL)
+                tell(pid, signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Let it accept and say nothing: the process that accepts, and all that answer. It makes no other while its own are looked up."""
+        os.kill(self.pid, signal.SIGSTOP)
+        while (state := state_of(self.pid)) != STOPPED:
+            assert state, "it has ended"
+        for pid in self.pids[1:]:
+            tell(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it speak again."""
+        for pid in reversed(self.pids):
+            tell(pid, signal.SIGCONT)
 
     def promote(self) -> None:
         """Let a standby be the primary from now on."""
@@ -100,6 +114,11 @@ class Postgres:
         """Return what a statement gives, as text."""
         return self._run("psql", url, "-At", "-c", text)
 
+    def end_sessions(self, database: str) -> None:
+        """End all connections to a database, and return once they are gone: they are told to go, and do so a moment later."""
+        waited = f"pg_terminate_backend(pid, {int(START_SECONDS_MAX * 1000)})"
+        self.sql(f"postgresql://aisa@/postgres?host={self.folder}", f"SELECT {waited} FROM pg_stat_activity WHERE datname = '{database}'")
+
     def _run(self, program: str, *words: str) -> str:
         ids = {} if USER is None else {"user": USER.pw_uid, "group": USER.pw_gid, "extra_groups": []}
         done = subprocess.run(
@@ -113,6 +132,19 @@ class Postgres:
         )
         assert done.returncode == 0, f"{program}: {done.stdout}"
         return done.stdout
+
+
+def tell(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, which may have ended by itself."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def state_of(pid: int) -> str:
+    """Return the letter that the system has for what a process does, nothing of one that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
 
 
 @contextmanager

@@ -6,8 +6,6 @@ The address is a link to the socket of whoever is the primary, as a name or a vi
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -220,9 +218,7 @@ def test_no_call_waits_for_a_database_that_hangs(workers: int, tmp_path: Path) -
             free, paying = (control(server, "/keys", label=label, account=label)["secret"] for label in ("free", "paying"))
             control(server, "/accounts/paying/top-up", amount="1")
             good = sum(ask(client, key, "priced", max_tokens=20)[0] == 200 for key in (free, paying))
-            stopped = postgres.pids
-            for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
+            postgres.pause()
             statuses = []
             while 503 not in statuses:  # for a second it may spend what it was allotted
                 statuses.append(ask(client, paying, "priced", max_tokens=20)[0])
@@ -234,8 +230,7 @@ def test_no_call_waits_for_a_database_that_hangs(workers: int, tmp_path: Path) -
             assert "It is done, but" in told.value.stderr
             until(lambda: '"changed":["log.client_address"]' in server.log, "it is not reloaded")
             good += statuses.count(200) + sum(ask(client, free)[0] == 200 for _ in range(3))
-            for pid in stopped:
-                os.kill(pid, signal.SIGCONT)
+            postgres.go_on()
             until(lambda: ask(client, paying, "priced", max_tokens=20)[0] == 200, "the wallet is not known again")
             until(lambda: postgres.sql(database, "select count(*) from calls where cost >= 0") == f"{good + 1}\n", "not all is written")
             assert good >= 5

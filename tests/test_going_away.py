@@ -168,9 +168,7 @@ def test_a_database_that_hangs_keeps_no_server_from_leaving(tmp_path: Path, work
         variables = {"DATABASE_URL": postgres.fresh()}
         with serving(tmp_path, slow, variables=variables, workers=workers) as server:
             stream = Streaming(server)
-            stopped = postgres.pids
-            for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
+            postgres.pause()
             try:
                 server.process.terminate()
                 assert stream.whole().endswith(b"data: [DONE]\n\n")
@@ -178,8 +176,7 @@ def test_a_database_that_hangs_keeps_no_server_from_leaving(tmp_path: Path, work
                 assert server.process.wait(SECONDS_MAX) == 0
                 assert time.monotonic() - began < HUNG_SECONDS_MAX
             finally:
-                for pid in stopped:
-                    os.kill(pid, signal.SIGCONT)
+                postgres.go_on()
         with serving(tmp_path, slow, variables=variables, label="again") as server:
             assert "calls 1" in server.aisa("ledger", "audit")
 

@@ -68,7 +68,7 @@ def test_why_the_database_is_away_is_told_by_a_server_without_calls(tmp_path: Pa
             control(server, "/keys", label="free", account="free")
             elsewhere = database.replace(f"/{name}?", "/postgres?")
             postgres.sql(elsewhere, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-            postgres.sql(elsewhere, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            postgres.end_sessions(name)
             until(lambda: "not currently accepting connections" in server.log, "nobody says why")
             assert "THE DATABASE IS AWAY (" in server.log
             postgres.sql(elsewhere, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')

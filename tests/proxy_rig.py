@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -19,6 +18,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOYED = ROOT / "deploy" / "proxies"
@@ -205,12 +206,6 @@ PRODUCTS = {
         Product("stunnel", STUNNEL_NAMES, ("-version",), "stunnel.conf", STUNNEL, stunnel_files, scheme="https"),
     )
 }
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        return int(made.getsockname()[1])
 
 
 class Within(NamedTuple):

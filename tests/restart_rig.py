@@ -23,7 +23,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from proxy_rig import DEPLOYED, PRODUCTS, free_port, standing
+from ports import free_port
+from proxy_rig import DEPLOYED, PRODUCTS, standing
 from server import PROCESS_SECONDS_MAX, environment, read_banner
 
 TOKENS = 24  # of each stream

@@ -36,8 +36,10 @@ from benchmarks.plan import PACED_CHUNKS, QUICK
 from benchmarks.rates import one_round, rates
 from benchmarks.served import DoorChannel
 from benchmarks.streams import StreamChannel, check_stream, dechunk, finish_streams, open_streams
-from benchmarks.subjects import Running, Subject, ask_once, fake_vendor, free_port, nginx, nginx_program, started
+from benchmarks.subjects import Running, Subject, ask_once, fake_vendor, nginx, nginx_program, started
 from benchmarks.upstream import reply_to
+
+from ports import free_port
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="the bench reads /proc and sets kernel timers")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -23,6 +22,7 @@ from aisa.checks.registry import CHECKS
 from aisa.cli.commands import aisa
 from aisa.testing.scenario import BUILT_IN, CASE_BODIES, Answer, Scenario, ScenarioUnfit, Step, built_in, corpus_case, load_scenario
 from aisa.testing.scripted_server import ScriptedServer
+from ports import free_port
 from server import Server, environment, serving
 
 SECONDS_MAX = 30  # for an answer that comes at once
@@ -37,12 +37,6 @@ vendors:
 models:
   check: {{to: [played/check], prices: {{input: 1.0, output: 2.0}}}}
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        return int(made.getsockname()[1])
 
 
 class Played:

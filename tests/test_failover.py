@@ -25,8 +25,8 @@ from aisa.storage.postgres_script import PostgresScript
 from aisa.storage.unanswered import LOOKS_MAX, StoreAway
 from aisa.usage import Usage
 from limits_rig import KINDS, LimitsStore, limits_store
+from ports import free_port
 from postgres_rig import needs_postgres, postgres_server
-from proxy_rig import free_port
 from test_store_admission import PATIENT, Heard
 from test_stores_serving import servers
 from test_workers import ask, audited, connection, control, until

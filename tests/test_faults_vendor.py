@@ -42,6 +42,7 @@ from faults_rig import (
     until,
     whole,
 )
+from ports import free_port
 from rig import DONE, HEAD, OPENING, chunk, content_of, document, event, events_of, text, usage
 
 MIB = 1 << 20
@@ -84,17 +85,10 @@ def relayed(*steps: Any, **settings: Any) -> bytes:
 # Before the first byte
 
 
-def closed_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @either_way
 def test_a_vendor_that_nobody_runs_is_a_502(streamed: bool) -> None:
     """[U1] The connection is refused, at once; the caller does not learn where."""
-    home = refused(says(), 502, "upstream_unavailable", streamed=streamed, vendor={"base_url": f"http://127.0.0.1:{closed_port()}"})
+    home = refused(says(), 502, "upstream_unavailable", streamed=streamed, vendor={"base_url": f"http://127.0.0.1:{free_port()}"})
     assert home.calls[0].total_seconds < 1
 
 

@@ -21,6 +21,7 @@ from aisa.http.pool import HttpUpstream
 from aisa.providers.port import UpstreamRequest
 from aisa.testing.clock import run_virtual
 from http_client_rig import OK, Connection, FakeVendor, Run, answering, both_loops, call, until
+from ports import free_port
 
 EMPTY = "<HttpUpstream local 0 idle 0 in use>"
 ONE_IDLE = "<HttpUpstream local 1 idle 0 in use>"
@@ -403,8 +404,7 @@ def test_a_vendor_that_is_not_there_could_not_be_reached(run: Run) -> None:
     """The caller reads the vendor's name, the log the address, and the place is free again."""
 
     async def scenario() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        port = free_port()
         upstream = HttpUpstream("local", Vendor(base_url=f"http://127.0.0.1:{port}", connections_max=1), {})
         for _ in range(2):
             with pytest.raises(UpstreamFailed) as failure:

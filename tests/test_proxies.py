@@ -26,7 +26,8 @@ from aisa.checks.subject import Subject, address_of
 from aisa.cli.check_lines import changes
 from aisa.testing.scenario import built_in
 from aisa.testing.scripted_server import ScriptedServer
-from proxy_rig import AS_IT_COMES, DEPLOYED_FILE, PRODUCTS, free_port, standing
+from ports import free_port
+from proxy_rig import AS_IT_COMES, DEPLOYED_FILE, PRODUCTS, standing
 from server import Server, serving
 
 PLAYED = """\

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from postgres_rig import needs_postgres, postgres_server
-from proxy_rig import PRODUCTS, ROOT, free_port, standing
+from proxy_rig import PRODUCTS, ROOT, standing
 from restart_rig import CONFIGURATION, Replica, under_load
 from server import PROCESS_SECONDS_MAX
 from test_workers import ask, audited, control, until

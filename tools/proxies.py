@@ -24,7 +24,8 @@ sys.path.insert(0, str(HERE.parent / "tests"))  # the rig is that of the tests
 from seen import Checked, checked, into_page, keep, kept, markdown  # noqa: E402 - beside this file
 
 from aisa import __version__  # noqa: E402 - the line above says where the rig is
-from proxy_rig import AS_IT_COMES, DEPLOYED_FILE, PRODUCTS, SMALL_BUFFERS, Product, Within, free_port, standing  # noqa: E402 - as above
+from ports import free_port  # noqa: E402 - as above
+from proxy_rig import AS_IT_COMES, DEPLOYED_FILE, PRODUCTS, SMALL_BUFFERS, Product, Within, standing  # noqa: E402 - as above
 from server import environment, serving  # noqa: E402 - the line above says where it is
 from small_buffers import is_possible, run, small_buffers  # noqa: E402 - as above
 

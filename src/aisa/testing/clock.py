@@ -2,7 +2,8 @@
 
 When every task waits and no socket becomes ready within GRACE_SECONDS of real time, the loop's clock jumps to the next timer; at once, if
 there is neither a socket nor another thread that anything could come from. While a thread works for the loop (`run_in_executor`, of which
-`to_thread` and `getaddrinfo` are cases) time stands still: how long that takes is the machine's affair, and no part of a test.
+`to_thread` and `getaddrinfo` are cases) time stands still: how long that takes is the machine's affair, and no part of a test. So it does
+while the machine is too busy to tell: when the loop itself was late, or another thread of the process waits for its turn.
 """
 
 from __future__ import annotations
@@ -11,14 +12,23 @@ import asyncio
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from aisa.clock import monotonic_micros
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds, on a busy
-#: machine within milliseconds.
+#: Real seconds in which a socket may still become ready before time jumps. Loopback delivers within microseconds.
 GRACE_SECONDS = 0.01
+#: Real microseconds by which the loop may be late and still tell that nothing was under way; on an idle machine it is by a tenth of them.
+LATE_MICROS = 2_000
+#: Real seconds for which a busy machine is waited for.
+BUSY_SECONDS_MAX = 5.0
+TASKS = Path("/proc/self/task")  # the threads of this process, where the system tells of them
+AT_WORK = ("R", "D")  # letters of those that run or wait for their turn, or for a disk
 #: Real seconds for which time stands still for a thread; one that works longer waits for something that only time would bring.
 THREAD_SECONDS_MAX = 20.0
 #: Threads that no loop has to wait for, besides those that were there before it was made (the main one, those of a parallel test run, idle
@@ -47,10 +57,28 @@ class JumpingSelector(selectors.DefaultSelector):
         if self.at_work and (ready := super().select(THREAD_SECONDS_MAX)):
             return ready
         alone = len(self.get_map()) <= LISTENED_BY_LOOP and self._apart.union(THREADS_APART).issuperset(threading.enumerate())
-        ready = super().select(0 if alone else min(timeout, GRACE_SECONDS))
+        ready = super().select(0) if alone else self._grace(min(timeout, GRACE_SECONDS))
         if not ready:
             self.skipped_seconds += timeout
         return ready
+
+    def _grace(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for sockets so many real seconds in which all that was under way could have come."""
+        give_up = monotonic_micros() + int(BUSY_SECONDS_MAX * 1e6)
+        while True:
+            due = monotonic_micros() + int(seconds * 1e6)
+            ready = super().select(seconds)
+            now = monotonic_micros()
+            if ready or now > give_up or (now < due + LATE_MICROS and not others_at_work()):
+                return ready
+
+
+def others_at_work() -> bool:
+    """Say whether another thread of this process has something to do."""
+    mine = str(threading.get_native_id())
+    with suppress(OSError):  # of a system that tells nothing, and a thread that has just ended
+        return any(task.name != mine and (task / "stat").read_text().rpartition(") ")[2][:1] in AT_WORK for task in TASKS.iterdir())
+    return False
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,9 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 #: A start takes half a second and a stop less; on a machine that runs ten other things, a minute is a hang.
 PROCESS_SECONDS_MAX = 60.0
 SECONDS_MAX = PROCESS_SECONDS_MAX
+LOOK_SECONDS = 0.01  # between two looks into the log
 BANNER_END = "Stop with"
+STARTED = '"type":"started"'
 #: What the operator's shell may have set and must not steer a test: vendors' keys, proxies and the server's own settings.
 FOREIGN = re.compile(r"_API_KEY$|^AISA_|_proxy$|^(HOST|PORT)$", re.IGNORECASE)
 #: What its processes get: ours, and no look at what else runs on this machine, which is no part of a test.
@@ -58,8 +61,16 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it wrote to standard error so far."""
-        return (self.folder / "log").read_text(encoding="utf-8")
+        """The lines that it has written to standard error so far. The last one may be half written, and is none yet."""
+        return (self.folder / "log").read_bytes().rpartition(b"\n")[0].decode()
+
+    def told(self, words: str) -> str:
+        """Wait until its log has these words, and return the log: a thread writes it, a moment behind what it tells of."""
+        give_up = time.monotonic() + PROCESS_SECONDS_MAX
+        while words not in (log := self.log):
+            assert time.monotonic() < give_up, f"the log does not say: {words}"
+            threading.Event().wait(LOOK_SECONDS)
+        return log
 
     def aisa(self, *words: str, typed: str | None = None, variables: Mapping[str, str] = MappingProxyType({})) -> str:
         """Run a command of the command line on this server's data, and return what it prints. `typed` is its standard input."""
@@ -113,6 +124,7 @@ def serving(
         banner = read_banner(process)
         assert BANNER_END in banner, f"the server did not start: {(folder / 'log').read_text(encoding='utf-8')}"
         server = Server(folder, process, banner, label)
+        server.told(STARTED)  # behind what else is told of a start
         yield server
         process.terminate()
         assert process.wait(PROCESS_SECONDS_MAX) == status, server.log

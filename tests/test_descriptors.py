@@ -38,7 +38,7 @@ def test_the_soft_limit_is_raised_and_what_does_not_fit_is_told(tmp_path: Path) 
         try:
             server = Server(tmp_path, process, read_banner(process))
             fit = clients_that_fit(200, [], tls=False)
-            assert f"only {fit} connections of clients fit the 200 file descriptors" in server.log
+            server.told(f"only {fit} connections of clients fit the 200 file descriptors")
             connections = [http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30) for _ in range(fit + 1)]
             answers = []
             for connection in connections:

@@ -56,7 +56,8 @@ def test_a_folder_that_is_moved_away_and_back_is_served_again_by_all_workers(tmp
         assert {called(server)[0] for _ in range(CALLS)} == {200}
         assert workers_of(server) == before
         in_order(server, 2 * CALLS)
-        assert (server.log.count('"folder_gone"'), server.log.count('"ledger_back"')) == (1, 1)
+        log = server.told('"ledger_back"')
+        assert (log.count('"folder_gone"'), log.count('"ledger_back"')) == (1, 1)
 
 
 def test_a_worker_that_dies_while_the_folder_is_moved_away_is_replaced_when_it_is_back(tmp_path: Path) -> None:

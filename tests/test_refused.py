@@ -121,7 +121,7 @@ def test_each_way_to_be_refused_leaves_one_record_with_its_reason(running: Serve
         told = answer.body["error"]
         assert (line["error_status"], line["error_code"], line["error_message"]) == (status, told["code"], told["message"])
         assert (line["key_label"], line["account"], line["model"], line["calls"]) == (label, "default", model, 1)
-        logged = json.loads(next(line for line in running.log.splitlines() if answer.id in line))
+        logged = json.loads(next(line for line in running.told(answer.id).splitlines() if answer.id in line))
         assert (logged["key_label"], logged["model"], bool(logged["address"])) == (label, model, True)
     assert PROMPT not in json.dumps(everything)
     assert running.aisa("explain", "latest").count(refused[-1][1].id) == 1
@@ -160,7 +160,8 @@ def test_where_a_request_without_a_known_key_is_to_be_found_is_said(tmp_path: Pa
             with pytest.raises(subprocess.CalledProcessError) as failed:
                 server.aisa("explain", name)
             assert IN_LOG_ALONE in " ".join(failed.value.stderr.split())
-        assert all(answer.id in server.log for answer in (unknown, absent))
+        for answer in (unknown, absent):
+            server.told(answer.id)
 
 
 def test_calls_are_chosen_by_key_model_kind_and_time_and_shown_in_columns(running: Server) -> None:

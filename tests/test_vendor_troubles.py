@@ -72,7 +72,7 @@ def test_status_says_of_each_vendor_what_is_wrong_with_it(failing: Failing) -> N
 def test_the_log_the_api_and_the_list_of_vendors_say_the_same(failing: Failing) -> None:
     """The log of the vendor that rests, the others' state of each."""
     server = failing.server
-    rests = [json.loads(line) for line in server.log.splitlines() if '"target_health"' in line]
+    rests = [json.loads(line) for line in server.told('"target_health"').splitlines() if '"target_health"' in line]
     assert [(each["target"], each["reason"]) for each in rests] == [("nowhere", "unreachable")]
     listed = server.aisa("vendors", "--config", str(server.folder / "aisa.yaml"))
     for name, (_, words) in SAID.items():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sqlalchemy import text
 
 from aisa.clock import wall_clock
@@ -32,6 +32,7 @@ from aisa.storage.tables import calls as table
 from aisa.storage.tables import refused_calls
 from aisa.usage import COUNTED, REPORTED, Usage
 from server import Server, serving
+from test_workers import until
 
 CHROMIUM = shutil.which("chromium")
 MISSING = Assets().missing
@@ -39,6 +40,7 @@ MISSING = Assets().missing
 needs_assets = pytest.mark.skipif(bool(MISSING), reason=f"`make assets` has not fetched {', '.join(MISSING)}")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 FLAGS += ["--disable-component-update", "--font-render-hinting=none", "--hide-scrollbars"]
+expect.set_options(timeout=30_000)  # ms; by default five seconds, in which a busy machine may not come so far
 DAY_MS = 86_400_000
 MADE_UP_MAX = 6_000  # calls that are made up one by one; the others are copies of them
 #: Model, vendor, and what a million tokens of input and output cost.
@@ -196,6 +198,20 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+#: Has a page note that a button said so, which it does for a second and a half: a test that looks for it may come too late.
+NOTE_COPY = """copy => {
+  window.copied = false;
+  new MutationObserver(() => (window.copied ||= copy.textContent === "Copied")).observe(copy, { childList: true });
+}"""
+
+
+def press_copy(copy: Locator, press: Callable[[], None]) -> None:
+    """Press a button that copies something, and wait until it says that it has."""
+    copy.evaluate(NOTE_COPY)
+    press()
+    until(lambda: bool(copy.page.evaluate("window.copied")), "nothing was copied")
 
 
 def sign_in(page: Page, consoled_at: Consoled, key: str | None = None) -> None:

@@ -97,7 +97,7 @@ def page(at: Consoled, browser: Browser) -> Iterator[Page]:
 
 def settled(page: Page) -> None:
     """Wait until nothing is loading any more."""
-    expect(page.locator("[aria-busy]")).to_have_count(0, timeout=20_000)
+    expect(page.locator("[aria-busy]")).to_have_count(0)
 
 
 def test_no_page_waits_for_sums_over_calls(at: Consoled, page: Page) -> None:

@@ -35,8 +35,7 @@ from aisa.storage.migrate import migrate
 from aisa.testing.clock import run_virtual
 from identity_rig import AUDIENCE, NOW, Provider, identity_provider, private_key, public_key
 from server import PROCESS_SECONDS_MAX, serving
-from test_reload import until
-from test_workers import ask, connection
+from test_workers import ask, connection, until
 
 
 @pytest.fixture(scope="module")
@@ -432,14 +431,18 @@ def test_a_person_calls_is_billed_and_administers_with_tokens(provider: Provider
     now, configuration = time.time(), CONFIGURATION.format(issuer=provider.issuer)
     token = provider.token(now=now, email="ann@example.com", groups=["research"])
     with serving(tmp_path, configuration, workers=workers) as server:
-        for _ in range(100):  # until the provider's keys are there
+        statuses = list[int]()
+
+        def is_known() -> bool:
             with closing(connection(server)) as client:
                 status, headers, _ = ask(client, token, "hello")
-            if status != 503:
-                break
-            assert headers["retry-after"] == "1"
-        assert status == 200
-        until(lambda: "ann@example.com" in server.aisa("keys", "list"))
+            statuses.append(status)
+            assert status != 503 or headers["retry-after"] == "1"
+            return status != 503
+
+        until(is_known, "the provider's keys are not there")
+        assert statuses[-1] == 200
+        until(lambda: "ann@example.com" in server.aisa("keys", "list"), "no key is listed")
         assert "ann@example.com" in server.aisa("calls", "--account", "labs")
         server.aisa("keys", "disable", "ann@example.com")
         with closing(connection(server)) as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import json
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -203,9 +204,9 @@ def test_a_tier_that_the_configuration_has_lost_is_not_unlimited() -> None:
     asyncio.run(main())
 
 
-def limited_rig(script: list[Any], **tier: Any) -> Rig:
+def limited_rig(script: list[Any], *, status: int = 200, **tier: Any) -> Rig:
     """A rig whose keys have this tier."""
-    rig = Rig(ScriptedUpstream(Script(script)), prices=Prices(input=1, output=2))
+    rig = Rig(ScriptedUpstream(Script(script, status)), prices=Prices(input=1, output=2))
     rig.dependencies.admission = MemoryAdmission(
         Limits(default_tier="t", tiers={"t": Tier(**tier)}), {}, wall_clock=lambda: 1_800_000_000.0
     )
@@ -238,6 +239,18 @@ def test_a_document_tells_what_is_left_once_it_is_known_what_it_used() -> None:
     run_virtual(main())
     row = rig.rows[0]
     assert client.headers["x-ratelimit-remaining-tokens"] == str(20_000 - row.billed.input_tokens - row.billed.output_tokens)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_a_call_that_its_vendor_failed_tells_of_no_tokens_that_it_only_held(status: int, streamed: bool) -> None:
+    """[contract 5] It has used none of the 900 that it asked for: they are there for whoever reads its head and calls next."""
+    refused = json.dumps({"error": {"message": "no", "type": "server_error"}}).encode()
+    rig = limited_rig([refused], status=status, tpm=1_000, rpm=9)
+    client = MemoryClient()
+    run_virtual(rig.call(client, body(stream=streamed, max_tokens=900)))
+    assert client.status >= 400
+    assert (client.headers["x-ratelimit-remaining-tokens"], client.headers["x-ratelimit-remaining-requests"]) == ("1000", "8")
 
 
 def test_a_document_without_a_bound_takes_what_answers_of_its_targets_have_once_that_is_known() -> None:

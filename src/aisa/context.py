@@ -215,7 +215,8 @@ class CallContext:
             self.permit.correct(self._used)
 
     def told(self) -> HeaderList:
-        """Return the headers of any answer, good or bad."""
+        """Return the headers of an answer that is none but a failure, which is settled by then."""
+        self.correct()
         return self.call.headers + self.dependencies.admission.headers(self.key)
 
     def settle(self, outcome: str) -> Bill:

@@ -35,9 +35,7 @@ def refusal(allowances: Iterable[Shown], now: int, *, tokens: int, input_tokens:
             waits.append((each.take_turn(now), said))
     if not waits:
         waits = [(now + MICROS, "There is room for this call, but others have waited for it before.")]
-    when, said = max(waits)
-    seconds = seconds_of(when - now)
-    return ApiError(CODE, f"{said} Try again in {seconds} s.", retry_after=seconds, should_retry=True)
+    return waiting(*max(waits), now)
 
 
 def too_large(allowance: Shown, tokens: int, *, input_tokens: int, request: Request) -> ApiError:
@@ -63,8 +61,13 @@ def stopped_inside(limited: Iterable[Shown], now: int, needed: int, *, again: in
             whose = each.whose[0].lower() + each.whose[1:]
             said = f"The stream ends here: {whose} may use {used.limit:,} tokens in any {length_in_words(used.span)}, and has used them."
             waits.append((used.take_place(now, min(max(needed, again), used.limit)), said))
-    when, said = max(waits)
-    return ApiError(CODE, said, retry_after=seconds_of(when - now), should_retry=True)
+    return waiting(*max(waits), now)
+
+
+def waiting(when: int, said: str, now: int) -> ApiError:
+    """Return the refusal of what may be tried again at a moment, which an event of a stream has no header for."""
+    seconds = seconds_of(when - now)
+    return ApiError(CODE, f"{said} Try again in {seconds} s.", retry_after=seconds, should_retry=True)
 
 
 def seconds_of(micros: int) -> int:

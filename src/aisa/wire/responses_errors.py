@@ -60,7 +60,7 @@ def failure_events(error: ApiError, response: Tree) -> list[Tree]:
     if code == RATE and error.should_retry is False:
         code = QUOTA  # on which it ends at once; no retry cures this
     elif code == RATE and error.retry_after is not None:
-        message = f"{message} Try again in {error.retry_after}s."  # Codex reads how long from these words
+        message = f"{message.removesuffix(f' Try again in {error.retry_after} s.')} Try again in {error.retry_after}s."  # as Codex reads it
     told = {"code": code, "message": message, "param": error.param}
     failed = {**response, "status": "failed", "error": {"code": code, "message": message}}
     return [{"type": "error", **told, "error": {"type": error.type, **told}}, {"type": "response.failed", "response": failed}]

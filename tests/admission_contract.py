@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from aisa.admission.memory import MemoryAdmission
 from aisa.admission.port import Admission, Lease
+from aisa.admission.rules import MICROS
+from aisa.admission.window import BUCKETS, LINE_MICROS
 from aisa.call import Call
 from aisa.config.limits import AccountRates, AddressRates, Limits, Tier
 from aisa.config.schema import Config, Model, Vendor
@@ -197,6 +199,22 @@ def who_waits_in_line_is_seldom_refused_again(stage: Stage) -> None:
         tell(stage, story, rpm=limit)
         assert tries.total() > 64, tries
         assert tries[True] <= again_max * tries.total(), tries
+
+
+def each_in_a_line_is_told_a_wait_of_his_own(stage: Stage) -> None:
+    """[issue 13] As far as waits are told, a minute, however short the window is: behind one of 5 seconds, too, the tenth is told some 50."""
+
+    async def story(window: float) -> None:
+        limits = Limits(default_tier="t", tiers={"t": Tier(rpm=1)}, window_seconds=window)
+        world = World(stage, await stage.open(limits, {}), {"one": key_of("one")})
+        (await world.call()).release(ANSWER)
+        for turn in range(1, 11):
+            wait = (await world.refused()).retry_after
+            assert wait is not None
+            assert turn * window <= wait <= turn * (window + LINE_MICROS // BUCKETS / MICROS) + 1
+
+    for window in (1.0, 5.0):
+        stage.run(story(window))
 
 
 def a_refused_call_takes_nothing(stage: Stage) -> None:
@@ -500,6 +518,7 @@ CLAIMS = (
     lone_client_that_waits_gets_its_tokens,
     no_window_has_more_than_the_limit_and_pressure_reaches_it,
     who_waits_in_line_is_seldom_refused_again,
+    each_in_a_line_is_told_a_wait_of_his_own,
     a_refused_call_takes_nothing,
     a_call_larger_than_the_limit_is_not_to_be_tried_again,
     what_a_call_did_not_use_is_given_back,

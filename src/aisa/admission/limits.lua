@@ -7,10 +7,11 @@
 -- bucket; w: how much waits in line, f and g: first and last place of the line, l and a number: a place. See aisa/admission/window.py.
 -- Besides there are d, how long calls last, q, whose turn for a place in flight was told last, and y, when the last call was let in.
 local BUCKETS, PLACES, PACK = 240, 255, 262144
-local PLACE_KEPT, TURN_MAX, FIRST_LASTING, LEARNING = 1500000, 60000000, 2000000, 8
+local LINE, PLACE_KEPT, TURN_MAX, FIRST_LASTING, LEARNING = 60000000, 1500000, 60000000, 2000000, 8
 local KEPT_MILLISECONDS = 120000 -- beyond the window, a record that nobody asks for
 local asked, span, lease_id = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local width = math.ceil(span / BUCKETS)
+local line_width = math.max(width, LINE / BUCKETS) -- of a minute the same; a line may be longer than a shorter window
 local now
 if ARGV[2] ~= '' then
   now = tonumber(ARGV[2])
@@ -18,7 +19,7 @@ else
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
-local bucket_now = math.floor(now / width)
+local bucket_now, place_now = math.floor(now / width), math.floor(now / line_width)
 
 local function text(number) return string.format('%.0f', number) end
 
@@ -52,7 +53,7 @@ end
 -- This server's clock may be set, or another server take over. What was used at a time that is yet to come, within a window, stays so, and
 -- what comes goes with the newest. Further ahead it is taken for used just now: it would count until the clock is there again.
 local function catch_up(w)
-  local line_ahead = w.waiting > 0 and w.first > bucket_now + PLACES
+  local line_ahead = w.waiting > 0 and w.first > place_now + PLACES
   if w.newest <= bucket_now + BUCKETS and not line_ahead then return end
   local gone = select(2, buckets(w, 'b', w.oldest, w.newest))
   if w.waiting > 0 then
@@ -109,7 +110,7 @@ local function add(w, amount)
   redis.call('HSET', w.record, field, text((math.floor(packed / PACK) + amount) * PACK + used_at))
   if w.newest < w.oldest then w.oldest = number end
   w.newest, w.used, w.dirty = number, w.used + amount, true
-  if w.waiting > 0 and w.first <= bucket_now then leave_line(w, amount) end
+  if w.waiting > 0 and w.first <= place_now then leave_line(w, amount) end
 end
 
 local function give_back(w, from, amount)
@@ -138,7 +139,7 @@ local function room_at(w, missing)
   if w.waiting > 0 then
     for place, amount in ipairs((buckets(w, 'l', w.first, w.last))) do
       if amount then
-        at = (w.first + place) * width + span
+        at = (w.first + place) * line_width + span
         missing = missing - tonumber(amount)
         if missing <= 0 then return at end
       end
@@ -148,12 +149,12 @@ local function room_at(w, missing)
 end
 
 local function take_place(w, amount)
-  local kept = math.min(math.ceil(PLACE_KEPT / width), BUCKETS / 2)
-  while w.waiting > 0 and w.first + kept < bucket_now do leave_line(w, w.waiting) end
+  local kept = math.min(math.ceil(PLACE_KEPT / line_width), BUCKETS / 2)
+  while w.waiting > 0 and w.first + kept < place_now do leave_line(w, w.waiting) end
   local when = room_at(w, w.used + w.waiting + amount - w.limit)
-  if w.waiting > 0 then when = math.max(when, w.last * width) end
-  local first = w.waiting > 0 and w.first or bucket_now
-  local place = math.max(bucket_now, math.min(math.floor(when / width), first + PLACES))
+  if w.waiting > 0 then when = math.max(when, w.last * line_width) end
+  local first = w.waiting > 0 and w.first or place_now
+  local place = math.max(place_now, math.min(math.floor(when / line_width), first + PLACES))
   if w.waiting > 0 then
     w.first, w.last = math.min(w.first, place), math.max(w.last, place)
   else

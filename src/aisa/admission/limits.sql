@@ -41,6 +41,11 @@ CREATE OR REPLACE FUNCTION aisa_limits.width_VERSION(span bigint) RETURNS bigint
   SELECT (span + 239) / 240
 $$;
 
+-- Of a minute the same; a line may be longer than a shorter window.
+CREATE OR REPLACE FUNCTION aisa_limits.line_width_VERSION(span bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT greatest(aisa_limits.width_VERSION(span), 60000000 / 240)
+$$;
+
 CREATE OR REPLACE FUNCTION aisa_limits.add_VERSION(of_record text, of_kind text, much bigint, span bigint, now bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -54,7 +59,7 @@ BEGIN
   -- it was one of those who waited, or has taken what they waited for
   UPDATE aisa_limits.line SET amount = amount - least(amount, much) WHERE record = of_record AND kind = of_kind AND place = (
     SELECT place FROM aisa_limits.line WHERE record = of_record AND kind = of_kind AND amount > 0 ORDER BY place LIMIT 1
-  ) AND place <= this;
+  ) AND place <= now / aisa_limits.line_width_VERSION(span);
 END
 $$;
 
@@ -68,7 +73,7 @@ $$;
 CREATE OR REPLACE FUNCTION aisa_limits.take_place_VERSION(of_record text, of_kind text, much bigint, most bigint, span bigint, now bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-  width bigint := aisa_limits.width_VERSION(span);
+  width bigint := aisa_limits.line_width_VERSION(span);
   this bigint := now / width;
   kept bigint := least((1500000 + width - 1) / width, 120);
   first_place bigint;

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from aisa.admission.window import BUCKETS, PLACE_KEPT_MICROS
+from aisa.admission.window import BUCKETS, LINE_MICROS, PLACE_KEPT_MICROS
 from aisa.storage.shared_memory import WORD_BYTES
 
 RING = BUCKETS + 4  # a window of any position touches so many buckets, and one is begun while the oldest still counts
@@ -40,8 +40,8 @@ class SharedWindow:
     """What was used of a limit; implements `window.Use`. Times are microseconds of a clock that all processes share."""
 
     __slots__ = (
-        "_advance_bucket", "_advance_max", "_at", "_cells", "_head", "_last", "_line", "_open", "_ring", "_width", "_words", "advance",
-        "limit", "span",
+        "_advance_bucket", "_advance_max", "_at", "_cells", "_head", "_last", "_line", "_line_width", "_open", "_ring", "_width", "_words",
+        "advance", "limit", "span",
     )  # fmt: skip
 
     def __init__(self, words: memoryview, cells: memoryview, at: int, *, limit: int, span: int) -> None:
@@ -49,6 +49,7 @@ class SharedWindow:
         self.limit = limit
         self.span = span
         self._width = -(-span // BUCKETS)
+        self._line_width = max(self._width, LINE_MICROS // BUCKETS)  # of a minute the same; a line may be longer than a shorter window
         self._words = words
         self._cells = cells
         self._head = at
@@ -110,7 +111,7 @@ class SharedWindow:
         cells[at + RING] = now - bucket * width
         cells[at] = total
         words[step_at] = 0
-        if waiting and line_oldest <= bucket:
+        if waiting and line_oldest * self._line_width <= now:
             self._leave_line(amount)
 
     @property
@@ -178,7 +179,7 @@ class SharedWindow:
     def take_place(self, now: int, amount: int) -> int:
         """Return when there will be room for so much behind all in line, and take that place."""
         self.left(now)
-        words, head, width = self._words, self._head, self._width
+        words, head, width = self._words, self._head, self._line_width
         bucket = now // width
         kept = min(-(-PLACE_KEPT_MICROS // width), RING // 2)
         while words[head + WAITING] and words[head + LINE_OLDEST] + kept < bucket:
@@ -219,7 +220,7 @@ class SharedWindow:
         """Say whether nothing is left that counts, and nobody in line."""
         self.left(now)
         words, head = self._words, self._head
-        waits = words[head + WAITING] and words[head + LINE_NEWEST] * self._width + PLACE_KEPT_MICROS > now
+        waits = words[head + WAITING] and words[head + LINE_NEWEST] * self._line_width + PLACE_KEPT_MICROS > now
         return not words[head + USED] and not waits
 
     def _forget(self, now: int) -> None:
@@ -260,7 +261,7 @@ class SharedWindow:
             for bucket in range(words[head + LINE_OLDEST], words[head + LINE_NEWEST] + 1):
                 amount = cells[self._line + bucket % RING]
                 if amount:
-                    when = (bucket + 1) * self._width + self.span
+                    when = (bucket + 1) * self._line_width + self.span
                     missing -= amount
                     if missing <= 0:
                         return when

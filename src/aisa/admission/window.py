@@ -14,8 +14,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Protocol
 
+from aisa.errors import RETRY_AFTER_SECONDS_MAX
+
 BUCKETS = 240  # of a window; each costs some 80 bytes while it is used
 PLACES_MAX = 1_000  # in a line; whoever comes behind them is told what the last was told
+LINE_MICROS = RETRY_AFTER_SECONDS_MAX * 1_000_000  # for how far ahead places are known apart; no longer wait is told
 PLACE_KEPT_MICROS = 1_500_000  # after its time: waits are told in whole seconds, rounded up, and come with the network's delay
 
 

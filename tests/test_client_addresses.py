@@ -261,3 +261,22 @@ def test_log_row_and_limit_have_the_address() -> None:
             assert [row.address for row in home.rows] == ["192.0.2.0/24"] * 2
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("shown", "peer", "named"), [("network", "127.0.0.0/24", "192.0.2.0/24"), ("whole", "127.0.0.1", "192.0.2.7"), ("none", None, None)]
+)
+def test_who_sends_what_is_no_request_has_an_address_in_the_log(shown: str, peer: str | None, named: str | None) -> None:
+    """[issue 13] Of a head that cannot be read, is too large, or lacks the proxy's: by it a flood is found, or a proxy not set up."""
+    large = b"GET /v1/models HTTP/1.1\r\nx-large: " + b"x" * 100_000
+
+    async def main() -> None:
+        async with gateway(GOOD, server={"proxy_protocol": "require", "trusted_proxies": ("127.0.0.1",)}) as home:
+            home.edge.addresses = Addresses(("127.0.0.1",), shown)
+            for sent, status, address in ((b"\x00\r\n\r\n", 400, peer), (LINE + b"\x00\r\n\r\n", 400, named), (LINE + large, 431, named)):
+                assert (await home.ask(sent)).status == status
+                refused = home.facts[-1]
+                assert isinstance(refused, Refused)
+                assert (refused.status, refused.address) == (status, address)
+
+    run_virtual(main())

@@ -41,7 +41,7 @@ class Addresses:
         """Return what may be kept of an address, None for nothing."""
         if not address or self._shown == "none":
             return None
-        return network_of(address) if self._shown == "network" else address
+        return network_of(address) if self._shown == "network" else plain(address)
 
 
 def forwarded(entry: str) -> str | None:

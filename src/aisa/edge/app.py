@@ -138,7 +138,7 @@ class Edge:
         door = PLAIN_DOOR if request is None else self._routes.door(request.method, request.path) or client_door(request)
         key = None if request is None else self._dependencies.keys.known(presented(request, KEY_HEADERS))
         refuse(reply, error, request_id, headers=[*self._headers(request, request_id), *self._limits(key)], door=door)
-        address = None if request is None else self._shown_address(request)
+        address = self.addresses.shown(reply.address) if request is None else self._shown_address(request)
         self.refusals.note(refused(error, request_id, request, key=key, address=address))
         if key is not None and request is not None:
             self._dependencies.keep_refusal(Refusal(request_id, key, error, client_request_id=client_id(request), address=address))

@@ -44,7 +44,7 @@ def client_id(request: Request) -> str | None:
 def refused(error: ApiError, request_id: str, request: Request | None, *, key: Key | None, address: str | None, model: str = "") -> Refused:
     """Return what is reported of a refusal: of the request's own words only so much as a log line should have."""
     if request is None:
-        return Refused(request_id, error.status, error.code, UNREAD, UNREAD, message=error.message)
+        return Refused(request_id, error.status, error.code, UNREAD, UNREAD, address=address, message=error.message)
     method, path = request.method[:SHOWN_METHOD_CHARACTERS_MAX], shown(request.path)
     whose = ("", "") if key is None else (key.id, key.label)
     return Refused(request_id, error.status, error.code, method, path, client_id(request), *whose, address, shown(model))

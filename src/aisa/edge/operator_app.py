@@ -73,12 +73,12 @@ class OperatorApp:
             self.console.refuse(error, reply, request_id)
         else:
             refuse_admin(error, reply, request_id)
-        self._note(error, request, request_id)
+        self._note(error, request, request_id, peer=reply.address)
 
-    def _note(self, error: ApiError, request: Request | None, request_id: str) -> None:
-        """Have the log know of a refusal."""
+    def _note(self, error: ApiError, request: Request | None, request_id: str, *, peer: str = "") -> None:
+        """Have the log know of a refusal; `peer` is who sent what is no request."""
         addresses = self._addresses()
-        address = None if request is None else addresses.shown(addresses.of(request))
+        address = addresses.shown(peer if request is None else addresses.of(request))
         self._refusals.note(refused(error, request_id, request, key=None, address=address))
 
     def _is_own(self, path: str) -> bool:

@@ -335,6 +335,7 @@ class Connection(asyncio.BufferedProtocol):
         request = self._reader.request
         method, http11 = ("", True) if request is None else (request.method, request.version == "1.1")
         reply = self.reply = Reply(self._shared, self, self._out, method=method, http11=http11, keep_alive=False)
+        reply.address = self._reader.address
         self._refuse_with(error, reply, request)
 
     def _refuse_with(self, error: ApiError, reply: Reply, request: Request | None) -> None:

@@ -73,12 +73,13 @@ class Reply:
     """The receiving end of one call's answer; implements `aisa.wire.port.Client`.
 
     Breaking a promise about the body (its length, its order) is a bug of the caller: the connection is cut and RuntimeError raised.
+    `address` is the client's as the connection tells it, where that has refused what is no request.
     """
 
     __slots__ = (
         "_bodiless", "_chunk_end", "_chunked", "_connection", "_corked", "_flowing", "_flushed", "_head", "_is_head", "_length",
-        "_on_taken", "_out", "_probe", "_server", "bytes_sent", "bytes_taken", "cancelled", "closes", "congested", "ended", "gone",
-        "http11", "running", "started",
+        "_on_taken", "_out", "_probe", "_server", "address", "bytes_sent", "bytes_taken", "cancelled", "closes", "congested", "ended",
+        "gone", "http11", "running", "started",
     )  # fmt: skip
 
     _probe: bytes
@@ -95,7 +96,7 @@ class Reply:
         self._is_head = method == "HEAD"
         #: The client speaks HTTP/1.1.
         self.http11 = http11
-        self._head, self._chunk_end = b"", b"\r\n"
+        self._head, self._chunk_end, self.address = b"", b"\r\n", ""
         self._flowing = False  # a chunked body has begun and may go on: what a stream asks of each of its thousands of chunks
         self._corked = False  # what is written waits in `_head`
         self._flushed: asyncio.Event | None = None

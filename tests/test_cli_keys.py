@@ -366,12 +366,15 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
 
 
 def test_a_keys_own_limits_are_set_shown_and_taken_away(run: Run) -> None:
-    """`none` takes one away; a number may be grouped; the table shows them where any key has one."""
+    """`none` takes one away; a number may be grouped; the table shows them where any key has one, and what another has from its account."""
     run("keys", "create", "ci", "--rpm", "60", "--tpm", "100,000")
-    assert "60 calls/min, 100,000 tokens/min" in run("keys", "list").stdout
+    run("keys", "create", "laptop")
+    other, one = sorted(run("keys", "list").stdout.splitlines()[1:], key=lambda line: "ci" in line)
+    assert ("60 calls/min, 100,000 tokens/min" in one, "its account's" in other) == (True, True)
+    run("keys", "revoke", "laptop")
     changed = run("keys", "update", "ci", "--rpm", "none", "--concurrency", "2")
     assert (changed.exit_code, "100,000 tokens/min, 2 at once" in changed.stdout) == (0, True)
-    (key,) = json.loads(run("keys", "list", "--json").stdout)
+    key, _ = json.loads(run("keys", "list", "--json").stdout)
     assert (key["rpm"], key["tpm"], key["concurrency"]) == (None, 100_000, 2)
 
 

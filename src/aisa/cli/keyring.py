@@ -39,10 +39,11 @@ MODELS_CHARS_MAX = 30  # of an allow-list in the table on a terminal
 SHOW_SECONDS_MAX = 60.0  # a month of calls may have to be summed up
 ROTATE = "Give the key another one: aisa keys rotate {id}"  # to whoever has not read its secret
 LIMITS = ("rpm", "tpm", "concurrency")
+OF_ACCOUNT = "its account's"  # limits of a key that has none of its own: its tier may have some
 LIMIT_DIGITS_MAX = 18  # that are sent; the server's limit is lower and says so
 #: Columns that a narrow terminal does without, the first first: a key is found by its label.
 LEAST = ("KEY", "CREATED", "MODELS", "LIMITS", "EXPIRES", "ID", "ACCOUNT", "FORMER SECRET", "TEAM", "LAST USED", "SPENT OF CAP")
-USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "TEAM": "none", "SPENT OF CAP": "none", "LIMITS": "none", "FORMER SECRET": ""}
+USUAL = {"ACCOUNT": DEFAULT_ACCOUNT, "TEAM": "none", "SPENT OF CAP": "none", "LIMITS": OF_ACCOUNT, "FORMER SECRET": ""}
 STATE_COLOURS = {"active": "green", "revoked": "red", "expired": "yellow", "disabled": "yellow"}
 
 
@@ -343,7 +344,7 @@ def row(key: KeyStanding, now: float) -> dict[str, str]:
         "ACCOUNT": key.account,
         "TEAM": "none" if key.team is None else key.team.name,
         "SPENT OF CAP": cap,
-        "LIMITS": limits_in_words(key) or "none",
+        "LIMITS": limits_in_words(key) or OF_ACCOUNT,
         "MODELS": models,
         "CREATED": ago(now - key.created_at),
         "EXPIRES": expires,

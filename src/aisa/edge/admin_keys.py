@@ -299,7 +299,8 @@ class KeyRoutes:
             most = getattr(tier, name)
             if value is not None and most is not None and value > most:
                 said = (
-                    f"The account '{account}' allows each of its keys {most:,}, and {value:,} is more. A key's own limit can only be lower."
+                    f"The account '{account}' allows each of its keys a `{name}` of {most:,}, and {value:,} is more. "
+                    "A key's own limit can only be lower."
                 )
                 raise ApiError("invalid_request", said, param=name)
         return rates

@@ -148,7 +148,7 @@ def test_what_a_withdrawn_key_has_signed_is_good_for_ten_minutes_at_most(provide
         provider.keys = [public_key("one"), public_key("two")]
         await bench.fetched()
         tokens = Tokens(bench.settings, bench.signing_keys, lambda: bench.now)
-        admins = TokenAdminKeys(cast("AdminKeys", NoAdminKeys()), tokens)
+        admins = TokenAdminKeys(cast("AdminKeys", NoAdminKeys()), tokens, bench.keys)
         stolen, kept = provider.token("one", groups=["auditors"]), provider.token("two", groups=["auditors"])
         let_in = [admins.verify(token) for token in (stolen, kept)]
         assert [bench.keys.verify(token).label for token in (stolen, kept)] == ["ann", "ann"]
@@ -387,6 +387,9 @@ def test_of_a_large_token_only_what_counts_is_kept(provider: Provider) -> None:
         ({"a": None}, "a", ()),
         ({"a": [1, True, None, ["x"], "y"]}, "a", ("y",)),
         ({"a": {"": {"b": "x"}}}, "a..b", ("x",)),
+        ({"scope": "openid aisa.write"}, "scope", ("openid", "aisa.write")),
+        ({"scp": ["a", "b c"]}, "scp", ("a", "b c")),
+        ({"team": "a b"}, "team", ("a b",)),
         ({}, "." * 200, ()),
     ],
     ids=str,

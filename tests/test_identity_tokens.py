@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 
@@ -28,7 +29,7 @@ from aisa.identity.signing_keys import FIRST_SECONDS, SigningKeys
 from aisa.identity.tokens import Tokens
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.doubted import DoubtedAdminKeys
-from aisa.keys.rules import READ, Key
+from aisa.keys.rules import DEFAULT_ACCOUNT, READ, WRITE, Key
 from aisa.storage.engine import open_database
 from aisa.storage.migrate import migrate
 from aisa.testing.clock import run_virtual
@@ -114,7 +115,7 @@ def test_whoever_cannot_be_looked_up_or_has_no_right_has_guessed_no_admin_key(pr
     async def scene() -> None:
         bench = Bench(provider, admin_claim="groups", admin_read=("auditors",))
         tokens = Tokens(bench.settings, bench.signing_keys, lambda: bench.now)
-        doubted = DoubtedAdminKeys(TokenAdminKeys(store, tokens))
+        doubted = DoubtedAdminKeys(TokenAdminKeys(store, tokens, bench.keys))
         gate = AdminGate(
             doubted, cast("Control", None), RouteTable(()), hosts=Hosts((), ("127.0.0.1",)), now=asyncio.get_running_loop().time
         )
@@ -143,6 +144,39 @@ def test_whoever_cannot_be_looked_up_or_has_no_right_has_guessed_no_admin_key(pr
         assert gate.key_of(good, "localhost", "192.0.2.1").label == "grafana"
         assert refused("sk-aisa-admin-x") == {"invalid_api_key"}
         assert refused(good) == {"rate_limit_exceeded"}
+
+    run_virtual(scene())
+    database.close()
+
+
+def test_who_was_put_out_administers_nothing_either(provider: Provider, tmp_path: Path) -> None:
+    """[issue 13] A key that was disabled kept its person from calls alone: his token let him administer, and enable himself again."""
+    database = open_database(str(tmp_path), migrate)
+
+    async def scene() -> None:
+        bench = await Bench(
+            provider, account_claim="groups", accounts={"staff": "all"}, admin_claim="scope", admin_write=("admin",)
+        ).fetched()
+        tokens = Tokens(bench.settings, bench.signing_keys, lambda: bench.now)
+        admins = TokenAdminKeys(AdminKeyStore(database, lambda: NOW, random.Random(1)), tokens, bench.keys)
+        token = provider.token(scope="openid admin", groups=["nobody's"])
+        let_in = admins.verify(token)
+        assert (let_in.scope, admins.is_good(let_in)) == (WRITE, True)
+        (met,) = bench.met
+        assert (met.id, met.label, met.account) == ("idp_" + let_in.id.removeprefix("adm_idp_"), "ann", DEFAULT_ACCOUNT), (
+            "he can be put out"
+        )
+        for state, expires_at in (("disabled", None), ("revoked", None), ("active", NOW - 1)):
+            bench.own.kept[met.id] = msgspec.structs.replace(met, state=state, expires_at=expires_at)
+            assert not admins.is_good(let_in), "nor does his session at the console go on"
+            with pytest.raises(ApiError) as refusal:
+                admins.verify(token)
+            assert refusal.value.code == "insufficient_permissions", "which is no guess of a key"
+        bench.own.kept[met.id] = met
+        assert admins.verify(token) == let_in
+        assert admins.is_good(let_in)
+        admins.verify(provider.token(sub="bob", scope="admin", groups=["staff"]))
+        assert [key.account for key in bench.met] == [DEFAULT_ACCOUNT, "all"]
 
     run_virtual(scene())
     database.close()

@@ -262,11 +262,12 @@ def with_tokens(
 
     signing_keys = SigningKeys(config.identity, token_sender(os.environ), report, loop=asyncio.get_running_loop())
     tokens = Tokens(config.identity, signing_keys, wall_clock)
-    if gate is not None and config.identity.admin_claim is not None:
-        gate.keys = TokenAdminKeys(gate.keys, tokens)
     signing_keys.fetch()
     adopt = adopt or in_thread(keys.adopt, report)
-    return TokenKeys(keys, tokens, disabled=keys.accounts.disabled, adopt=adopt, wall_clock=wall_clock)
+    people = TokenKeys(keys, tokens, disabled=keys.accounts.disabled, adopt=adopt, wall_clock=wall_clock)
+    if gate is not None and config.identity.admin_claim is not None:
+        gate.keys = TokenAdminKeys(gate.keys, tokens, people)
+    return people
 
 
 def in_thread(adopt: Callable[[Key], None], report: Callable[[Fact], None]) -> Callable[[Key], None]:

@@ -13,7 +13,7 @@ from aisa.identity import rules
 from aisa.identity.port import Proven, Prover
 from aisa.identity.rules import looks_like_token
 from aisa.keys.port import AdminKeys, Keys
-from aisa.keys.rules import KEYS_MAX, AdminKey, Key, verify_state
+from aisa.keys.rules import ACTIVE, KEYS_MAX, AdminKey, Key, state_at, verify_state
 
 ADOPT_AGAIN_SECONDS = 60.0  # after which somebody whose key could not be kept, as the database was away, is told of again
 
@@ -48,15 +48,24 @@ class TokenKeys:
         """Return the active key with this secret, or that of a good token. Raises ApiError as `Keys.verify`, and as `Prover.prove`."""
         if secret is None or not looks_like_token(secret) or self._keys.known(secret) is not None:
             return self._keys.verify(secret)
-        key, now = self._of(self._tokens.prove(secret)), self._wall_clock()
-        verify_state(key, now)
+        key = self._of(self._tokens.prove(secret))
+        verify_state(key, self._wall_clock())
         if key.account in self._disabled:
             raise ApiError("invalid_api_key", f"The account {key.account!r} of this token is disabled.")
-        met = self._met.get(key.id)
+        self.meet(key)
+        return key
+
+    def meet(self, key: Key) -> None:
+        """Take note that somebody came, whose key this would be: it is kept if it is not yet."""
+        met, now = self._met.get(key.id), self._wall_clock()
         if len(self._met) < KEYS_MAX if met is None else self._keys.with_id(key.id) is None and abs(now - met) >= ADOPT_AGAIN_SECONDS:
             self._met[key.id] = now
             self._adopt(key)
-        return key
+
+    def is_out(self, key_id: str) -> bool:
+        """Say whether somebody was put out: the key of his that is kept is not good."""
+        kept = self._keys.with_id(key_id)
+        return kept is not None and state_at(kept, self._wall_clock()) != ACTIVE
 
     def again(self, key: Key, secret: str) -> Key:
         """Return the same as `verify`: a token has its time, and a key is asked for by its store."""
@@ -80,11 +89,15 @@ class TokenKeys:
 
 
 class TokenAdminKeys:
-    """The admin keys of a server, and tokens besides; implements `keys.port.AdminKeys`."""
+    """The admin keys of a server, and tokens besides; implements `keys.port.AdminKeys`.
 
-    def __init__(self, keys: AdminKeys, tokens: Prover) -> None:
+    Whoever comes with a token is one of the `people` who call, so that he is listed: who was put out there administers nothing either.
+    """
+
+    def __init__(self, keys: AdminKeys, tokens: Prover, people: TokenKeys) -> None:
         self._keys = keys
         self._tokens = tokens
+        self._people = people
 
     def __len__(self) -> int:
         """How many are good: one at least, as somebody may come with a token."""
@@ -95,8 +108,15 @@ class TokenAdminKeys:
         if secret is None or not looks_like_token(secret):
             return self._keys.verify(secret)
         proven = self._tokens.prove(secret)
-        return rules.admin_key_of(self._tokens.settings, proven.claims, proven.digest)
+        found = rules.admin_key_of(self._tokens.settings, proven.claims, proven.digest)
+        person = rules.listed_key_of(self._tokens.settings, proven.claims, proven.digest)
+        if self._people.is_out(person.id):
+            raise ApiError("insufficient_permissions", f"The key of {person.label!r} is not active, so his tokens give no right here.")
+        self._people.meet(person)
+        return found
 
     def is_good(self, key: AdminKey) -> bool:
-        """Say whether a key that was let in is good still, or the token that came for one has not ended."""
-        return self._tokens.is_good(key.digest) or self._keys.is_good(key)
+        """Say whether a key that was let in is good still, or the token that came for one has not ended, and he was not put out."""
+        if self._tokens.is_good(key.digest):
+            return not self._people.is_out(rules.key_id_of(key))
+        return self._keys.is_good(key)

@@ -16,6 +16,7 @@ KEY_ID_PREFIX, ADMIN_ID_PREFIX = "idp_", "adm_idp_"
 ID_CHARS = 16  # of a person, from 95 bits of a hash: no two of them meet
 SECONDS_MAX = 2**53  # of a time that is stated; beyond, numbers of JSON are not exact
 SHOWN_CHARACTERS_MAX = 100  # of a claim's value, in a message
+SPACED = ("scope", "scp")  # claims that have several values in one text, with spaces between (RFC 8693, 4.2; Entra ID)
 SAID_MAX = 5  # of a claim's values that mean nothing here: enough for that message, where a directory may name hundreds of groups
 
 Claims = Mapping[str, object]
@@ -29,7 +30,7 @@ def looks_like_token(secret: str) -> bool:
 def values_of(claims: Claims, claim: str) -> tuple[str, ...]:
     """Return the texts of a claim, none if it is not there; `a.b` is `b` inside of `a` unless there is a claim of that whole name."""
     found = claim_of(claims, claim)
-    values = as_list(found) or [found]
+    values = found.split() if claim in SPACED and isinstance(found, str) else as_list(found) or [found]
     return tuple(value for value in values if isinstance(value, str))
 
 
@@ -87,8 +88,11 @@ def account_of(settings: IdentitySettings, claims: Claims) -> str:
     return account
 
 
-def key_of(settings: IdentitySettings, claims: Claims, digest: bytes) -> Key:
-    """Return a token's key, which has no end of its own. `digest` is its SHA-256. Raises ApiError insufficient_permissions."""
+def key_of(settings: IdentitySettings, claims: Claims, digest: bytes, *, account: str | None = None) -> Key:
+    """Return a token's key, which has no end of its own. `digest` is its SHA-256; an `account` takes the place of the token's.
+
+    Raises ApiError insufficient_permissions.
+    """
     return Key(
         id=KEY_ID_PREFIX + person(settings, claims),
         label=label_of(settings, claims),
@@ -96,8 +100,21 @@ def key_of(settings: IdentitySettings, claims: Claims, digest: bytes) -> Key:
         hint="token",
         state=ACTIVE,
         created_at=second_of(claims, "iat"),
-        account=account_of(settings, claims),
+        account=account or account_of(settings, claims),
     )
+
+
+def listed_key_of(settings: IdentitySettings, claims: Claims, digest: bytes) -> Key:
+    """Return the same of somebody who may have no account, as he only administers: it is there to be listed, and disabled."""
+    try:
+        return key_of(settings, claims, digest)
+    except ApiError:
+        return key_of(settings, claims, digest, account=DEFAULT_ACCOUNT)
+
+
+def key_id_of(key: AdminKey) -> str:
+    """Return the id of the key that somebody has who came to administer with a token."""
+    return KEY_ID_PREFIX + key.id.removeprefix(ADMIN_ID_PREFIX)
 
 
 def admin_key_of(settings: IdentitySettings, claims: Claims, digest: bytes) -> AdminKey:

@@ -232,6 +232,26 @@ def test_who_knows_that_some_is_lost_may_go_on_without_it(run: Run, tmp_path: Pa
     assert labels(run) == ["v", "x"]
 
 
+def test_a_database_that_was_made_anew_from_a_dump_is_told_as_that(run: Run, tmp_path: Path) -> None:
+    """[fault P11] A dump has no number of changes: all that were ever made were said to be missing. The way out that is told works."""
+    data = tmp_path / "aisa-data"
+    for label in ("x", "y"):
+        assert run("keys", "create", label).exit_code == 0
+    with closing(sqlite3.connect(data / DATABASE_NAME)) as before:
+        dump = "\n".join(before.iterdump())
+    for rest in ("", "-wal", "-shm"):
+        (data / f"{DATABASE_NAME}{rest}").unlink(missing_ok=True)
+    with closing(sqlite3.connect(data / DATABASE_NAME)) as after:
+        after.executescript(dump)
+    refused = run("keys", "list")
+    told = " ".join(refused.stderr.split())
+    assert (refused.exit_code, "made anew, as from an SQL dump" in told, "changes that were written last" in told) == (1, True, False), told
+    (data / f"{DATABASE_NAME}-mark").unlink()
+    assert labels(run) == ["x", "y"]
+    assert run("keys", "create", "z").exit_code == 0
+    assert labels(run) == ["x", "y", "z"]
+
+
 def test_a_server_that_was_killed_finds_its_log_lost(tmp_path: Path) -> None:
     """[fault P11] Of a real server that dies with bills in the log."""
     with serving(tmp_path, status=-9) as server:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aisa.storage.failure import StorageFailed
 from aisa.storage.kept_copy import read_only
-from aisa.storage.mark import changes_lost, mark_of
+from aisa.storage.mark import changes_lost, is_uncounted, mark_of
 
 #: What a server makes in its folder once the database is there, and never before: its journals, its name at a database that servers share.
 #: The key of its seals tells nothing: operators copy it to new servers before their first start.
@@ -30,8 +30,16 @@ def outdated_database(path: Path) -> StorageFailed | None:
     lost, mark = changes_lost(path), mark_of(path).name
     if not lost:
         return None
+    if is_uncounted(path):
+        what = f"The database does not say how far it has come, and {mark} says that it did: it was made anew, as from an SQL dump, or"
+        what += f" is a file of a version before, or what was in {path.name}-wal is lost."
+        remedy = (
+            f"If its keys, wallets and bills are those that you want, remove {mark}. If not, put back the {path.name} that was there, or:"
+        )
+        return StorageFailed(str(path), what, f"{remedy} `aisa restore FILE` with a copy that `aisa backup` made.")
     missing = f"{lost:,} changes that were written last are" if lost > 1 else "The change that was written last is"
-    what = f"{missing} not in the database (keys, wallets, bills): what was in {path.name}-wal is lost, or this is an older file."
+    what = f"{missing} not in the database (keys, wallets, bills): what was in {path.name}-wal is lost, or this is an older file"
+    what += ", whatever a version before has written into it since."
     remedy = (
         f"Put back the {path.name}-wal, or the {path.name}, that was there, or: `aisa restore FILE` with a copy that `aisa backup` made. "
         f"To go on without what is missing, remove {mark}; `aisa ledger audit` then says what else does not fit."

@@ -80,6 +80,14 @@ def changes_lost(database: Path) -> int:
     return behind if behind < NUMBERS // 2 else 0
 
 
+def is_uncounted(database: Path) -> bool:
+    """Say whether a database does not tell how far it has come: it was made anew, as from an SQL dump, or by a version that counted not."""
+    try:
+        return version_of_header(database) == 0
+    except (OSError, ValueError, sqlite3.Error):
+        return False
+
+
 def version_of_header(database: Path) -> int:
     """Return the number that a database has, that of its log if there is something in it. Raises OSError, ValueError, sqlite3.Error."""
     log = database.with_name(f"{database.name}-wal")

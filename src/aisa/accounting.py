@@ -105,7 +105,7 @@ def share_money(
     def account_changed(account: Account, balance: Nanos | None) -> None:
         money.know(account.name, balance)
 
-    Following(store.database, keys, account_changed).start()
+    Following(store.database, keys, account_changed, report=report).start()
     LearnedElsewhere(store.database, server, learned).start()
     return money
 

@@ -102,6 +102,8 @@ class AdminKeyStore:
         return self.remember(changed)
 
     def remember(self, key: AdminKey) -> AdminKey:
-        """Let a key count as it is in the database now."""
-        self._keys[key.digest] = key
+        """Let a key count as it is in the database now; one that was revoked is so for good, also where the database is older than that."""
+        known = self._keys.get(key.digest)
+        if known is None or known.revoked_at is None:
+            self._keys[key.digest] = key
         return key

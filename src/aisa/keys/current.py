@@ -12,9 +12,14 @@ from aisa.storage.tables import replaced_secrets
 
 
 def locked(connection: Connection, key: Key) -> Key:
-    """Return a key as it is, which nobody else changes until the transaction is over."""
+    """Return a key as it is, which nobody else changes until the transaction is over.
+
+    None is ever removed, but a database may have gone back to what it was before: raises ApiError resource_not_found.
+    """
     rows = connection.execute(select(table).where(table.c.id == key.id).with_for_update()).all()
-    return keys_in(connection, rows)[0]  # none is ever removed
+    if not rows:
+        raise ApiError("resource_not_found", f"The database does not have the key {key.label!r} ({key.id}): it is older than that.")
+    return keys_in(connection, rows)[0]
 
 
 def live(connection: Connection, key: Key) -> Key:

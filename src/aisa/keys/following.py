@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from aisa.endless import begun_again
-from aisa.keys.rules import Account, AdminKey, Key, Team
+from aisa.errors import ApiError
+from aisa.facts import Fact, ServerWarning
+from aisa.keys.rules import REVOKED, Account, AdminKey, Key, Team
 from aisa.keys.store import KeyStore
 from aisa.keys.teams import keys_in, teams_in
 from aisa.storage.engine import Database
@@ -24,8 +26,15 @@ NOTES_AT_ONCE = 500  # changes that one look takes, as databases take so many pa
 BELIEVED_SECONDS = 60.0  # after the last look that succeeded, keys are refused: one of them may have been revoked since
 
 
+GONE_BACK = (
+    "THE DATABASE HAS GONE BACK: changes of keys and accounts that this server knew are not in it, as where a standby took over that "
+    "lagged, or it was restored. What was revoked stays so, keys that it lacks let nobody in; look whether limits, caps and accounts are "
+    "as they are to be"
+)
+
+
 class Changed(NamedTuple):
-    """What so many notes, the last of this number, say has changed.
+    """What so many notes, the last of this number, say has changed; `gone_back` if that number was higher before.
 
     Keys have their former secrets (digests, and until when each is good), accounts their balances. `before` is what was known here of keys
     and accounts, by their ids and names, just before they were read.
@@ -33,18 +42,43 @@ class Changed(NamedTuple):
 
     number: int
     notes: int
-    keys: list[tuple[Key, Mapping[bytes, int]]]
+    keys: Sequence[tuple[Key, Mapping[bytes, int]]]
     accounts: list[tuple[Account, int | None]]
     admin_keys: list[AdminKey]
     teams: list[Team]
     before: Mapping[str, object]
+    gone_back: bool = False
+
+
+def notes_since(connection: Connection, number: int) -> Sequence[Any]:
+    """Return the notes behind one, as many as are taken at once."""
+    return connection.execute(
+        select(key_changes).where(key_changes.c.number > number).order_by(key_changes.c.number).limit(NOTES_AT_ONCE)
+    ).all()
+
+
+def last_note(connection: Connection) -> int:
+    """Return the number of the last note, 0 if there is none."""
+    return int(connection.execute(select(func.max(key_changes.c.number))).scalar_one() or 0)
 
 
 class Following:
-    """Lets a server's keys be as the database has them. `account_changed` is told of accounts and what is in their wallets, in the loop."""
+    """Lets a server's keys be as the database has them. `account_changed` is told of accounts and what is in their wallets, in the loop.
 
-    def __init__(self, database: Database, store: KeyStore, account_changed: Callable[[Account, int | None], None]) -> None:
+    A database may go back to what it was before: a standby takes over that lags, or somebody restores it. Then it is read from its first
+    change on. What was revoked stays so, and keys that it does not have any more let nobody in.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: KeyStore,
+        account_changed: Callable[[Account, int | None], None],
+        *,
+        report: Callable[[Fact], None] = lambda _fact: None,
+    ) -> None:
         """Begin with what `store` has read."""
+        self._report = report
         self._database = database
         self._store = store
         self._account_changed = account_changed
@@ -79,13 +113,16 @@ class Following:
     def _look(self) -> Changed:
         """Return what has changed since the last look. Raises StorageFailed."""
         with self._database.reading() as connection:
-            since = select(key_changes).where(key_changes.c.number > self._number).order_by(key_changes.c.number)
-            news = connection.execute(since.limit(NOTES_AT_ONCE)).all()
-            if not news:
+            news, lost = notes_since(connection, self._number), list[Key]()
+            gone_back = not news and last_note(connection) < self._number
+            if gone_back:
+                news, there = notes_since(connection, 0), set(connection.execute(select(keys.c.id)).scalars())
+                lost = [msgspec.structs.replace(key, state=REVOKED) for key in self._store.list() if key.id not in there]
+            if not news and not gone_back:
                 return Changed(self._number, 0, [], [], [], [], {})
             ids = {row.key_id for row in news if row.key_id is not None}
             names = {row.account for row in news if row.account is not None}
-            before = self._known(ids, names)
+            before = self._known({*ids, *(key.id for key in lost)}, names)
             teams = teams_in(connection, {row.team for row in news if row.team is not None})
             made = keys_in(connection, connection.execute(select(keys).where(keys.c.id.in_(ids))).all())
             former: dict[str, dict[bytes, int]] = {}
@@ -94,10 +131,19 @@ class Following:
             listed = select(accounts.c.name, accounts.c.tier, accounts.c.state, accounts.c.balance).where(accounts.c.name.in_(names))
             known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
             admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
+        listing = [*((self._for_good(key), former.get(key.id, {})) for key in made), *((key, {}) for key in lost)]
         theirs = [msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)) for row in admins]
-        return Changed(
-            news[-1].number, len(news), [(key, former.get(key.id, {})) for key in made], known, theirs, list(teams.values()), before
-        )
+        number = news[-1].number if news else 0
+        return Changed(number, len(news), listing, known, theirs, list(teams.values()), before, gone_back)
+
+    def _for_good(self, key: Key) -> Key:
+        """Return a key that the database has; where it was revoked, which an older database does not know, it is revoked there anew."""
+        known = self._store.with_id(key.id)
+        if key.state == REVOKED or known is None or known.state != REVOKED:
+            return key
+        with suppress(ApiError):  # it lets nobody in here all the same
+            self._store.revoke(key.id)
+        return msgspec.structs.replace(key, state=REVOKED)
 
     def _known(self, ids: Iterable[str], names: Iterable[str]) -> dict[str, object]:
         return {**{id_: self._store.with_id(id_) for id_ in ids}, **{name: self._store.accounts.known(name) for name in names}}
@@ -115,6 +161,8 @@ class Following:
             self._store.remember_team(team)
         for admin_key in changed.admin_keys:
             self._store.admin_changed(admin_key)
+        if changed.gone_back:
+            self._report(ServerWarning(GONE_BACK))
         self._more = False
         for account, balance in changed.accounts:  # last, as it may not be possible now: then all of it is taken once more
             self._account_changed(account, balance)

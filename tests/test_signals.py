@@ -5,9 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -15,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from server import Server, serving
+from server import BANNER_END, PROCESS_SECONDS_MAX, Server, environment, read_banner, serving
 from test_workers import control, until
 
 ASKED_MAX = 10_000  # seconds of questions; the log is written within 0.05 s
@@ -60,6 +64,42 @@ def test_a_sighup_while_a_server_begins_counts_once_it_has_begun(tmp_path: Path,
         assert processes == [server.process.pid]
         until(lambda: '"reloaded"' in server.log, "the signal was not answered")
         assert "changed" in server.aisa("models")
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_that_means_nothing_ends_no_server_that_begins_or_goes(number: signal.Signals, tmp_path: Path) -> None:
+    """[issue 13] While it read its configuration, and while Python took its leave, SIGUSR1 killed the process: no start, no status 0."""
+    (tmp_path / "aisa.yaml").write_text("models: {first: [embedded/tiny]}\n", "utf-8")
+    words = ["serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--config", str(tmp_path / "aisa.yaml"), "--log-format", "off"]
+    over = threading.Event()
+
+    def pester() -> None:
+        until(lambda: any(signals(process.pid, kind, signal.SIGHUP) for kind in ("SigBlk", "SigCgt")), "it never began")
+        assert any(signals(process.pid, kind, signal.SIGUSR1, signal.SIGUSR2) for kind in ("SigIgn", "SigCgt"))
+        while not over.wait(0.001):
+            process.send_signal(number)  # nothing once it has been waited for
+
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "aisa", *words], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+        ) as process,
+        ThreadPoolExecutor() as threads,
+    ):
+        pestering = threads.submit(pester)
+        try:
+            assert BANNER_END in read_banner(process)
+            process.terminate()
+            assert process.wait(PROCESS_SECONDS_MAX) == 0
+        finally:
+            over.set()
+            process.kill()
+        pestering.result()
+
+
+def signals(pid: int, kind: str, *numbers: signal.Signals) -> bool:
+    """Say whether a process ignores (`SigIgn`), holds back (`SigBlk`) or has a handler of (`SigCgt`) these signals."""
+    mask = int(re.findall(rf"{kind}:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text("utf-8"))[0], 16)
+    return all(mask >> (number - 1) & 1 for number in numbers)
 
 
 def test_whoever_finds_the_control_socket_is_told_where_the_server_is(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import gc
 import os
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -59,7 +58,6 @@ from aisa.observe.welcome import bracketed
 from aisa.operators import Operators
 from aisa.process import (
     GC_YOUNG_OBJECTS,
-    IGNORED_SIGNALS,
     WRITE_SECONDS_MAX,
     Start,
     answer_reloads,
@@ -116,8 +114,6 @@ MORE_FILES = "Raise the limit where the server is started: `ulimit -n` with its 
 def started(loaded: Loaded, say: Callable[[str], None], again: Callable[[], Loaded]) -> int:
     """Do what `run` does. Raises ConfigErrors, StorageFailed, OSError."""
     config = loaded.config
-    for number in IGNORED_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # until there is a log to say it in
     check_extras(config)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(own_folder(config.server.data_dir))

@@ -17,6 +17,8 @@ from aisa.cli.written import Number
 if TYPE_CHECKING:
     from aisa.config.load import Loaded
 
+IGNORED = (signal.SIGUSR1, signal.SIGUSR2)  # as `process.IGNORED_SIGNALS`, which takes long to import
+
 EXAMPLES = """\b
 Examples:
   aisa serve
@@ -42,22 +44,26 @@ def serve(
     """
     overrides: dict[str, object] = {"server.host": host, "server.port": port, "server.data_dir": data_dir, "log.format": log_format}
     overrides["server.workers"] = workers
-    with reloads_held():
+    with signals_held():
         begin(config, overrides)
 
 
 @contextmanager
-def reloads_held() -> Generator[None]:
+def signals_held() -> Generator[None]:
     """Have each SIGHUP wait until the server can answer it: whoever sends one cannot know what a server that begins has read by then.
 
-    By itself it would end the process.
+    By itself it would end the process, as would those that mean nothing: these are ignored before there is a log to say it in, too. At the
+    end nobody is left who could answer, and what Python does at its own would let each of them take the place of the server's status.
     """
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, and what is ignored does not wait
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to be reloaded any more
+        for number in (*IGNORED, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 

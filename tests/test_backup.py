@@ -99,6 +99,13 @@ def test_what_was_copied_is_there_again_and_what_was_revoked_is_not(run: Run, tm
     (former,) = (tmp_path / "aisa-data").glob(f"{DATABASE_NAME}.before-restore-*")
     with closing(sqlite3.connect(former)) as database:
         assert database.execute("SELECT count(*) FROM keys WHERE label = 'later'").fetchall() == [(1,)], "nothing is lost by a restore"
+        known = database.execute("SELECT at_ms, actor, action, what, after FROM admin_changes ORDER BY id").fetchall()
+    with closing(sqlite3.connect(tmp_path / "aisa-data" / DATABASE_NAME)) as database:
+        rows = database.execute("SELECT at_ms, actor, action, what, after FROM admin_changes ORDER BY id").fetchall()
+    assert rows[: len(known)] == known, "what administrators changed stays on record, though it is undone"
+    _, *said_of_it, after = rows[len(known)]
+    assert said_of_it == ["operator", "aisa restore", "restored"]
+    assert {name: value for name, value in json.loads(after).items() if name != "made_at"} == {"revoked": 2, "replaced": 1, "disabled": 2}
 
 
 @contextmanager

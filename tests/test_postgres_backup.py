@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from aisa.keys.changes import ChangeStore
 from aisa.keys.store import KeyStore
 from aisa.ledger.store import LedgerStore
 from aisa.ledger.writer import insert_rows
@@ -61,6 +62,8 @@ def test_a_copy_is_put_back_and_what_was_revoked_since_stays_so(postgres: Postgr
             target=lambda: [insert_rows(database, [priced(number)]) for number in range(10, 200) if not stop.is_set()]
         )
         writing.start()
+        changes = ChangeStore(database, lambda: 7)
+        changes.keep("boss (adm_1)", "192.0.2.1", "POST /keys", changes=[("created", None, {"label": "left"})])
         copied = dump(url, str(tmp_path / "copy"))
         stop.set()
         writing.join()
@@ -71,6 +74,7 @@ def test_a_copy_is_put_back_and_what_was_revoked_since_stays_so(postgres: Postgr
         keys.revoke("revoked")
         keys.set_state("disabled", "disabled")
         keys.rotate("replaced", 0)
+        changes.keep("boss (adm_1)", None, "POST /keys/revoked/revoke", changes=[("revoked", 1, 2), ("said", None, "it's gone")])
         with pytest.raises(StorageFailed, match=r"Servers use this database.*Stop all of them"):
             put(url, tmp_path / "copy")
     assert put(url, tmp_path / "copy") == ("the schema before_restore_77", 1, 1, 1)
@@ -78,6 +82,9 @@ def test_a_copy_is_put_back_and_what_was_revoked_since_stays_so(postgres: Postgr
         states = {key.label: key.state for key in keys.list()}
         assert states == {"revoked": "revoked", "disabled": "disabled", "replaced": "active", "left": "active"}
         assert keys.verify(made["left"][1]).label == "left"
+        changes = ChangeStore(database, lambda: 8)
+        changes.keep("boss (adm_1)", None, "POST /reload", changes=[("reloaded", None, None)])
+        assert [change.what for change in changes.newest(10)] == ["reloaded", "restored", "said", "revoked", "created"]
         report = audited(LedgerStore(database, lambda: 1))
         assert report.counts == {}
         assert report.calls >= 2

@@ -134,6 +134,8 @@ def restore(data_dir: str, copy: str, *, migrate: Migrate, now: float, known: Ca
             opened(path, migrate).close()  # it may be of an older version, and its log is emptied
             counts = carried_over(path, fresh)
             os.link(path, former)
+        with closing(sqlite3.connect(fresh)) as target, target:
+            note_restored(lambda statement: target.execute(statement).rowcount, made_at, counts, now=now)
         synced(fresh)
         mark_of(path).unlink(missing_ok=True)
         os.replace(fresh, path)
@@ -194,7 +196,8 @@ def carried_over(former: Path, fresh: Path) -> tuple[int, int, int]:
 def carry_over(execute: Callable[[str], int], former: str = "former") -> tuple[int, int, int]:
     """Let what a former schema's tables have revoked, replaced and disabled be so here; return how many of each.
 
-    `execute` runs a statement, of any of our databases, and returns how many rows it changed.
+    What administrators have changed stays on record. `execute` runs a statement, of any of our databases, and returns how many rows it
+    changed.
     """
     ours = f"id IN (SELECT id FROM {former}.keys WHERE state = 'revoked')"  # noqa: S608 - our own words
     revoked = execute(f"UPDATE keys SET state = 'revoked' WHERE state != 'revoked' AND {ours}")  # noqa: S608 - our own words
@@ -211,7 +214,21 @@ def carry_over(execute: Callable[[str], int], former: str = "former") -> tuple[i
     execute(f"INSERT INTO replaced_secrets {known} ON CONFLICT DO NOTHING")
     gone = f"(SELECT f.revoked_at FROM {former}.admin_keys AS f WHERE f.id = admin_keys.id)"  # noqa: S608 - our own words
     revoked += execute(f"UPDATE admin_keys SET revoked_at = {gone} WHERE revoked_at IS NULL AND {gone} IS NOT NULL")  # noqa: S608 - our own words
+    here = "SELECT 1 FROM admin_changes AS ours WHERE ours.id = f.id AND ours.at_ms = f.at_ms AND ours.what = f.what"
+    later = f"SELECT {CHANGE} FROM {former}.admin_changes AS f WHERE NOT EXISTS ({here}) ORDER BY f.id"  # noqa: S608 - our own words
+    execute(f"INSERT INTO admin_changes ({CHANGE}) {later}")
     return revoked, replaced, disabled
+
+
+CHANGE = "at_ms, actor, address, action, what, before, after"  # a row of what was changed, but for its number
+
+
+def note_restored(execute: Callable[[str], int], made_at: int, counts: tuple[int, int, int], *, now: float) -> None:
+    """Leave a row of the restore among what was changed: of a copy that was made at this UNIX second, and what was carried over."""
+    revoked, replaced, disabled = counts
+    after = f'{{"made_at":{made_at},"revoked":{revoked},"replaced":{replaced},"disabled":{disabled}}}'
+    values = f"{int(now * 1000)}, 'operator', NULL, 'aisa restore', 'restored', NULL, '{after}'"
+    execute(f"INSERT INTO admin_changes ({CHANGE}) VALUES ({values})")  # noqa: S608 - numbers alone
 
 
 def keep_seal(path: Path, key: bytes) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from aisa.clock import Pause, pause
-from aisa.storage.backup import BackupMade, Restored, carry_over, synced
+from aisa.storage.backup import BackupMade, Restored, carry_over, note_restored, synced
 from aisa.storage.engine import Migrate
 from aisa.storage.failure import StorageFailed
 from aisa.storage.postgres import CONNECT_SECONDS_MAX, SERVERS, open_postgres, shown, staying
@@ -66,6 +66,10 @@ def put_back(url: str, copy: str, *, migrate: Migrate, now: float, known: Callab
     if not Path(copy).is_file():
         raise StorageFailed(copy, "There is no such file.", "Name a file that `aisa backup` made.")
     with connected(url) as connection:
+
+        def execute(statement: str) -> int:
+            return connection.execute(statement.encode()).rowcount
+
         refuse_if_served(connection, url)
         program, schema, there = program_for(connection, "pg_restore"), where_in(connection), version_in(connection) is not None
         made_at = made_of(ran(program, None, "--list", copy), copy)
@@ -83,7 +87,8 @@ def put_back(url: str, copy: str, *, migrate: Migrate, now: float, known: Callab
                 raise StorageFailed(copy, what, "Run the version that made it.")
             open_postgres(url, migrate).close()
             with connection.transaction():
-                counts = carry_over(lambda statement: connection.execute(statement.encode()).rowcount, former) if there else (0, 0, 0)
+                counts = carry_over(execute, former) if there else (0, 0, 0)
+                note_restored(execute, made_at, counts, now=now)
                 connection.execute("DELETE FROM allotments")  # of servers that do not run
         except BaseException:
             connection.execute(f"DROP SCHEMA {quoted(schema)} CASCADE".encode())

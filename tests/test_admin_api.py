@@ -125,7 +125,10 @@ def test_admin_keys_themselves_are_not_made_over_the_network(operated: Operated)
         assert operated.ask(path, body).code == "insufficient_permissions"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example", "[::2]", "localhost.evil.example", "[::1]evil", "localhost:evil"],
+)
 def test_a_foreign_host_name_is_refused_before_the_key(operated: Operated, host: str) -> None:
     """A page whose name leads to this machine can make a browser ask, but under that name."""
     refused = operated.ask("/keys", Host=host)

@@ -63,6 +63,9 @@ def test_only_lists_come_in_pages(operated: Operated) -> None:
     for path in lists:
         refused = operated.ask(f"{path.format(name='default')}?limit=0", key=operated.reads)
         assert (refused.status, refused.json["error"]["param"]) == (400, "limit"), path
+        for after in ("", "nobody"):  # of changes an empty one was the first page, again and again
+            refused = operated.ask(f"{path.format(name='default')}?after={after}", key=operated.reads)
+            assert (refused.status, refused.json["error"]["param"]) == (400, "after"), path
     for after in ("x", "zzz", "01M8NDPRVF83X4A5F0Z3NE0VB6", ""):  # all calls are before it, or none
         assert operated.ask(f"/calls?after={after}").json["error"]["param"] == "after"
 

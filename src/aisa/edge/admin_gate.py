@@ -6,6 +6,7 @@ it is ever shared across origins.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
@@ -37,6 +38,7 @@ ADDRESSES_MAX = 10_000  # whose wrong keys are counted; the one that was quiet t
 READING = ("GET", "HEAD")
 PAGE_ENTRIES = 100  # of a list that says no `limit`
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
 EVERY_INTERFACE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - only compared
 
 
@@ -59,11 +61,9 @@ class Hosts:
 
 
 def host_name(host: str) -> str:
-    """Return a `Host` header without its port and without brackets."""
-    host = host.strip()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    """Return a `Host` header without its port and without brackets; one that has more, or another form, as it is: it names nobody."""
+    found = HOST.fullmatch(host.strip())
+    return host if found is None else found[1] or found[2] or ""
 
 
 def is_address(name: str) -> bool:

@@ -160,6 +160,6 @@ class ViewRoutes:
 
     def _shown_changes(self, asked: Asked) -> Result:
         """Answer with a page of changes. Raises ApiError invalid_request."""
-        limit, after = number(asked.query.get("limit", "100"), "limit", CHANGES_MAX, smallest=1), asked.query.get("after", "")
-        data = self._changes(limit, number(after, "after", CHANGE_ID_MAX) if after else None)
+        limit, after = number(asked.query.get("limit", "100"), "limit", CHANGES_MAX, smallest=1), asked.query.get("after")
+        data = self._changes(limit, None if after is None else number(after, "after", CHANGE_ID_MAX))
         return 200, ChangesShown(data, len(data) == limit)

@@ -27,7 +27,7 @@ from aisa.facts import Fact, ServerWarning, VendorFailed
 from aisa.observe.collector import Adapter, Way
 from aisa.observe.gen_ai import INSTRUMENTS, OTHER, SERIES_MAX, Readings, Server
 from aisa.observe.log import json_line
-from aisa.observe.telemetry import SEND_SECONDS_MAX, WAITING_FACTS_MAX, Spans, Telemetry
+from aisa.observe.telemetry import SEND_SECONDS_MAX, WAITING_FACTS_MAX, Identity, Spans, Telemetry
 from aisa.trace import Trace, Traces
 from aisa.usage import Usage
 from server import serving
@@ -37,6 +37,7 @@ from vendor import ScriptedVendor
 UNKNOWN, AUDIO = ({"gen_ai.token.modality": modality} for modality in ("unknown", "audio"))
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SERVERS = {"v": Server("openai", "api.example", 443)}
+HERE = Identity("here:1")
 
 
 class Collector:
@@ -122,10 +123,11 @@ def traced(headers: dict[str, str], protocol: str = "openai") -> Trace:
     return traces.begin(headers, 5.0, route="/v1/chat/completions", protocol=protocol)
 
 
-def told(url: str, *facts: Fact) -> list[Fact]:
+def told(url: str, *facts: Fact, **more: Any) -> list[Fact]:
     """Send facts to a collector, and return what was said of trouble."""
     troubles: list[Fact] = []
-    telemetry = Telemetry(url, SERVERS, clocks=(lambda: 1_010.0, monotonic_micros), report=troubles.append, instance="here:1")
+    options = {"identity": HERE} | more
+    telemetry = Telemetry(url, SERVERS, clocks=(lambda: 1_010.0, monotonic_micros), report=troubles.append, **options)
     for fact in facts:
         telemetry.note(fact)
     telemetry.close()
@@ -159,6 +161,70 @@ def test_a_call_is_a_span_of_ours_below_the_callers_and_each_try_one_below_it() 
     assert [said[f"gen_ai.usage.{kind}"] for kind in kinds] == [10, 21, 4, 3]
     assert (said["server.address"], said["server.port"], "gen_ai.usage.input_tokens" in attributes_of(first)) == ("api.example", 443, False)
     assert collector.resources[0]["service.name"] == "aisa"
+
+
+VARIABLES = {"OTEL_SERVICE_NAME": "front", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,service.instance.id=pod-1"}
+
+
+@pytest.mark.parametrize(("one_of", "instance"), [(False, "pod-1"), (True, "pod-1:7")])
+def test_what_opentelemetrys_own_variables_say_of_the_process_counts(
+    monkeypatch: pytest.MonkeyPatch, instance: str, *, one_of: bool
+) -> None:
+    """[issue 13] The page promises the service's name; ours was told all the same. Workers, which each count from zero, stay apart."""
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    said = Identity("here:7", one_of=one_of).resource.attributes
+    assert (said["service.name"], said["deployment.environment.name"], said["service.instance.id"]) == ("front", "test", instance)
+    assert said["service.version"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "paths"),
+    [
+        ({}, {"/v1/traces", "/v1/metrics"}),
+        ({"OTEL_METRICS_EXPORTER": "none"}, {"/v1/traces"}),
+        ({"OTEL_TRACES_EXPORTER": "None"}, {"/v1/metrics"}),
+        ({"OTEL_SDK_DISABLED": "TRUE"}, set()),
+    ],
+)
+def test_what_opentelemetrys_own_variables_turn_off_is_not_sent(variables: dict[str, str], paths: set[str]) -> None:
+    """[issue 13] Many take one of the two alone, and refused the other for ever, which the log said each minute."""
+    seen: list[tuple[str, float]] = []
+    with collecting() as collector:
+        told(
+            collector.url, ended(traceparent=traced({})), identity=Identity("here:1", environment=variables), way=lambda: counted_way(seen)
+        )
+    assert {path for path, _ in seen} == paths
+
+
+def test_who_refuses_metrics_still_gets_the_last_spans() -> None:
+    """[issue 13] It was taken for dead then, and what came behind its last refusal was lost at the end; which it refuses is said."""
+    spans: list[bytes] = []
+
+    class Handler(Quiet):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            spans.extend([body] if self.path == "/v1/traces" else [])
+            self.send_response(200 if self.path == "/v1/traces" else 404)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+    refused, heard = threading.Event(), list[str]()
+
+    def hear(fact: Fact) -> None:
+        assert isinstance(fact, ServerWarning)
+        heard.append(fact.message)
+        refused.set()
+
+    moments = iter(range(0, 10**9, 40_000_000))  # each look is forty seconds behind the last, so that metrics are sent at each
+    with run_by(Handler) as url:
+        telemetry = Telemetry(url, SERVERS, clocks=(lambda: 0.0, lambda: next(moments)), report=hear, identity=HERE)
+        telemetry.note(ended(traceparent=None))
+        assert refused.wait(30)
+        telemetry.note(ended(traceparent=traced({})))
+        telemetry.close()
+    assert len(spans) == 1
+    assert "it answered 404 at /v1/metrics;" in heard[0]
 
 
 @pytest.mark.parametrize(("blame", "status"), [("caller", 0), ("vendor", 2), ("operator", 2), ("server", 2)])
@@ -380,7 +446,7 @@ def test_a_dead_collector_holds_neither_calls_nor_the_end(dead: str) -> None:
             SERVERS,
             clocks=(lambda: 0.0, lambda: 0),
             report=lambda fact: None,
-            instance="here:1",
+            identity=HERE,
             way=lambda: counted_way(seen),
         )
         telemetry.note(ended(traceparent=traced({})))
@@ -395,7 +461,7 @@ def test_a_dead_collector_holds_neither_calls_nor_the_end(dead: str) -> None:
 def test_facts_beyond_a_bound_are_dropped_while_a_collector_is_waited_for() -> None:
     """Nobody waits to hand one over."""
     with mute() as url:
-        telemetry = Telemetry(url, SERVERS, clocks=(lambda: 0.0, lambda: 0), report=lambda fact: None, instance="here:1")
+        telemetry = Telemetry(url, SERVERS, clocks=(lambda: 0.0, lambda: 0), report=lambda fact: None, identity=HERE)
         for _ in range(WAITING_FACTS_MAX * 2):
             telemetry.note(ended(traceparent=traced({})))
         assert telemetry._dropped > 0
@@ -445,7 +511,7 @@ def test_the_operator_hears_once_a_minute_what_a_collector_does_not_take_and_why
 
     minutes = iter(range(10**6))
     with nullcontext("http://127.0.0.1:9") if status is None else answering(status, body) as url:
-        telemetry = Telemetry(url, SERVERS, clocks=(lambda: 0.0, lambda: next(minutes) * 3_000_000), report=hear, instance="here:1")
+        telemetry = Telemetry(url, SERVERS, clocks=(lambda: 0.0, lambda: next(minutes) * 3_000_000), report=hear, identity=HERE)
         telemetry.note(ended(traceparent=traced({})))
         assert again.wait(30)
         telemetry.close()
@@ -467,7 +533,7 @@ def test_a_reason_is_told_of_what_it_was_the_reason_of() -> None:
             twice.set()
 
     minutes, clocked = iter(range(10**9)), (lambda: 0.0, lambda: next(minutes) * 3_000_000)
-    telemetry = Telemetry("http://127.0.0.1:9", SERVERS, clocks=clocked, report=hear, instance="here:1")
+    telemetry = Telemetry("http://127.0.0.1:9", SERVERS, clocks=clocked, report=hear, identity=HERE)
     telemetry.note(ended(traceparent=traced({}), target=""))
     assert twice.wait(30)
     telemetry.close()
@@ -485,7 +551,7 @@ def test_a_line_of_the_log_says_where_its_call_stands_in_a_trace() -> None:
 def test_no_try_is_told_to_begin_after_its_call_has_ended() -> None:
     """Whatever the floats of the two clocks: on a machine that is fast, all of a call is within a few of their steps."""
     chance = random.Random(11)
-    spans = Spans(SERVERS, "here:1")
+    spans = Spans(SERVERS, HERE)
     for _ in range(2_000):
         unix, now = 1_796_002_780 + chance.random(), chance.uniform(0, 10**6)
         trace = Traces(chance, lambda unix=unix: unix, share=1.0, passes_on=True).begin({}, now, route="/v1/x", protocol="openai")

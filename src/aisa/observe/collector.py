@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+from http.client import NOT_FOUND, REQUEST_TIMEOUT, TOO_MANY_REQUESTS
 from typing import Any
 
 import requests
@@ -98,11 +99,12 @@ class Way(requests.Session):
         self.headers["accept-encoding"] = "identity"  # what is small may be large in full
         self._micros = micros
         self.said = ""  # why the last sending was not taken, or not all of it
+        self.refused = False  # it is there, and does not take that
         self.rejected = 0  # spans or readings of a sending that was taken in part
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a request. Raises requests.RequestException."""
-        self.said, self.rejected = "", 0
+        self.said, self.refused, self.rejected = "", False, 0
         options["allow_redirects"], options["stream"] = False, True
         options["timeout"] = min(options.get("timeout") or self._seconds_max, self._seconds_max)
         try:
@@ -119,6 +121,9 @@ class Way(requests.Session):
             raise requests.TooManyRedirects
         if not answer.ok:
             self.said = f"it answered {answer.status_code}"
+            if answer.status_code == NOT_FOUND:
+                self.said += f" at {request.path_url}"  # which of the two it does not take
+            self.refused = 400 <= answer.status_code < 500 and answer.status_code not in (REQUEST_TIMEOUT, TOO_MANY_REQUESTS)
         elif body := self._body(answer):
             self._hear(body)
         answer.close()

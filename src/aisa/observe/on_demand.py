@@ -28,10 +28,10 @@ class Collected(Protocol):
 
 def open_telemetry(config: Config, endpoint: str, report: Callable[[Fact], None]) -> Collected:
     """Open the way to a collector. `report` hears of troubles, in a thread of its own."""
-    from aisa.observe.telemetry import Telemetry
+    from aisa.observe.telemetry import Identity, Telemetry
 
-    instance = f"{platform.node()}:{os.getpid()}"
-    return Telemetry(endpoint, servers_of(config), clocks=(wall_clock, monotonic_micros), report=report, instance=instance)
+    identity = Identity(f"{platform.node()}:{os.getpid()}", one_of=config.server.workers > 1, environment=os.environ)
+    return Telemetry(endpoint, servers_of(config), clocks=(wall_clock, monotonic_micros), report=report, identity=identity)
 
 
 def servers_of(config: Config) -> Mapping[str, Server]:

@@ -10,6 +10,8 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -25,7 +27,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -49,6 +51,8 @@ from aisa.observe.gen_ai import (
 )
 from aisa.trace import Trace
 
+TRACES, METRICS = "TRACES", "METRICS"  # what is sent, as OpenTelemetry's own variables call it
+INSTANCE = "service.instance.id"
 WAITING_FACTS_MAX = 10_000  # of calls and failures that the thread has not taken; beyond, they are dropped and counted. About 5 MB
 FAILURES_HELD_MAX = 1_000  # tries in vain, of calls that have not ended
 SPANS_MAX = 512  # that are sent at once
@@ -58,6 +62,31 @@ SEND_SECONDS_MAX = 1.0  # until a collector is given up, all its repeats include
 QUIET_SECONDS = 60.0  # between two words to the operator about a collector that takes nothing
 
 NANOS, MICROS = 1_000_000_000, 1_000_000  # of a second
+
+
+class Identity(NamedTuple):
+    """Which process sends. It is `one_of` several that are one server; `environment` has OpenTelemetry's own variables."""
+
+    instance: str
+    one_of: bool = False
+    environment: Mapping[str, str] = MappingProxyType({})
+
+    def sends(self, signal: str) -> bool:
+        """Say whether OpenTelemetry's own variables let something be sent."""
+        is_off = self.environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+        return not is_off and self.environment.get(f"OTEL_{signal}_EXPORTER", "").strip().lower() != "none"
+
+    @property
+    def resource(self) -> Resource:
+        """What is said of the process: what OpenTelemetry's own variables say counts, as for every program.
+
+        Processes that are one server are still told apart, as each counts from zero.
+        """
+        ours = Resource.create({"service.name": "aisa", "service.version": __version__, INSTANCE: self.instance})
+        named = OTELResourceDetector().detect()
+        if self.one_of and INSTANCE in named.attributes:
+            named = named.merge(Resource({INSTANCE: f"{named.attributes[INSTANCE]!s}:{self.instance.rpartition(':')[2]}"}))
+        return ours.merge(named)
 
 
 class Telemetry:
@@ -70,15 +99,16 @@ class Telemetry:
         *,
         clocks: tuple[WallClock, Micros],
         report: Callable[[Fact], None],
-        instance: str,
+        identity: Identity,
         way: Callable[[], Way] = Way,
     ) -> None:
         base = endpoint.rstrip("/")
+        self._identity = identity
         self._endpoint = endpoint
         self._spans_way, self._metrics_way = way(), way()
         self._spans_out = OTLPSpanExporter(f"{base}/v1/traces", timeout=SEND_SECONDS_MAX, session=self._spans_way)
         self._metrics_out = OTLPMetricExporter(f"{base}/v1/metrics", timeout=SEND_SECONDS_MAX, session=self._metrics_way)
-        self._made = Spans(servers, instance)
+        self._made = Spans(servers, identity)
         self._wall_clock, self._micros = clocks
         self._report = report
         self._facts: queue.SimpleQueue[CallEnded | VendorFailed | None] = queue.SimpleQueue()
@@ -133,16 +163,17 @@ class Telemetry:
 
     def _send_spans(self, spans: list[ReadableSpan]) -> None:
         if spans and not (self._closing and self._dead):
-            self._dead = self._spans_out.export(spans) is not SpanExportResult.SUCCESS
-            self._note_lost(len(spans) if self._dead else self._spans_way.rejected, self._spans_way)
+            failed = self._spans_out.export(spans) is not SpanExportResult.SUCCESS
+            self._note_lost(len(spans) if failed else self._spans_way.rejected, self._spans_way, failed=failed)
 
     def _send_metrics(self, metrics: MetricsData | None) -> None:
-        if metrics is not None and not (self._closing and self._dead):
+        if metrics is not None and self._identity.sends(METRICS) and not (self._closing and self._dead):
             sent = self._metrics_out.export(metrics)  # pyright: ignore[reportUnknownMemberType] - its further options have no types
-            self._dead = sent is not MetricExportResult.SUCCESS
-            self._note_lost(1 if self._dead else self._metrics_way.rejected, self._metrics_way)
+            failed = sent is not MetricExportResult.SUCCESS
+            self._note_lost(1 if failed else self._metrics_way.rejected, self._metrics_way, failed=failed)
 
-    def _note_lost(self, count: int, way: Way) -> None:
+    def _note_lost(self, count: int, way: Way, *, failed: bool) -> None:
+        self._dead = failed and not way.refused  # one that refuses metrics takes spans, as many do
         self._lost += count
         self._said = way.said if count else self._said
 
@@ -159,9 +190,10 @@ class Telemetry:
 class Spans:
     """Makes spans of facts, and readings of all calls. Used by one thread."""
 
-    def __init__(self, servers: Mapping[str, Server], instance: str) -> None:
+    def __init__(self, servers: Mapping[str, Server], identity: Identity) -> None:
         self._servers = servers
-        self._resource = Resource.create({"service.name": "aisa", "service.version": __version__, "service.instance.id": instance})
+        self._resource = identity.resource
+        self._sends = identity.sends(TRACES)
         self._scope = InstrumentationScope("aisa", __version__)
         self._failures: dict[str, list[VendorFailed]] = {}
         self._readings = Readings()
@@ -177,7 +209,9 @@ class Spans:
         operation = CHAT if trace is None else operation_of(trace)
         if fact.target:
             self._readings.note(fact, operation, self._server(fact.target))
-        return [] if trace is None or not trace.sampled else [*self._tries(fact, trace, failures), self._call(fact, trace)]
+        if trace is None or not trace.sampled or not self._sends:
+            return []
+        return [*self._tries(fact, trace, failures), self._call(fact, trace)]
 
     def metrics(self, began: float, now: float) -> MetricsData | None:
         """Return what all calls came to since the beginning, None if there were none."""

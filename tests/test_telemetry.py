@@ -28,7 +28,7 @@ from aisa.observe.collector import Adapter, Way
 from aisa.observe.gen_ai import INSTRUMENTS, OTHER, SERIES_MAX, Readings, Server
 from aisa.observe.log import json_line
 from aisa.observe.telemetry import SEND_SECONDS_MAX, WAITING_FACTS_MAX, Identity, Spans, Telemetry
-from aisa.trace import Trace, Traces
+from aisa.trace import Answered, Trace, Traces
 from aisa.usage import Usage
 from server import serving
 from test_metrics import ended
@@ -161,6 +161,49 @@ def test_a_call_is_a_span_of_ours_below_the_callers_and_each_try_one_below_it() 
     assert [said[f"gen_ai.usage.{kind}"] for kind in kinds] == [10, 21, 4, 3]
     assert (said["server.address"], said["server.port"], "gen_ai.usage.input_tokens" in attributes_of(first)) == ("api.example", 443, False)
     assert collector.resources[0]["service.name"] == "aisa"
+
+
+def test_what_was_never_asked_is_no_try_and_what_broke_off_says_what_came() -> None:
+    """[issue 13] A target whose dialect cannot write a request fails before it is asked: its failure stood at the one that answered."""
+    trace = traced({})
+    trace.ask("v/second", 5.4)
+    refused = VendorFailed("req_1", "w", "first", "unsupported_parameter", "no top_k there", loud=False, blame="caller")
+    cut = traced({})
+    cut.ask("v/m", 5.1)
+    cut.answered = Answered("chatcmpl-9", "m", ("",))
+    broke = VendorFailed("req_2", "v", "m", "upstream_unavailable", "it hung up", loud=False, blame="vendor")
+    with collecting() as collector:
+        told(collector.url, refused, ended(target="v/second", attempts=2, traceparent=trace))
+        told(
+            collector.url, broke, ended(request_id="req_2", outcome="cut", error_code="upstream_unavailable", target="v/m", traceparent=cut)
+        )
+    [second], [broken] = collector.named("chat second"), collector.named("chat m")
+    assert (second.status.code, list(second.events), attributes_of(second)["gen_ai.usage.input_tokens"]) == (0, [], 10)
+    said = attributes_of(broken)
+    assert (broken.status.code, [event.name for event in broken.events]) == (2, ["aisa.vendor_failed"])
+    assert (said["gen_ai.response.id"], said["gen_ai.response.finish_reasons"], said["gen_ai.usage.output_tokens"]) == (
+        "chatcmpl-9",
+        ["error"],
+        21,
+    )
+
+
+def test_spans_are_where_their_callers_are_and_say_by_which_address_they_came() -> None:
+    """[issue 13] A collector that samples goes by the state; a path may be another than the route that it is of."""
+    traces = Traces(random.Random(3), lambda: 1_000.0, share=1.0, passes_on=True)
+    headers = {"traceparent": PARENT, "tracestate": "ot=th:8,other=2"}
+    trace = traces.begin(headers, 5.0, route="/v1beta/models/{call}", path="/v1beta/models/m:generateContent", protocol="gemini")
+    trace.ask("v/m", 5.1)
+    with collecting() as collector:
+        told(collector.url, ended(target="v/m", traceparent=trace))
+    assert [span.trace_state for span in collector.spans] == ["ot=th:8,other=2"] * 2
+    [call] = collector.named("POST")
+    said = attributes_of(call)
+    assert (said["http.route"], said["url.path"], said["url.scheme"]) == (
+        "/v1beta/models/{call}",
+        "/v1beta/models/m:generateContent",
+        "http",
+    )
 
 
 VARIABLES = {"OTEL_SERVICE_NAME": "front", "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,service.instance.id=pod-1"}

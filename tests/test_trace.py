@@ -30,6 +30,14 @@ def test_a_callers_trace_goes_on_at_the_vendor_below_the_call_and_below_the_try(
     assert str(trace) == f"00-{TRACE}-{trace.span_id}-01"
 
 
+@pytest.mark.parametrize("flags", ["00", "01", "02", "03", "ff"])
+def test_what_is_said_of_a_traces_id_stays_with_it(flags: str) -> None:
+    """[issue 13] Who samples by chance relies on it; flags that nobody knows are not told on."""
+    trace = begun({"traceparent": f"00-{TRACE}-{PARENT}-{flags}"})
+    assert dict(trace.ask("v/m", 8.0))["traceparent"][-2:] == f"{int(flags, 16) & 3:02x}"
+    assert dict(begun({}).ask("v/m", 8.0))["traceparent"][-2:] == "01"
+
+
 def test_who_said_not_to_sample_is_heeded_and_told_on() -> None:
     """Whatever our own share is; nothing is kept of such a call's tries."""
     trace = begun({"traceparent": f"00-{TRACE}-{PARENT}-00"})

@@ -17,7 +17,7 @@ CONTEXT = re.compile(
     r"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<parent>(?!0{16})[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(-.*)?"
 )
 FIRST_VERSION = "00"  # which has nothing behind the flags
-SAMPLED = 1  # the flag
+SAMPLED, RANDOM = 1, 2  # flags; the second says that the trace's id was drawn by chance, and stays with it (level 2 of the same, 3.2.2.5)
 STATE_CHARACTERS_MAX = 512  # the least that everybody has to pass on (3.3.1.5); what is longer is left out
 STATE_FIT = re.compile(r"[\x20-\x7e]*")
 TRIES_MAX = 64  # of a call at vendors, that get spans; more than any route has targets
@@ -61,6 +61,7 @@ class Trace:
     __slots__ = (
         "_chance",
         "_passes_on",
+        "_random",
         "answered",
         "asked",
         "asked_at",
@@ -68,6 +69,7 @@ class Trace:
         "look",
         "loop_began",
         "parent_id",
+        "path",
         "protocol",
         "route",
         "sampled",
@@ -77,19 +79,19 @@ class Trace:
         "tries",
     )
 
-    def __init__(self, trace_id: str, parent_id: str, state: str, *, sampled: bool, passes_on: bool, chance: Chance) -> None:
+    def __init__(self, trace_id: str, parent_id: str, state: str, *, sampled: bool, passes_on: bool, chance: Chance, random: int) -> None:
         self.trace_id = trace_id
         self.parent_id = parent_id
         self.state = state
         self.sampled = sampled
         self.span_id = span_id(chance)
-        self.route = self.protocol = ""
+        self.route = self.path = self.protocol = ""
         self.began = self.loop_began = 0.0
         self.asked_at: float | None = None
         self.asked: Mapping[str, Any] = {}
         self.answered = NOBODY
         self.tries: list[Try] = []
-        self._passes_on = passes_on
+        self._passes_on, self._random = passes_on, random
         self._chance = chance
         self.look: Look = nothing_of
 
@@ -111,7 +113,7 @@ class Trace:
         return (place, (STATE, self.state)) if self.state else (place,)
 
     def _place(self, span: str) -> str:
-        return f"{FIRST_VERSION}-{self.trace_id}-{span}-{SAMPLED if self.sampled else 0:02x}"
+        return f"{FIRST_VERSION}-{self.trace_id}-{span}-{self._random | self.sampled:02x}"
 
 
 class Traces:
@@ -127,18 +129,19 @@ class Traces:
         self._passes_on = passes_on
         self._look = look
 
-    def begin(self, headers: Mapping[str, str], now: float, *, route: str, protocol: str) -> Trace:
-        """Return the place of a call with these request headers. `now` is the event loop's."""
+    def begin(self, headers: Mapping[str, str], now: float, *, route: str, protocol: str, path: str = "") -> Trace:
+        """Return the place of a call with these request headers, and a path if it is another than its route. `now` is the event loop's."""
         context = CONTEXT.fullmatch(headers.get(PARENT, "").strip())
         if context is None or (context["version"] == FIRST_VERSION and context.end("flags") != len(context[0])):
-            trace_id, parent_id, state = f"{self._chance.getrandbits(128) or 1:032x}", "", ""
+            trace_id, parent_id, state, flags = f"{self._chance.getrandbits(128) or 1:032x}", "", "", 0
             sampled = int(trace_id[-SHARE_BITS // 4 :], 16) < self._sampled_below
         else:
             trace_id, parent_id, state = context["trace"], context["parent"], fitting(headers.get(STATE, ""))
-            sampled = bool(int(context["flags"], 16) & SAMPLED)
-        trace = Trace(trace_id, parent_id, state, sampled=sampled, passes_on=self._passes_on, chance=self._chance)
+            flags = int(context["flags"], 16)
+            sampled = bool(flags & SAMPLED)
+        trace = Trace(trace_id, parent_id, state, sampled=sampled, passes_on=self._passes_on, chance=self._chance, random=flags & RANDOM)
         trace.look = self._look
-        trace.route, trace.protocol, trace.began = route, protocol, self._wall_clock()
+        trace.route, trace.path, trace.protocol, trace.began = route, path or route, protocol, self._wall_clock()
         trace.loop_began = now
         return trace
 

@@ -206,7 +206,7 @@ class Edge:
             judged.client_request_id,
         )
         if self.traces is not None:
-            call.trace = self.traces.begin(request.headers, call.began, route=judged.route.path, protocol=door.protocol)
+            call.trace = self.traces.begin(request.headers, call.began, route=judged.route.path, path=request.path, protocol=door.protocol)
         if self._idempotency is not None and HEADER in request.headers:
             return relay_idempotent(call, request.headers[HEADER], reply, dependencies=self._dependencies, idempotency=self._idempotency)
         if self.retries.on:

@@ -100,11 +100,13 @@ class Server(NamedTuple):
     port: int
 
 
-def call_attributes(fact: CallEnded, route: str) -> Attributes:
-    """Return what is said of a call as a request to us."""
+def call_attributes(fact: CallEnded, trace: Trace, scheme: str) -> Attributes:
+    """Return what is said of a call as a request to us, which came over `scheme`."""
     given: dict[str, Value | None] = {
         "http.request.method": "POST",
-        "http.route": route,
+        "http.route": trace.route,
+        "url.path": trace.path,
+        "url.scheme": scheme,
         "http.response.status_code": fact.status,
         "client.address": fact.address,
         "error.type": fact.error_code,
@@ -190,14 +192,15 @@ class Readings:
             ("gen_ai.request.model", model),
         )
         failed: Labels = () if fact.error_code is None else (("error.type", fact.error_code),)
+        asked_for = since_asked(fact.total_seconds, fact.traceparent)  # as long as its span
         if operation == EMBEDDINGS:
-            self._record(EMBEDDINGS_SECONDS, (*labels, *failed), fact.total_seconds)
+            self._record(EMBEDDINGS_SECONDS, (*labels, *failed), asked_for)
             if is_billed(fact):
                 self._record(EACH_EMBEDDED, labels, fact.usage.input_tokens)
         elif operation == RERANK:
-            self._record(OTHER_SECONDS, (*labels, *failed), fact.total_seconds)
+            self._record(OTHER_SECONDS, (*labels, *failed), asked_for)
         else:
-            self._record(INFERENCE_SECONDS, (*labels, *failed), fact.total_seconds)
+            self._record(INFERENCE_SECONDS, (*labels, *failed), asked_for)
             self._note_tokens(fact, labels, failed)
         first = fact.first_token_seconds
         if fact.stream and first is not None:

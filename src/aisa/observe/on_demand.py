@@ -30,7 +30,8 @@ def open_telemetry(config: Config, endpoint: str, report: Callable[[Fact], None]
     """Open the way to a collector. `report` hears of troubles, in a thread of its own."""
     from aisa.observe.telemetry import Identity, Telemetry
 
-    identity = Identity(f"{platform.node()}:{os.getpid()}", one_of=config.server.workers > 1, environment=os.environ)
+    scheme, several = "http" if config.tls is None else "https", config.server.workers > 1
+    identity = Identity(f"{platform.node()}:{os.getpid()}", scheme, one_of=several, environment=os.environ)
     return Telemetry(endpoint, servers_of(config), clocks=(wall_clock, monotonic_micros), report=report, identity=identity)
 
 

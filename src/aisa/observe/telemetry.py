@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from aisa import __version__
 from aisa.clock import Micros, WallClock
@@ -49,7 +49,7 @@ from aisa.observe.gen_ai import (
     call_attributes,
     since_asked,
 )
-from aisa.trace import Trace
+from aisa.trace import Trace, Try
 
 TRACES, METRICS = "TRACES", "METRICS"  # what is sent, as OpenTelemetry's own variables call it
 INSTANCE = "service.instance.id"
@@ -65,9 +65,13 @@ NANOS, MICROS = 1_000_000_000, 1_000_000  # of a second
 
 
 class Identity(NamedTuple):
-    """Which process sends. It is `one_of` several that are one server; `environment` has OpenTelemetry's own variables."""
+    """Which process sends, and over what it is asked. It is `one_of` several that are one server.
+
+    `environment` has OpenTelemetry's own variables.
+    """
 
     instance: str
+    scheme: str = "http"
     one_of: bool = False
     environment: Mapping[str, str] = MappingProxyType({})
 
@@ -194,6 +198,7 @@ class Spans:
         self._servers = servers
         self._resource = identity.resource
         self._sends = identity.sends(TRACES)
+        self._scheme = identity.scheme
         self._scope = InstrumentationScope("aisa", __version__)
         self._failures: dict[str, list[VendorFailed]] = {}
         self._readings = Readings()
@@ -239,10 +244,10 @@ class Spans:
         """The call as a request to us. What its caller did wrong is no error of a server's span."""
         return ReadableSpan(
             f"POST {trace.route}",
-            context_of(trace.trace_id, trace.span_id),
-            context_of(trace.trace_id, trace.parent_id, remote=True) if trace.parent_id else None,
+            context_of(trace, trace.span_id),
+            context_of(trace, trace.parent_id, remote=True) if trace.parent_id else None,
             self._resource,
-            call_attributes(fact, trace.route),
+            call_attributes(fact, trace, self._scheme),
             kind=SpanKind.SERVER,
             status=Status() if fact.blame in (None, CALLER) else Status(StatusCode.ERROR, fact.error_code),
             start_time=nanos(trace.began),
@@ -256,11 +261,11 @@ class Spans:
         begins = [nanos(trace.began, each.began - trace.loop_began) for each in trace.tries]
         ends = [*begins[1:], nanos(trace.began, fact.total_seconds)]
         spans: list[ReadableSpan] = []
-        for place, each in enumerate(trace.tries):
-            failure = failures[place] if place < len(failures) else None
+        first = fact.first_token_seconds
+        for place, (each, failure) in enumerate(zip(trace.tries, failures_of(trace.tries, failures), strict=True), 1):
             attributes = asking_attributes(operation, each.target, self._server(each.target), asked=dict(trace.asked))
-            if failure is None:
-                first = fact.first_token_seconds
+            broke_off = first is not None and place == len(trace.tries)
+            if failure is None or broke_off:
                 attributes.update(answer_attributes(fact, trace.answered, None if first is None else since_asked(first, trace)))
             error = fact.error_code if failure is None else failure.code
             if error is not None:
@@ -268,15 +273,15 @@ class Spans:
             spans.append(
                 ReadableSpan(
                     f"{operation} {each.target.partition('/')[2]}",
-                    context_of(trace.trace_id, each.span_id),
-                    context_of(trace.trace_id, trace.span_id),
+                    context_of(trace, each.span_id),
+                    context_of(trace, trace.span_id),
                     self._resource,
                     attributes,
-                    [] if failure is None else [event_of(failure, ends[place])],
+                    [] if failure is None else [event_of(failure, ends[place - 1])],
                     kind=SpanKind.CLIENT,
                     status=Status() if error is None else Status(StatusCode.ERROR, error),
-                    start_time=begins[place],
-                    end_time=ends[place],
+                    start_time=begins[place - 1],
+                    end_time=ends[place - 1],
                     instrumentation_scope=self._scope,
                 )
             )
@@ -299,14 +304,24 @@ def operation_of(trace: Trace) -> str:
     return OPERATIONS.get(trace.protocol, CHAT)
 
 
+def failures_of(tries: Sequence[Try], failures: Sequence[VendorFailed]) -> Iterator[VendorFailed | None]:
+    """Yield how each try failed, None of one that did not. What its dialect could not write was never asked, and is none of them."""
+    left = list(failures)
+    for each in tries:
+        ours = next((at for at, failure in enumerate(left) if f"{failure.vendor}/{failure.model}" == each.target), None)
+        yield None if ours is None else left[ours]
+        del left[: 0 if ours is None else ours + 1]
+
+
 def event_of(failure: VendorFailed, at: int) -> Event:
     """Return what a vendor did wrong, at a UNIX nanosecond."""
     return Event("aisa.vendor_failed", {"aisa.blame": failure.blame, "aisa.detail": failure.detail}, at)
 
 
-def context_of(trace_id: str, span_id: str, *, remote: bool = False) -> SpanContext:
-    """Return the place of a span."""
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=remote, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+def context_of(trace: Trace, span_id: str, *, remote: bool = False) -> SpanContext:
+    """Return the place of a span in a trace."""
+    state = TraceState.from_header([trace.state]) if trace.state else None
+    return SpanContext(int(trace.trace_id, 16), int(span_id, 16), remote, TraceFlags(TraceFlags.SAMPLED), state)
 
 
 def nanos(seconds: float, later: float = 0.0) -> int:

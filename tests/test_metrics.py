@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+import resource
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import yaml
 
 from aisa.facts import BugFound, CallEnded, CallQueued, DocumentLost, FolderGone, LedgerAway, LedgerBack, Refused, VendorFailed
 from aisa.observe.counters import COUNTERS_BYTES, RECORDS, Counters
 from aisa.observe.metrics import SECONDS, SERIES_MAX, Gauge, Metrics, braces, stateless
-from aisa.states import START_TIME, together
+from aisa.states import START_TIME, held, together
 from aisa.usage import Usage
+from aisa.workers.crew import Crew
+from aisa.workers.office import CrewStates
 from server import Server, serving
 from test_admin_api import asked_at
 from test_reload import asked, until
@@ -248,6 +252,42 @@ def test_states_of_several_processes_are_added_up() -> None:
         Gauge(START_TIME, "S.", (((), 0.0),)),
         Gauge("lag", "L.", (((), 2.0),), most=True),
     ]
+
+
+def test_open_files_of_several_processes_are_those_of_the_fullest() -> None:
+    """[issue 13] Each has a limit of its own: of the sums, two workers that had none left and their office had two thirds, and no alert."""
+    states = list(held(0.0))
+    one, two = ({gauge.name: dict(gauge.values)[()] for gauge in each} for each in (states, together([states, states])))
+    assert two["process_open_files_max"] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert two["process_open_files"] == one["process_open_files"] > 0
+    assert two["process_resident_bytes"] == 2 * one["process_resident_bytes"]
+
+
+def test_what_is_counted_does_not_fall_while_a_worker_is_missing() -> None:
+    """[issue 13] One that stands still does not answer, and processor time fell by all of its own: a new start, to Prometheus."""
+    answers = iter([[4_000.0, 5_000.0], [4_010.0], [4_020.0, 5_030.0]])
+
+    class Workers:
+        """What is asked of workers of which one stands still for a while."""
+
+        workers: Mapping[int, object] = {}
+
+        async def ask(self, _what: str) -> list[bytes]:
+            """Answer as those do that run."""
+            states = [[Gauge("process_cpu_seconds_total", "P.", (((), seconds),), counter=True)] for seconds in next(answers)]
+            return [msgspec.msgpack.encode(each) for each in states]
+
+    states = CrewStates(cast(Crew, Workers()), 0.0, None)
+    told = [{gauge.name: dict(gauge.values) for gauge in asyncio.run(ask_now(states))} for _ in range(3)]
+    seconds = [each["process_cpu_seconds_total"][()] for each in told]
+    assert seconds == sorted(seconds)
+    assert (int(seconds[1] - seconds[0]), seconds[2] - seconds[1] > 40) == (0, True)
+    assert [each["workers"][()] for each in told] == [2, 1, 2], "what is a state is told as it is"
+
+
+async def ask_now(states: CrewStates) -> list[Gauge]:
+    """Ask for what is now."""
+    return await states()
 
 
 # By a real server

@@ -18,7 +18,7 @@ from aisa.context import Dependencies
 from aisa.http.server import HttpServer
 from aisa.ledger.journal import Journal
 from aisa.ledger.live_ledger import LiveLedger
-from aisa.observe.metrics import Gauge
+from aisa.observe.metrics import Gauge, Labels
 
 PAGE_BYTES = resource.getpagesize()
 START_TIME = "start_time_seconds"
@@ -119,10 +119,13 @@ def held(began: float) -> Iterator[Gauge]:
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         yield one("process_resident_bytes", "Memory of this process.", pages * PAGE_BYTES)
-        yield one("process_open_files", "File descriptors that are open.", len(os.listdir("/proc/self/fd")))
+        opened = len(os.listdir("/proc/self/fd"))
     except OSError:
         return
-    yield one("process_open_files_max", "File descriptors that may be open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    # Each process has a limit of its own, so of several the one with most is told: others do not make up for one that has no file left.
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    yield Gauge("process_open_files", "File descriptors that are open.", (((), float(opened)),), most=True)
+    yield Gauge("process_open_files_max", "File descriptors that may be open.", (((), float(limit)),), most=True)
 
 
 def together(processes: Iterable[Iterable[Gauge]]) -> list[Gauge]:
@@ -139,6 +142,22 @@ def together(processes: Iterable[Iterable[Gauge]]) -> list[Gauge]:
                 values[labels] = max(had, value) if gauge.most else had + value
             found[gauge.name] = msgspec.structs.replace(before, values=tuple(values.items()))
     return list(found.values())
+
+
+class Counted:
+    """Remembers what others have counted: one that stands still, or has just died, is missing from their sum for a moment."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, dict[Labels, float]] = {}
+
+    def no_less(self, gauge: Gauge) -> Gauge:
+        """Return a counter as no less than it was when last told, all else as it is."""
+        if not gauge.counter:
+            return gauge
+        before = self._before.get(gauge.name, {})
+        values = tuple([(labels, max(value, before.get(labels, 0.0))) for labels, value in gauge.values])
+        self._before[gauge.name] = dict(values)
+        return msgspec.structs.replace(gauge, values=values)
 
 
 def one(name: str, told: str, value: float) -> Gauge:

@@ -38,7 +38,7 @@ from aisa.ledger.stored_money import StoredMoney
 from aisa.ledger.writer import Writer
 from aisa.observe.metrics import Gauge
 from aisa.shared_uses import SharedUses
-from aisa.states import held, standing, stores_away, together
+from aisa.states import Counted, held, standing, stores_away, together
 from aisa.storage.shared_memory import STUCK_SECONDS, SharedStuck
 from aisa.workers.admin_way import answered_by, metrics_by, page_by
 from aisa.workers.claims import Claims
@@ -313,6 +313,7 @@ class CrewStates:
         self._crew = crew
         self._began = began
         self._money = money
+        self._counted = Counted()
 
     async def __call__(self) -> list[Gauge]:
         """Return what is now."""
@@ -320,7 +321,7 @@ class CrewStates:
         workers = Gauge("workers", "Processes that serve calls, and answer.", (((), float(len(told))),))
         still = standing(sum(worker.stands for worker in self._crew.workers.values()))
         database = stores_away(database=None if self._money is None else self._money.away)
-        return together((held(self._began), [workers, still, database], *told))
+        return [self._counted.no_less(gauge) for gauge in together((held(self._began), [workers, still, database], *told))]
 
 
 class CrewBoard:

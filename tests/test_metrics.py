@@ -339,6 +339,61 @@ def test_a_call_is_in_the_metrics_and_everything_that_is_asked_for_is_there(meas
     assert {rule["alert"] for rule in rules} == set(re.findall(r"^\*\*(Aisa\w+)\.\*\*", page, re.MULTILINE)), "every alert is explained"
 
 
+METRIC, GIVEN = r"\baisa_\w+", {"instance", "job", "le"}  # what Prometheus adds itself, and what histograms have
+
+
+def labels_of_the_page() -> dict[str, set[str]]:
+    """The labels of each metric, as the page has them."""
+    found: dict[str, set[str]] = {}
+    for names, labels in re.findall(r"^\| (`aisa_[^|]+) \|([^|]*)\|", (ROOT / "docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE):
+        found |= {name: set(re.findall(r"\w+", labels)) for name in re.findall(METRIC, names)}
+    return found
+
+
+def test_what_the_dashboard_and_the_alerts_ask_for_has_these_labels() -> None:
+    """[issue 13] A sum by a label that is not there is one line for all, and a legend of one is empty: nobody is told."""
+    known = labels_of_the_page()
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    panels = json.loads((ROOT / "deploy/grafana/aisa.json").read_text(encoding="utf-8"))["panels"]
+    asked = [(rule["expr"], "".join(rule["annotations"].values()).replace("$labels.", "")) for rule in rules]
+    asked += [(each["expr"], each["legendFormat"]) for panel in panels for each in panel["targets"]]
+    for expression, said in asked:
+        names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(METRIC, expression)}
+        there = GIVEN.union(*(known[name] for name in names))
+        kept = {label for group in re.findall(r"\bby \(([^)]*)\)", expression) for label in re.findall(r"\w+", group)}
+        matched = set(re.findall(r'(\w+)=~?"', expression))
+        shown = set(re.findall(r"{{ ?(\w+) ?}}", said))
+        assert kept | matched | shown <= there, expression
+        assert shown <= kept or not re.search(r"\b(sum|max)\b", expression), f"{expression} keeps no {shown - kept}"
+
+
+def test_the_page_tells_the_labels_that_there_are() -> None:
+    """Of every metric of which something was counted, and of states."""
+    facts = (
+        *(ended(outcome="cut", blame="vendor"), VendorFailed("r", "v", "m", "upstream_unavailable", "d", loud=True, blame="operator")),
+        *(Refused("r", 401, "invalid_api_key", "GET", "/"), CallQueued("r", "key_1", "m", "v/m", 1.0, "served")),
+    )
+    known = labels_of_the_page()
+    for sample in counted(*facts):
+        name, _, labels = sample.partition("{")
+        there = set(re.findall(r'(\w+)="', labels)) - {"le"}
+        name = name if name in known else re.sub(r"_(bucket|sum|count)$", "", name)
+        assert there == known[name] | ({"version"} if name == "aisa_build_info" else set()), name
+
+
+def test_the_dashboard_shows_what_is_measured() -> None:
+    """[issue 13] Each measure that was asked for; how far the database is behind was not among them."""
+    panels = json.loads((ROOT / "deploy/grafana/aisa.json").read_text(encoding="utf-8"))["panels"]
+    shown = {name for panel in panels for each in panel["targets"] for name in re.findall(METRIC, each["expr"])}
+    of_calls = {f"aisa_{name}" for name in ("calls_total", "tokens_total", "cost_dollars_total", "calls_in_flight", "refused_total")}
+    of_times = {f"aisa_{name}" for name in ("first_token_seconds_bucket", "output_token_seconds_bucket", "throttled_seconds_total")}
+    of_the_rest = {f"aisa_{name}" for name in ("vendor_failures_total", "journal_slots_taken", "unwritten_seconds", "store_away")}
+    assert of_calls | of_times | of_the_rest <= shown
+    assert [panel["title"] for panel in panels if "unit" not in panel["fieldConfig"]["defaults"]] == []
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len({panel["id"] for panel in panels}) == len(set(places)) == len(panels)
+
+
 SILENT = """\
 vendors:
   local: {{dialect: openai, base_url: "{vendor}", api_key: vendor-secret}}

@@ -6,9 +6,10 @@ import click
 import pytest
 
 from aisa.cli.board import INTERVAL_MS_MAX, INTERVAL_MS_MIN, milliseconds
-from aisa.cli.moments import beginning, beginning_or_always
+from aisa.cli.moments import beginning, beginning_or_always, ending
 from aisa.cli.problems import Misuse
 from aisa.durations import milliseconds as read
+from aisa.edge.admin_usage import SPAN_MS_MAX
 from aisa.errors import ApiError
 from aisa.keys.terms import GRACE_SECONDS_MAX, parse_expiry, parse_grace
 
@@ -66,3 +67,15 @@ def test_a_beginning_is_also_a_date_and_a_time_or_always() -> None:
     assert beginning("2027-01-15", NOW) == 1_799_971_200_000
     assert beginning("2027-01-15T01:00", NOW) == beginning("2027-01-15 02:00+01:00", NOW) == 1_799_974_800_000
     assert beginning_or_always(" Always", NOW) == 0
+
+
+def test_only_what_is_summed_up_has_a_longest_time_ago() -> None:
+    """[issue 13] Calls, exports and statements of a year that is long over could be had of all time alone, or not at all."""
+    assert beginning("2019-02-28", NOW) == 1_551_312_000_000
+    assert ending("2019-03-01", NOW) == 1_551_398_400_000
+    with pytest.raises(Misuse, match="cannot be used"):
+        beginning("2019-02-28", NOW, ago_ms_max=SPAN_MS_MAX)
+    assert ending("2030-01-01", NOW) == 1_893_456_000_000, "an end may be in the future"
+    for take, text in ((beginning, "2030-01-01"), (beginning, "1969-12-31"), (ending, "1969-12-31"), (ending, "soon")):
+        with pytest.raises(Misuse):
+            take(text, NOW)

@@ -71,6 +71,22 @@ def test_only_what_was_asked_for_is_written(run: Run) -> None:
     assert run("ledger", "export", "--key", "a?c").exit_code == 1  # not the calls of `a`
 
 
+def test_a_span_of_any_year_can_be_had_and_all_means_all(run: Run) -> None:
+    """[issue 13] A year that was over for long was refused, and what a clock that was years ahead had written was in no export."""
+    Path("data").mkdir()
+    rows = [priced(number, ended_ms=moment) for number, moment in enumerate((1_551_312_000_000, 1_551_398_400_000, 4_102_444_800_000))]
+    database = open_database("data", migrate)
+    insert_rows(database, rows)
+    database.close()
+
+    def ids(*words: str) -> list[str]:
+        return [json.loads(line)["id"] for line in run("ledger", "export", *words).stdout.splitlines()]
+
+    assert ids() == [row.id for row in rows]
+    assert ids("--since", "2019-02-28", "--until", "2019-03-01") == [rows[0].id]
+    assert ids("--since", "2019-03-01", "--until", "2099-12-31") == [rows[1].id]
+
+
 def test_what_was_removed_is_said_to_be_missing(run: Run) -> None:
     """Only where the time that was asked for has any; the lines themselves stay lines."""
     kept(2)

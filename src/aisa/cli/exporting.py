@@ -12,11 +12,10 @@ from urllib.parse import quote
 from aisa.cli.control import ask
 from aisa.cli.data_folder import settings
 from aisa.cli.keyring import KeyShown
-from aisa.cli.moments import beginning, beginning_or_always
+from aisa.cli.moments import beginning_or_always, ending
 from aisa.cli.problems import Misuse, Stop
 from aisa.cli.terminal import say
 from aisa.clock import wall_clock
-from aisa.edge.admin_usage import SPAN_MS_MAX
 from aisa.ledger.export import Asked, lines
 from aisa.ledger.pieces import moment_of
 from aisa.ledger.sums import known_of
@@ -24,6 +23,8 @@ from aisa.storage.engine import DATABASE_NAME, Database, open_readers, version_o
 from aisa.storage.failure import NoData, StorageFailed
 from aisa.storage.lost import lost_database
 from aisa.storage.tables import HEAD
+
+ENDLESS_MS = 2**63 - 1  # beyond every row, also those of a server whose clock was years ahead
 
 
 class Wanted(NamedTuple):
@@ -43,7 +44,7 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
     found = settings(config, data_dir)
     folder = found.server.data_dir
     start_ms = beginning_or_always(wanted.since, now)
-    end_ms = int(now * 1000) + SPAN_MS_MAX if wanted.until is None else beginning(wanted.until, now)
+    end_ms = ENDLESS_MS if wanted.until is None else ending(wanted.until, now)
     if end_ms <= start_ms:
         raise Misuse("no time lies between", [("--until", "The end is not after the beginning.", "Write a later one, or none.")])
     key_id = None if wanted.key is None else ask(folder, "GET", f"/keys/{quote(wanted.key, safe='')}", expect=KeyShown).id

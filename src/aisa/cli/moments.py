@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from aisa.cli.problems import Misuse
 from aisa.durations import FORMS, milliseconds
-from aisa.edge.admin_usage import SPAN_MS_MAX
+from aisa.edge.admin_route import MOMENT_MS_MAX
 from aisa.keys.rules import window_start
 from aisa.ledger.port_usage import DAY_MS
 
@@ -15,15 +15,15 @@ CALENDAR = {"today": "day", "week": "week", "month": "month"}  # as spend caps c
 BY_THE_HOUR_SECONDS = 31 * 86_400  # longer durations begin at a full hour, as calls may be kept in sums of hours by then
 
 
-def beginning(since: str, now: float) -> int:
-    """Return the UNIX millisecond of a duration ago, a date, a date and time, or the beginning of this day, week or month, all UTC.
+def moment(text: str, now: float) -> int:
+    """Return the UNIX second of a duration ago, a date, a date and time, or the beginning of this day, week or month, all UTC.
 
-    Raises Misuse for anything else, the future, and what is longer ago than is summed up at once.
+    Raises Misuse for anything else.
     """
-    duration_ms = milliseconds(since)
+    duration_ms = milliseconds(text)
     try:
-        if since.strip().lower() in CALENDAR:
-            start = window_start(CALENDAR[since.strip().lower()], now)
+        if text.strip().lower() in CALENDAR:
+            start = window_start(CALENDAR[text.strip().lower()], now)
         elif duration_ms == 0:
             raise ValueError("nothing lies between now and now")
         elif duration_ms is not None:
@@ -31,15 +31,30 @@ def beginning(since: str, now: float) -> int:
             if int(now) - start > BY_THE_HOUR_SECONDS:
                 start -= start % 3_600
         else:
-            moment = datetime.fromisoformat(since.strip())
-            start = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+            read = datetime.fromisoformat(text.strip())
+            start = int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        problem = (since[:40], "This is no duration and no date.", f"Write {FORMS}, today, week, month, or a date such as 2026-12-31.")
-        raise Misuse("the beginning cannot be read", [problem]) from None
-    if start < 0 or not 0 < (int(now) + 1 - start) * 1000 <= SPAN_MS_MAX:
-        problem = (since[:40], "This is in the future, or too long ago.", f"Begin {SPAN_MS_MAX // DAY_MS} days ago at most.")
+        problem = (text[:40], "This is no duration and no date.", f"Write {FORMS}, today, week, month, or a date such as 2026-12-31.")
+        raise Misuse("the time cannot be read", [problem]) from None
+    if not 0 <= start <= MOMENT_MS_MAX // 1000:
+        raise Misuse("the time cannot be used", [(text[:40], "Nothing can have been then.", "Write a year from 1970 on.")])
+    return start
+
+
+def beginning(since: str, now: float, *, ago_ms_max: int = MOMENT_MS_MAX) -> int:
+    """Return the same in milliseconds. Raises Misuse also for the future, and for what is longer ago than may be asked for."""
+    start = moment(since, now)
+    if start > int(now):
+        raise Misuse("the beginning cannot be used", [(since[:40], "This is in the future.", "Write a time in the past.")])
+    if (int(now) + 1 - start) * 1000 > ago_ms_max:
+        problem = (since[:40], "This is too long ago.", f"Begin {ago_ms_max // DAY_MS} days ago at most.")
         raise Misuse("the beginning cannot be used", [problem])
     return start * 1000
+
+
+def ending(until: str, now: float) -> int:
+    """Return the same, which may be in the future. Raises Misuse."""
+    return moment(until, now) * 1000
 
 
 def beginning_or_always(since: str, now: float) -> int:

@@ -12,7 +12,7 @@ from aisa.cli.data_folder import settings
 from aisa.cli.fitting import fitted
 from aisa.cli.json_units import with_units
 from aisa.cli.keyring import KeyList
-from aisa.cli.moments import beginning, beginning_or_always
+from aisa.cli.moments import beginning_or_always, ending
 from aisa.cli.price_tables import say_json
 from aisa.cli.problems import Stop
 from aisa.cli.terminal import paint, say
@@ -45,7 +45,7 @@ def show(asked: Asked, form: str | None, *, config: str | None, data_dir: str | 
     now = wall_clock()
     since_ms = beginning_or_always(asked.since, now)
     query: dict[str, object] = {"since_ms": since_ms, "limit": asked.limit}
-    query |= {} if asked.until is None else {"until_ms": beginning(asked.until, now)}
+    query |= {} if asked.until is None else {"until_ms": ending(asked.until, now)}
     query |= {} if asked.before is None else {"after": asked.before}
     if form == "csv":
         labels = labels_of(folder)

@@ -16,7 +16,7 @@ from aisa.cli.fitting import fitted, kept_columns, note, room
 from aisa.cli.moments import beginning
 from aisa.cli.price_tables import say_json
 from aisa.cli.terminal import paint, say
-from aisa.edge.admin_usage import CapShown, UsageShown, told_apart
+from aisa.edge.admin_usage import SPAN_MS_MAX, CapShown, UsageShown, told_apart
 from aisa.edge.bill_view import iso
 from aisa.ledger.export import csv_line
 from aisa.ledger.port_usage import DAY, DAY_MS, KEY, Used, day_of
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 def show(asked: Asked, form: str | None, *, now: float, config: str | None, data_dir: str | None) -> None:
     """Print what was used from a moment until `now`, UNIX seconds. Raises Misuse, Stop."""
     by, end_ms = asked.by, (int(now) + 1) * 1000  # of the running second, which a call may just have ended in
-    start_ms = beginning(asked.since, now)
+    start_ms = beginning(asked.since, now, ago_ms_max=SPAN_MS_MAX)
     whose = {name: value for name, value in (("key", asked.key), ("account", asked.account)) if value is not None}
     query = urlencode({"by": by, "start_ms": start_ms, "end_ms": end_ms, **whose})
     shown = ask(settings(config, data_dir).server.data_dir, "GET", f"/usage?{query}", expect=UsageShown, seconds=ANSWER_SECONDS_MAX)

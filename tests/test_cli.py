@@ -47,6 +47,17 @@ def run(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(aisa, arguments, env={**CLEAN, **environment}, prog_name="aisa", catch_exceptions=False)
 
 
+@pytest.mark.parametrize("words", ["simulate --list", "models", "ledger export", "--version"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_whose_streams_are_closed_does_what_it_does(words: str, closed: str) -> None:
+    """[issue 13] As cron jobs have them: it ended in a traceback, and the next file that it opened would have been its standard output."""
+    assert run("keys", "create", "laptop", "--data-dir", "data").exit_code == 0
+    command = f"exec {sys.executable} -m aisa {words} {closed}"
+    environment = {"PYTHONPATH": SOURCE, "AISA_DATA_DIR": "data", "AISA_DISCOVERY_LOOPBACK": "never"}
+    ended = subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, check=False, timeout=60)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False)
+
+
 def test_the_version_needs_nothing_heavy() -> None:
     """`aisa --version` prints the version and imports neither database, YAML, HTTP nor event loop."""
     heavy = {"sqlalchemy", "alembic", "yaml", "msgspec", "uvloop", "asyncio", "http.client", "ssl"}

@@ -62,7 +62,8 @@ def test_every_row_is_there_once_in_both_forms_and_exact(run: Run, monkeypatch: 
 def test_only_what_was_asked_for_is_written(run: Run) -> None:
     """By time and account; a beginning behind the end is refused."""
     kept(3)
-    assert run("ledger", "export", "--account", "nobody").stdout == ""
+    nobody = run("ledger", "export", "--account", "nobody")
+    assert (nobody.exit_code, nobody.stdout, "There is no account 'nobody'" in nobody.stderr) == (1, "", True)
     assert run("ledger", "export", "--until", "today", "--since", "today").exit_code == 2
     assert len(run("ledger", "export", "--account", "default").stdout.splitlines()) == 3
     for label in ("a", "a?b", "a/b"):
@@ -109,6 +110,8 @@ def test_a_file_is_its_owners_and_none_is_overwritten(run: Run) -> None:
     before = Path("out.csv").read_bytes()
     assert run("ledger", "export", "--output", "out.csv").exit_code == 1
     assert Path("out.csv").read_bytes() == before
+    lost = run("ledger", "export", "--output", "nowhere/out.csv")
+    assert (lost.exit_code, "nothing was exported" in lost.stderr, "Remove it" in lost.stderr) == (1, True, False)
 
 
 def test_a_text_of_a_caller_is_no_formula() -> None:

@@ -16,7 +16,8 @@ from aisa.cli.moments import beginning_or_always, ending
 from aisa.cli.problems import Misuse, Stop
 from aisa.cli.terminal import say
 from aisa.clock import wall_clock
-from aisa.ledger.export import Asked, lines
+from aisa.keys.accounts import unknown
+from aisa.ledger.export import Asked, has_account, lines
 from aisa.ledger.pieces import moment_of
 from aisa.ledger.sums import known_of
 from aisa.storage.engine import DATABASE_NAME, Database, open_readers, version_of
@@ -56,6 +57,8 @@ def export(wanted: Wanted, config: str | None, data_dir: str | None) -> None:
                 if version_of(connection) != HEAD:
                     remedy = "Start a server of this version on it."
                     raise StorageFailed(folder, f"Its schema is not {HEAD}, which this version reads.", remedy)
+                if wanted.account is not None and not has_account(connection, wanted.account):
+                    raise Stop(unknown(wanted.account).message, [])
                 removed_ms = known_of(connection).removed_ms
                 each = lines(connection, Asked(start_ms, end_ms, wanted.account, key_id), wanted.form, damaged=damaged.append)
                 count = write_out(each, wanted.output) - (wanted.form == "csv")
@@ -103,10 +106,15 @@ def write_out(found: Iterable[str], output: str) -> int:
             what = f"It cannot be written: {error.strerror}."
             raise Stop("the export is not whole", [("standard output", what, "Make room, and try again.")]) from None
     try:
-        with open(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="") as file:
-            return write_lines(found, file)
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise Stop("nothing was exported", [(output, "It is there already.", "Name a new file, or remove that one.")]) from None
+    except OSError as error:
+        problem = (output, f"It cannot be made: {error.strerror}.", "Name a file in a folder that is there and that you may write to.")
+        raise Stop("nothing was exported", [problem]) from None
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            return write_lines(found, file)
     except OSError as error:
         raise Stop("the export is not whole", [(output, f"It cannot be written: {error.strerror}.", "Remove it, and try again.")]) from None
 

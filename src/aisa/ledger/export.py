@@ -17,7 +17,7 @@ from aisa.ledger.damaged import whole_row
 from aisa.ledger.record import NAMES
 from aisa.ledger.row import CallRow
 from aisa.money import Nanos, dollars_text
-from aisa.storage.tables import calls
+from aisa.storage.tables import accounts, calls
 from aisa.usage import Usage
 
 ROWS_AT_ONCE = 1_000  # that are held, some 2 MB
@@ -46,6 +46,11 @@ def lines(connection: Connection, asked: Asked, form: str, *, damaged: Callable[
             yield csv_line([cell(document[name]) for name in HEADS])
         else:
             yield msgspec.json.encode(document).decode() + "\n"
+
+
+def has_account(connection: Connection, name: str) -> bool:
+    """Say whether there is an account of a name."""
+    return connection.execute(select(accounts.c.name).where(accounts.c.name == name)).first() is not None
 
 
 def rows(connection: Connection, asked: Asked, *, damaged: Callable[[str], None]) -> Iterator[CallRow]:

@@ -113,6 +113,8 @@ def test_a_key_sees_its_own_calls_or_those_of_its_account_and_no_others(tmp_path
         ("bucket_width=", "invalid_request", "bucket_width"),
         ("bucket_width=1d&group_by=planet", "invalid_request", "group_by"),
         ("startTime=5", "invalid_request", "startTime"),
+        ("start_time=5&end_time=6&start_time=4", "invalid_request", "start_time"),
+        ("scope=key&scope=key", "invalid_request", "scope"),
         ("start_time=5&" + "&".join("abcdefghijklmnopqrstuvwxyz"), "invalid_request", None),
     ],
 )

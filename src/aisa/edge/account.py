@@ -173,9 +173,14 @@ def not_there(removal: Removal | None) -> ApiError:
 def window_of(query: str, now: float) -> Window:
     """Return what a query asks about. `now` is in UNIX seconds. Raises ApiError invalid_request."""
     try:
-        given = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
+        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
     except ValueError:
         raise ApiError("invalid_request", f"The query has more than {QUERY_FIELDS_MAX} fields.") from None
+    given = dict(fields)
+    twice = next((name for at, (name, _) in enumerate(fields) if name in dict(fields[:at])), None)
+    if twice is not None:
+        shown = twice[:SHOWN_CHARACTERS_MAX]
+        raise ApiError("invalid_request", f"The query has the field '{shown}' twice: which one is meant is not known.", param=shown)
     for name in given:
         if name not in FIELDS:
             known, shown = ", ".join(FIELDS), name[:SHOWN_CHARACTERS_MAX]

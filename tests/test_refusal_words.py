@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import msgspec
@@ -124,6 +125,26 @@ PRIVATE = {
     "an ARN": "arn:aws:bedrock:us-east-1:123456789012:inference-profile/tiny",
     "a pod": "vllm-7d9f8b6c5-x2x4z",
     "a network card": "02:42:ac:11:00:02",
+    "an Azure resource's host": "acme-llm-prod.openai.azure.com",
+    "a storage account": "acme.blob.core.windows.net",
+    "an app in a cloud": "acme-llm-x7-uc.a.run.app",
+    "an organization": "org-AbCdEf1234567890GhIjKlMn",
+    "a project of OpenAI's": "proj_AbCdEf1234567890GhIj",
+    "a workspace": "wrkspc_01AbCdEf1234567890",
+    "a machine of AWS": "i-0abcd1234ef567890",
+    "a network of AWS": "vpc-0a1b2c3d",
+    "a secret of AWS": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKE9",
+    "base64": "dmVyeSBzZWNyZXQgdGhpbmcgMTIzNA==",
+    "our key in base64": "YWNtZS1zZWNyZXQ=",
+    "our key in base64, behind a name": "dXNlcjphY21lLXNlY3JldA==",
+    "our key in capitals": "ACME-SECRET",
+    "our key without its middle": "acm...et",
+    "our key behind asterisks": "acm****et",
+    "anybody's key behind asterisks": "abcd********wxyz",
+    "a secret with a prefix": "client_secret: 3Q8~abcdEFGH1234",
+    "a secret in JSON in JSON": r"\"x-api-key\": \"abcd1234efgh5678\"",
+    "a signature": "sig=abc123%2Fdef456%3D",
+    "a session": "session=abcd1234efgh5678",
 }
 
 
@@ -134,6 +155,31 @@ PRIVATE = {
 def test_the_vendors_house_is_not_shown(private: str, around: str) -> None:
     """[fault S11] Hosts, addresses, credentials and files, wherever in a sentence they stand."""
     assert private not in fit_to_show(around.format(private), TARGET)
+
+
+#: What is not shown of these stands between the braces.
+IN_WORDS = {
+    "AWS's account": "account {123456789012} has no access",
+    "AWS's account id": "AWS account id {123456789012}",
+    "Azure's subscription": "subscription {6c3b1b1a-1f2e-4d5c-9a8b-0c1d2e3f4a5b} is disabled",
+    "Azure's tenant": "tenant '{6c3b1b1a-1f2e-4d5c-9a8b-0c1d2e3f4a5b}' not found",
+    "Google's project": "Permission denied on resource project {my-llm-123456}.",
+    "Google's project in a path": "projects/{my-llm}/locations/us-central1 was not found",
+    "Google's consumer": "for consumer 'project_number:{123456789012}'",
+    "a host by its word": "upstream host {router.acme-prod.net} did not answer",
+    "a host that was looked up": "lookup {router.acme.io}: no such host",
+    "a database": "host={db.acme.io} user={alice} dbname={llm}",
+    "a trace of .NET": "x\n   at {Acme.Llm.Call(String s)} in C:\\src\\Llm.cs:line 12",
+    "a trace of .NET in one line": "x at {Acme.Llm.Call(String s)} in Llm.cs",
+}
+
+
+@pytest.mark.parametrize("words", IN_WORDS.values(), ids=IN_WORDS)
+def test_accounts_and_machines_are_not_shown_behind_the_word_for_them(words: str) -> None:
+    """[fault S11] A number or a name is private by what stands before it."""
+    shown = fit_to_show(words.replace("{", "").replace("}", ""), TARGET)
+    assert [private for private in re.findall("{(.*?)}", words) if private in shown] == []
+    assert shown.startswith(words.partition("{")[0][:8].split("\n")[0].split(" at ")[0])
 
 
 WHOLE_KEYS = {
@@ -197,6 +243,11 @@ HARMLESS = [
     "the task-force's risk-assessment",
     "task-20261129-0123456789abcdef and disk_2026-11-29-of-the-risk-desk-1 are gone",
     "gpt-4o:2024-08-06 takes no audio",
+    "max_tokens: 12345678 is more than 4096",
+    "Your account has no access to 2 of the 3 tools of this project, see the organization's settings",
+    "The server response.error.code and node.js are fine, as is node 18.2.0",
+    "Look at (https) or **bold** words in messages.0.content",
+    "user: 'user-1234' is no name",
 ]
 
 
@@ -235,6 +286,18 @@ HOSTILE = [
         "1.",
         "a",
         "token=",
+        "api-key=",
+        "projects/",
+        "account 1",
+        "host=",
+        "host a.",
+        "a*",
+        "***-",
+        "acm",
+        "acm-...",
+        "a/1+",
+        " at a(",
+        "org-1",
     ),
     *(
         "[::",

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from base64 import b64encode
 from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import quote
 
 from aisa.providers.shape import Target
 
 LOOKED_AT_CHARACTERS_MAX = 4_096  # of a vendor's message; four times what is shown, as what is cut out makes it shorter
 MESSAGE_CHARACTERS_MAX = 1_000  # longer vendor messages are dumps of our own request
 REDACTED = "[redacted]"
+SECRETS_KNOWN_MAX = 1_024  # whose patterns are kept; a vendor has a handful
+PACKED_CHARACTERS_MIN = 8  # of a secret in base64, without its ends: less may be a word
 
 #: Where a stack trace begins, in the forms of Python, JavaScript, Java, .NET, Go, Rust, C++ and PHP. All from there on is left out.
 TRACE = re.compile(
     r"traceback(?: \(most recent|:)|stack ?trace:|stack backtrace|file \"[^\"\n]{1,300}\", line \d|\bgoroutine \d+ \["
     r"|thread '[^'\n]{1,80}' panicked"
-    r"|\bpanic: |\n\s{0,20}at [^\n]{1,200}[(:]\d|\s{1,4}at [\w$.<>]{1,120}\([^()\s]{0,120}:\d|\bat [\w.$]{1,200}\([\w$]{1,100}\.java\b"
+    r"|\bpanic: |\n\s{0,20}at (?:[^\n]{1,200}[(:]\d|[\w$.<>`]{1,200}\()"
+    r"|\bat [\w$.<>`]{1,120}\([^()\n]{0,120}\) in |\s{1,4}at [\w$.<>]{1,120}\([^()\s]{0,120}:\d|\bat [\w.$]{1,200}\([\w$]{1,100}\.java\b"
     r"|\n\s{0,20}#\d{1,3} |\n\s{0,20}caused by:|(?<![\w./\\-])[\w./\\-]{1,200}\.(?:py|js|ts|go|rs|java|kt|cc?|cpp|rb|php):\d",
     re.IGNORECASE,
 )
@@ -34,7 +40,10 @@ CREDENTIAL = re.compile(
     r"|SIA|BSK|ROA|IDA)[A-Za-z0-9*+/=]{8,}"
     r"|\beyJ[-_A-Za-z0-9]{6,}(?:\.[-_A-Za-z0-9*]*){0,4}|\b(?:Bearer|Basic)\s+[-_A-Za-z0-9.~+/=*…]{6,}"
     r"|-----BEGIN [A-Z ]{1,40}-----[^-]*(?:-----END [A-Z ]{1,40}-----)?"
-    r"|\b(?:api[-_ ]?key|secret|password|passwd|token|signature)s?[\"']?\s?[=:]\s?[\"']?(?=[^\s\"',;]{0,200}\d)[^\s\"',;]{8,}",
+    r"|(?<![A-Za-z0-9])(?:api[-_ ]?key|(?:access|account|private|shared)[-_ ]?key|secret|password|passwd|pwd|sig|signature|cookie"
+    r"|session(?:[-_ ]?id)?|(?:access|auth|bearer|refresh|security|session)[-_ ]?token|\btoken)s?"
+    r"\\{0,3}[\"']?\s?[=:]\s?\\{0,3}[\"']?(?=[^\s\"',;\\]{0,200}\d)[^\s\"',;\\]{8,}"
+    r"|(?<![\w*-])[\w-]{0,40}\*{4,}[\w*-]{0,80}",
     re.IGNORECASE,
 )
 #: The same right behind a letter, a digit or an underscore, as in `\nsk-...` and `%22sk-...` of what was escaped: as long as real ones are.
@@ -44,8 +53,29 @@ GLUED = re.compile(
     r"|sk[-_](?=[-_A-Za-z]{0,60}\d)[-_A-Za-z0-9]{40,}|AIza[-_A-Za-z0-9]{30,}|A(?:KIA|SIA)[A-Z0-9]{16}"
     r"|eyJ[-_A-Za-z0-9]{20,}\.[-_A-Za-z0-9.]{20,}"
 )
-#: A key without a mark of its own, as hexadecimal ones: long, of letters and digits in one run.
-LONG_RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}(?![A-Za-z0-9])")
+#: A key without a mark of its own, as hexadecimal ones: long, of letters and digits in one run, or as AWS's secrets and base64 are.
+LONG_RUN = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z0-9]{32,}(?![A-Za-z0-9])"
+    r"|(?<![A-Za-z0-9/+])(?:(?=[A-Za-z0-9/+]{0,39}\d)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])|[A-Za-z0-9/+]{20,400}={1,2}(?![\w=]))"
+)
+#: What the account at the vendor and its parts are called, behind the word that says what it is; that word stays.
+ACCOUNT = re.compile(
+    r"((?<![A-Za-z])(?:account|consumer|organi[sz]ation|principal|project|subscription|tenant|workspace)s?(?:[ _-]?(?:id|name|number))?"
+    r"[\s:=/#('\"`\\]{1,6})(?=[\w.:~-]{0,100}\d)[\w.:~-]{5,200}\w|(\bprojects/)[\w.:-]{1,200}\w",
+    re.IGNORECASE,
+)
+#: The same by marks of their own: OpenAI's, Anthropic's, and AWS's of machines and networks.
+ACCOUNT_ID = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:org|proj|acct|wrkspc)[-_](?=[A-Za-z0-9]{0,40}\d)[A-Za-z0-9]{12,}|user-[A-Za-z0-9]{24}(?![A-Za-z0-9])"
+    r"|(?:i|vpc|subnet|sg|eni|vol|ami|igw|rtb|nat|lt|snap)-(?=[0-9a-f]{0,16}\d)(?:[0-9a-f]{17}|[0-9a-f]{8})(?![A-Za-z0-9]))"
+)
+#: A machine by a name that anybody could ask for, behind the word that says what it is; and what a database is reached by.
+NAMED_HOST = re.compile(
+    r"((?<![A-Za-z])(?:host(?:name)?|server|upstream|backend|node|machine|peer|gateway|look ?up|resolv(?:e|ing))[\s:='\"`\\]{1,6})"
+    r"(?:[A-Za-z0-9_-]{1,63}\.){1,8}(?:com|net|org|io|ai|dev|cloud|app|co|tech|sh|xyz|info|run|de|eu|us|uk|cn|fr|jp|in|nl|ch|kr|sg|ca)"
+    r"(?![\w-]|\.\w)|((?<!\w)(?:host(?:addr)?|user(?:name| id)?|uid|dbname|database|server|data source)=)[^\s;,&'\"]{2,200}",
+    re.IGNORECASE,
+)
 IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\w.]\d)")
 COLONS = re.compile(r"(?<![\w:.])\[?[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}(?:%\w{1,15})?\]?(?::\d{1,5})?(?!\w|:[\w:])")
 LOCALHOST = re.compile(r"\blocalhost(?::\d+)?\b", re.IGNORECASE)
@@ -54,11 +84,13 @@ HOST = re.compile(r"(?<![\w./-])[\w.-]{0,253}\w(?::\d{2,5})?(?![\w-]|:\w)")
 AWS_NAME = re.compile(r"\bip-\d{1,3}(?:-\d{1,3}){3}\b|\barn:aws[\w-]{0,20}:[^\s'\"<>`,;)]+", re.IGNORECASE)
 POD = re.compile(r"(?<![\w.-])[a-z][a-z0-9-]{0,200}-(?=[0-9a-f]{0,9}\d)[0-9a-f]{8,10}-[a-z0-9]{5}(?![\w-])")
 MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}", re.IGNORECASE)
-#: Endings that only names inside somebody's network have.
+#: Endings that only names inside somebody's network have, or what somebody runs in a cloud.
 INTERNAL = re.compile(
     r"\.(?:internal|local|localdomain|lan|corp|intranet|intra|home|private|priv|prod|svc|cluster|consul|test|invalid|example"
-    r"|ts\.net|amazonaws\.com"
-    r"|cloudapp\.azure\.com|googleusercontent\.com)$",
+    r"|ts\.net|amazonaws\.com|azure\.com|azure-api\.net|azurewebsites\.net|azurecontainerapps\.io|azuredatabricks\.net|windows\.net"
+    r"|databricks\.com|snowflakecomputing\.com|googleusercontent\.com|gserviceaccount\.com|linodeusercontent\.com|run\.app|appspot\.com"
+    r"|fly\.dev|onrender\.com|herokuapp\.com|modal\.run|runpod\.net|endpoints\.huggingface\.cloud|hf\.space|ngrok\.(?:io|app)"
+    r"|ngrok-free\.app|trycloudflare\.com)$",
     re.IGNORECASE,
 )
 PORT = re.compile(r"(.+):(\d{2,5})$")
@@ -89,14 +121,28 @@ def fit_to_show(message: str, target: Target) -> str:
     if trace:
         message = message[: trace.start()]
     for secret in target.secrets:
-        message = message.replace(secret, REDACTED)
+        message = forms_of(secret).sub(REDACTED, message)
     message = DATA_URL.sub("data:…", message)
-    for pattern in (URL, GLUED, CREDENTIAL, EMAIL):
+    for pattern in (URL, GLUED, CREDENTIAL, EMAIL, ACCOUNT_ID):
         message = pattern.sub(REDACTED, message)
+    for pattern in (ACCOUNT, NAMED_HOST):
+        message = pattern.sub(lambda found: (found[1] or found[2]) + REDACTED, message)
     for pattern, hidden in HIDDEN_IF:
         message = hide(message, pattern, hidden=hidden, model=target.model)
     words = "".join(character if character.isprintable() else " " for character in message).split()
     return shortened(" ".join(words))
+
+
+@lru_cache(SECRETS_KNOWN_MAX)
+def forms_of(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret as it is, in any case, in base64 with whatever stands beside it, in a URL, or with its middle left out."""
+    whole = secret.encode()
+    #: Of three bytes base64 makes four characters: at its ends are those that its neighbours have a part in.
+    packed = [b64encode(bytes(before) + whole).decode() for before in range(3)]
+    inner = [text[(0, 2, 3)[before] : -4].rstrip("=") for before, text in enumerate(packed)]
+    written = [secret, quote(secret, safe=""), *[text for text in inner if len(text) >= PACKED_CHARACTERS_MIN]]
+    masked = rf"{re.escape(secret[:3])}[\w-]{{0,60}}(?:\*\*+|…|\.\.\.+)[\w-]{{0,10}}{re.escape(secret[-2:])}"
+    return re.compile("|".join([*map(re.escape, dict.fromkeys(written)), masked]), re.IGNORECASE)
 
 
 def hide(message: str, pattern: re.Pattern[str], *, hidden: Callable[[str, str], bool], model: str) -> str:

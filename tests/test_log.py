@@ -378,13 +378,13 @@ def test_lines_that_a_full_disk_does_not_take_are_counted_and_told_once_it_does(
     lines = [f"line {number}\n".encode() for number in range(6)]
     for line in lines[:5]:
         out.write(line)
-    whole = room // len(lines[0])
-    assert (out.lost, out.why) == (max(0, 5 - whole), "" if whole >= 5 else "No space left on device")
+    whole = (room + 1) // len(lines[0])  # one may lack its end alone, which comes with the next
+    assert (out.lost, out.why) == (max(0, 5 - whole), "" if room >= 5 * len(lines[0]) else "No space left on device")
     disk.room = 1_000
     out.write(lines[5])
     told = disk.content.decode().splitlines()
     assert [line for line in told if line.startswith("line") and len(line) == 6] == [
-        *(line.decode().strip() for line in lines[: min(5, (room + 1) // len(lines[0]))]),  # one may have lost its end alone
+        *(line.decode().strip() for line in lines[: min(5, whole)]),
         "line 5",
     ]
     assert [line for line in told if line.startswith("!")] == (
@@ -404,3 +404,21 @@ def test_a_disk_that_is_full_again_while_it_is_told_loses_count_of_nothing() -> 
     disk.room = 1_000
     out.write(b"d\n")
     assert disk.content.endswith(b"\n! 3 log lines were lost: No space left on device\nd\n")
+
+
+@pytest.mark.parametrize("room", range(120))
+def test_lines_told_as_lost_and_lines_that_are_there_are_all_lines(room: int) -> None:
+    """A line that was torn right before its end was there, and counted as lost; a notice torn there was told twice."""
+    disk = Tight(0)
+    out = LinesOut(cast("BinaryIO", disk), lambda said: f"! {said}\n".encode())
+    out.write(b"a1\na2\n")
+    disk.room = room
+    out.write(b"b1\nb2\n")
+    out.write(b"b3\n")
+    disk.room = 1_000
+    out.write(b"c1\n")
+    told = disk.content.decode().splitlines()
+    there = [line for line in told if re.fullmatch("[abc][1-3]", line)]
+    lost = [int(found[1]) for line in told if (found := re.fullmatch(r"! (\d) log lines? w\w+ lost: No space left on device", line))]
+    assert len(there) + sum(lost) == 6
+    assert (out.lost, told[-1]) == (0, "c1")

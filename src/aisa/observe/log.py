@@ -99,10 +99,9 @@ class LinesOut:
         """Write lines. Returns whatever becomes of them."""
         if not lines:
             return
-        before = b""
+        before = b"\n" if self._torn else b""
         if self.lost:
-            before = self._told(f"{self.lost:,} log line{' was' if self.lost == 1 else 's were'} lost: {self.why}")
-            before = b"\n" + before if self._torn else before
+            before += self._told(f"{self.lost:,} log line{' was' if self.lost == 1 else 's were'} lost: {self.why}")
         rest = memoryview(before + lines)
         try:
             while rest:
@@ -113,7 +112,10 @@ class LinesOut:
         except (OSError, ValueError) as error:
             written = len(before) + len(lines) - len(rest)
             self._torn = not (before + lines)[:written].endswith(b"\n") if written else self._torn
-            self.lost = (0 if before and written >= len(before) else self.lost) + bytes(rest[-len(lines) :]).count(b"\n")
+            # A line that lacks its end alone is there: the next write begins with that.
+            told = written >= len(before) - 1
+            there = written > len(before) and bytes(rest[:1]) == b"\n"
+            self.lost = (0 if told else self.lost) + bytes(rest[-len(lines) :]).count(b"\n") - there
             self.why = getattr(error, "strerror", None) or str(error)
         else:
             self.lost, self._torn = 0, False

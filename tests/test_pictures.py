@@ -16,7 +16,15 @@ import pytest
 from aisa.config.schema import Vendor
 from aisa.errors import CALLER, ApiError, UpstreamFailed
 from aisa.http.names import system_addresses
-from aisa.http.pictures import PICTURE_BYTES_MAX, READ_SECONDS_MAX, REDIRECTS_MAX, REQUEST_BYTES_MAX, REQUESTS_MAX, PictureReader
+from aisa.http.pictures import (
+    LOOK_UPS_MAX,
+    PICTURE_BYTES_MAX,
+    READ_SECONDS_MAX,
+    REDIRECTS_MAX,
+    REQUEST_BYTES_MAX,
+    REQUESTS_MAX,
+    PictureReader,
+)
 from aisa.http.pool import HttpUpstream
 from aisa.http.public_addresses import is_public
 from aisa.providers import openai
@@ -458,6 +466,33 @@ def test_only_so_many_requests_read_pictures_at_once(pem: Path) -> None:
         await asyncio.gather(*reading, return_exceptions=True)
         made.says = lambda _: answer(PNG)
         assert len(await made.read(made.url(), reader=reader)) == 1
+
+    run(scenario, pem)
+
+
+def test_look_ups_that_hang_are_few_though_whoever_asked_has_left(pem: Path) -> None:
+    """[fault S4] Each keeps a thread of the process, and callers choose the names: threads would have run out, for vendors' names too."""
+
+    async def scenario(made: Host) -> None:
+        looked_up: list[str] = []
+        answered = asyncio.Event()
+
+        async def hang(name: str) -> Sequence[str]:
+            looked_up.append(name)
+            await answered.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no name server")
+
+        reader = PictureReader(resolve=hang, public=lambda _: True, ports=frozenset({made.fake.port}))
+        for number in range(LOOK_UPS_MAX):
+            reading = asyncio.ensure_future(made.read(made.url(host=f"{number}.test"), reader=reader))
+            await asyncio.sleep(0.1)
+            reading.cancel()
+        with pytest.raises(ApiError) as caught:
+            await made.read(made.url(), reader=reader)
+        assert (caught.value.status, len(looked_up)) == (503, LOOK_UPS_MAX)
+        answered.set()
+        await asyncio.sleep(0.1)
+        assert "name was not found" in (await made.refused(made.url(), reader=reader)).detail
 
     run(scenario, pem)
 

@@ -30,6 +30,7 @@ READ_SECONDS_MAX = 20.0  # for all pictures of a request, their names included
 CONNECT_SECONDS_MAX = 5.0
 REDIRECTS_MAX = 3  # a shortener, a storage service and a region are three
 REQUESTS_MAX = 8  # that read pictures at once, for one vendor; with REQUEST_BYTES_MAX each and as base64 some 300 MiB
+LOOK_UPS_MAX = 16  # at once: callers choose the names, and a look-up keeps its thread for as long as the system likes, whoever has left
 URL_CHARACTERS_MAX = 8_192
 PORTS = frozenset({443})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -75,6 +76,7 @@ class PictureReader:
         self._ports = ports
         self._ca_file = ca_file
         self._requests = 0
+        self._look_ups: set[asyncio.Future[Sequence[str]]] = set()
 
     async def filled(self, request: UpstreamRequest) -> UpstreamRequest:
         """Return a request with what stands at its addresses.
@@ -117,12 +119,26 @@ class PictureReader:
     async def _addresses_of(self, host: str) -> Sequence[str]:
         """Return the addresses of a host, all of them public. Raises Unreadable."""
         try:
-            found = [host] if is_ip_literal(host) else await self._resolve(host)
+            found = [host] if is_ip_literal(host) else await self._looked_up(host)
         except (OSError, UnicodeError) as failure:
             raise Unreadable(f"its name was not found: {failure}") from failure
         if not found or not all(self._public(address) for address in found):
             raise Unreadable(f"an address that is not public: {', '.join(found)}")
         return found[:ADDRESSES_MAX]
+
+    async def _looked_up(self, host: str) -> Sequence[str]:
+        """Look a name up; leaving early ends no look-up. Raises OSError, UnicodeError, and ApiError overloaded while too many are."""
+        if len(self._look_ups) >= LOOK_UPS_MAX:
+            raise ApiError("overloaded", f"This server looks up {LOOK_UPS_MAX} names of pictures already. Send them as data URLs.")
+        flight = asyncio.ensure_future(self._resolve(host))
+        self._look_ups.add(flight)
+        flight.add_done_callback(self._note_end)
+        return await asyncio.shield(flight)
+
+    def _note_end(self, flight: asyncio.Future[Sequence[str]]) -> None:
+        self._look_ups.discard(flight)
+        if not flight.cancelled():
+            flight.exception()  # nobody may have waited for it
 
     async def _ask(self, place: Place, addresses: Sequence[str], bytes_max: int) -> bytes | str:
         """Return what a host says, or where it redirects to. The connection goes to these addresses, whatever the name means by now."""

@@ -97,6 +97,17 @@ def test_a_key_reads_or_writes_as_its_scope_says(operated: Operated) -> None:
     assert operated.ask("/keys", {"label": "by-api"}).status == 201
 
 
+def test_a_refusal_says_what_the_apis_own_do(operated: Operated) -> None:
+    """A 401 names its scheme, as HTTP demands; a wrong method the right ones. Both are nobody's to keep."""
+    unknown = operated.ask("/keys", key="sk-aisa-admin-x")
+    assert (unknown.status, unknown.headers["www-authenticate"]) == (401, "Bearer")
+    wrong = operated.ask("/status", {})
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, HEAD")
+    for refused in (unknown, wrong):
+        assert refused.json["error"]["request_id"] == refused.headers["x-request-id"]
+        assert refused.headers["cache-control"] == "no-store"
+
+
 def test_a_key_that_reads_changes_nothing_by_any_route(operated: Operated) -> None:
     """Of every POST that our own document has, but for the questions with a body: refused before its body is looked at."""
     posts = [path for path, methods in operated.ask("/openapi.json").json["paths"].items() if "post" in methods]

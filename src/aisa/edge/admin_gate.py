@@ -17,8 +17,9 @@ from aisa.admission.rules import address_group
 from aisa.edge.admin import Actor, Answer
 from aisa.edge.admin_openapi import OPENAPI, admin_document, is_list
 from aisa.edge.admin_route import QUESTION, Answering
-from aisa.edge.control import Control, respond
+from aisa.edge.control import Control
 from aisa.edge.heads import coding_of
+from aisa.edge.pages import send_whole
 from aisa.edge.presented_key import bearer
 from aisa.edge.refusals import Note
 from aisa.edge.routes import RouteTable
@@ -26,7 +27,10 @@ from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
 from aisa.keys.port import AdminKeys
 from aisa.keys.rules import READ, WRITE, AdminKey
-from aisa.wire.reply import JSON_TYPE, error_json
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import refuse
+from aisa.wire.port import HeaderList
+from aisa.wire.reply import JSON_TYPE, whole_line
 
 PREFIX = "/admin/v1"
 LOCAL_ONLY = "/admin-keys"  # whoever may make admin keys is at this machine
@@ -212,12 +216,19 @@ class AdminVisit(msgspec.Struct):
         except ApiError as error:
             refuse_admin(error, reply, self.id)
             return
-        respond(reply, status, body, headers=[("x-request-id", self.id), ("cache-control", "no-store")])
+        await send_admin(reply, status, self.id, body=body)
+
+
+async def send_admin(reply: Reply, status: int, request_id: str, *, body: bytes) -> None:
+    """Answer with what was asked for."""
+    await send_whole(reply, status, [("content-type", JSON_TYPE), *own_headers(request_id)], body=whole_line(body))
 
 
 def refuse_admin(error: ApiError, reply: Reply, request_id: str) -> None:
     """Answer with an error."""
-    more = [("x-request-id", request_id), ("cache-control", "no-store")]
-    more += [] if error.retry_after is None else [("retry-after", str(error.retry_after))]
-    more += [] if error.allow is None else [("allow", error.allow)]
-    respond(reply, error.status, error_json(error, request_id), headers=more)
+    refuse(reply, error, request_id, headers=own_headers(request_id), door=CHAT_DOOR)
+
+
+def own_headers(request_id: str) -> HeaderList:
+    """Return what every answer here has."""
+    return [("x-request-id", request_id), ("cache-control", "no-store")]

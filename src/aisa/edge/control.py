@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from aisa.edge.admin import CONTROL_ID, OPERATOR, Actor, Admin, Answer, advance
+from aisa.edge.pages import send_whole
 from aisa.errors import ApiError
 from aisa.http.server import Reply, Request
-from aisa.wire.port import HeaderList
-from aisa.wire.reply import JSON_TYPE, error_json, whole_line
+from aisa.wire.chat_door import CHAT_DOOR
+from aisa.wire.door import refuse
+from aisa.wire.reply import JSON_TYPE, whole_line
 
 REQUESTS_MAX = 100  # that are answered or wait for their turn: more than one operator and a few scripts make
 LONG_REQUESTS_MAX = 2  # of several steps that are under way: each keeps a connection for reading, of which others need some
@@ -49,7 +51,7 @@ class Control:
             return
         finally:
             self._requests -= 1
-        respond(reply, status, body)
+        await send_whole(reply, status, [("content-type", JSON_TYPE)], body=whole_line(body))
 
     async def ask(self, method: str, path: str, body: bytes, *, actor: Actor) -> Answer:
         """Do what an administrator asks who was let in elsewhere. Raises ApiError: overloaded, or what cannot be done."""
@@ -79,7 +81,7 @@ class Control:
 
     def refuse(self, error: ApiError, reply: Reply, request: Request | None) -> None:
         """Answer what is not a request, or not one of ours."""
-        respond(reply, error.status, error_json(error, CONTROL_ID))
+        refuse(reply, error, CONTROL_ID, headers=[], door=CHAT_DOOR)
 
 
 class Errand(msgspec.Struct):
@@ -92,11 +94,3 @@ class Errand(msgspec.Struct):
     def answer(self, reply: Reply) -> Awaitable[None]:
         """Answer the request."""
         return self.control.answer(self.request, reply)
-
-
-def respond(reply: Reply, status: int, body: bytes, *, headers: HeaderList | None = None) -> None:
-    """Send a JSON body."""
-    line = whole_line(body)
-    reply.start(status, [("content-type", JSON_TYPE), *(headers or [])], len(line))
-    reply.write(line)
-    reply.end()

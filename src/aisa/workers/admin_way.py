@@ -8,9 +8,8 @@ from typing import cast
 import msgspec
 
 from aisa.console.app import Console, ConsoleVisit, Shown, refuse_browser
-from aisa.edge.admin_gate import AdminGate, refuse_admin
+from aisa.edge.admin_gate import AdminGate, refuse_admin, send_admin
 from aisa.edge.admin_route import ADMIN_BODY_BYTES_MAX
-from aisa.edge.control import respond
 from aisa.edge.operator_app import MetricsSite, MetricsVisit
 from aisa.edge.refusals import Note
 from aisa.errors import ApiError
@@ -90,7 +89,7 @@ class HandedOn(msgspec.Struct):
             refuse_admin(error, reply, self.id)
             return
         answered = msgspec.msgpack.decode(answer, type=AdminAnswered)
-        respond(reply, answered.status, answered.body, headers=[("x-request-id", self.id), ("cache-control", "no-store")])
+        await send_admin(reply, answered.status, self.id, body=answered.body)
 
 
 class OfficeMetrics:

@@ -101,7 +101,10 @@ FORM = "content-type: text/plain"
 LARGE = "content-length: 99999999"
 JUDGED = [
     (post(b"", "x: " + "y" * 70_000, key=None, path="/v9"), 431, "headers_too_large"),
+    (post(b"", "x: " + "y" * 70_000, key=None, path="/v9").replace(b"POST", b"BREW"), 431, "headers_too_large"),
     (head_of("/v9", FORM, LARGE, key=None), 404, "unknown_endpoint"),
+    (head_of("/v9", FORM, LARGE, key=None, method="BREW"), 404, "unknown_endpoint"),
+    (head_of("/v1/chat/completions", FORM, LARGE, key=None, method="BREW"), 405, "method_not_allowed"),
     (head_of("/v1/models", FORM, LARGE, key=None), 405, "method_not_allowed"),
     (head_of("/v1/chat/completions", FORM, LARGE, key=None), 401, "missing_api_key"),
     (head_of("/v1/chat/completions", FORM, LARGE, key="wrong"), 401, "invalid_api_key"),

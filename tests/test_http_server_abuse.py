@@ -66,7 +66,11 @@ MALFORMED = {
     "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "another protocol": b"DESCRIBE / RTSP/1.0\r\nhost: test\r\n\r\n",
     "a method in lower case": b"get / HTTP/1.1\r\nhost: test\r\n\r\n",
-    "an unknown method": b"BREW / HTTP/1.1\r\nhost: test\r\n\r\n",
+    "an unknown method in small letters": b"Brew / HTTP/1.1\r\nhost: test\r\n\r\n",
+    "no method": b" / HTTP/1.1\r\nhost: test\r\n\r\n",
+    "a tab behind an unknown method": b"BREW\t/ HTTP/1.1\r\nhost: test\r\n\r\n",
+    "a NUL in a value behind an unknown method": b"BREW / HTTP/1.1\r\nhost: test\r\nx: a\0b\r\n\r\n",
+    "another protocol's method": b"BREW / SIP/2.0\r\nhost: test\r\n\r\n",
     "two blanks": b"GET  / HTTP/1.1\r\nhost: test\r\n\r\n",
     "a relative target": b"GET x HTTP/1.1\r\nhost: test\r\n\r\n",
     "a control character in the target": b"GET /\x01 HTTP/1.1\r\nhost: test\r\n\r\n",
@@ -116,6 +120,26 @@ def test_a_request_that_could_be_read_in_two_ways_is_refused_at_once(data: bytes
                     status, code, message = await refusal(client)
                     assert (status, code, message[-1], served.app.requests) == (400, "invalid_request", ".", [])
                     assert asyncio.get_running_loop().time() - began < 1
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("method", ["BREW", "PRINT", "GETS", "G", "X-Y".upper(), "A" * 300])
+def test_a_method_that_the_parser_does_not_know_is_the_apps_to_judge(method: str) -> None:
+    """[fault S1] It was 400 before 431, 404 and 405 were looked at. Its body is no request, however the bytes arrive."""
+
+    async def scenario() -> None:
+        async with serving() as served:
+            smuggled = b"GET /smuggled HTTP/1.1\r\nhost: test\r\n\r\n"
+            head = f"{method} /a HTTP/1.1\r\nhost: test\r\ncontent-length: {len(smuggled)}\r\n\r\n".encode()
+            for pieces in ([head + smuggled], [bytes([byte]) for byte in head + smuggled]):
+                client = await served.connect()
+                for piece in pieces:
+                    client.send(piece)
+                    if len(pieces) > 1:
+                        await asyncio.sleep(0)
+                assert (await client.answer()).status == 200
+            assert [(request.method, request.path, request.body) for request in served.app.requests] == [(method, "/a", smuggled)] * 2
 
     run_virtual(scenario())
 

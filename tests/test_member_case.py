@@ -13,13 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aisa import beside, other_models
+from aisa.edge.gemini import asked_at, door_of
 from aisa.errors import ApiError
-from aisa.wire import chat
+from aisa.wire import chat, completions, kinds_asked, responses_members
 from aisa.wire.chat import parse_chat
+from aisa.wire.chat_door import CHAT_DOOR
 from aisa.wire.chat_members import MESSAGE, PART, REQUEST, TOOL, TOOL_CALL
+from aisa.wire.completions_door import COMPLETIONS_DOOR
+from aisa.wire.door import Door
+from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
 from aisa.wire.members import Shape
+from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.responses_door import RESPONSES_DOOR
 from aisa.wire.trees import Tree
 
+GEMINI_CALL = door_of(asked_at("cheap:generateContent", ""))
 SCHEMA = json.loads((Path(__file__).parent / "schema" / "chat-completions.schema.json").read_text())["$defs"]
 
 #: A request with every kind of object whose names mean something, and every kind whose names are the caller's.
@@ -59,6 +68,12 @@ FULL: dict[str, Any] = {
     "metadata": {"Model": "x", "STREAM": "y"},
     "logit_bias": {"5": 1},
     "max_tokens": 5,
+    "models": [{"model": "b"}],
+    "fallbacks": [{"model": "b"}],
+    "plugins": [{"id": "file-parser", "pdf": {"engine": "native"}}],
+    "providerOptions": {"gateway": {"models": ["a"]}},
+    "search_parameters": {"mode": "auto"},
+    "cache_control": {"type": "ephemeral", "ttl": "1h"},
     "x_new": {"Model": 1, "Messages": []},
 }
 
@@ -116,7 +131,7 @@ def test_every_known_name_in_another_case_is_refused(alone: bool) -> None:
     assert tried > 500
 
 
-@pytest.mark.parametrize("extra", ["x", "modeL2", "mode", "models", "İd", "ﬀ", "", "Model ", "\u0000model"])
+@pytest.mark.parametrize("extra", ["x", "modeL2", "mode", "modelz", "İd", "ﬀ", "", "Model ", "\u0000model"])
 def test_names_that_are_no_variant_pass(extra: str) -> None:
     """[fault S3] What is new is a vendor's extension, and reaches it."""
     request = json.loads(json.dumps(FULL))
@@ -149,6 +164,55 @@ def test_the_quick_look_and_the_close_one_agree() -> None:
         else:
             with pytest.raises(ApiError):
                 REQUEST.check(request)
+
+
+#: Requests by the doors that carry to a vendor what an allow-list or a price goes by, and a member of each in another case.
+CARRIED: list[tuple[Door, dict[str, Any], str]] = [
+    (CHAT_DOOR, {"messages": [{"role": "user", "content": "x"}], "Models": ["dear"]}, "models"),
+    (CHAT_DOOR, {"messages": [{"role": "user", "content": "x"}], "fallbacks": [{"MODEL": "dear"}]}, "fallbacks[0].model"),
+    (CHAT_DOOR, {"messages": [{"role": "user", "content": "x"}], "Enable_Search": True}, "enable_search"),
+    (
+        CHAT_DOOR,
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "TTL": "1h"}}]}]},
+        "messages[0].content[0].cache_control.ttl",
+    ),
+    (CHAT_DOOR, {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "advisor_1", "Model": "dear"}]}, "tools[0].model"),
+    (COMPLETIONS_DOOR, {"prompt": "x", "MODELS": ["dear"]}, "models"),
+    (EMBEDDINGS_DOOR, {"input": "x", "Fallbacks": ["dear"]}, "fallbacks"),
+    (RESPONSES_DOOR, {"input": "x", "\u017fearch_parameters": {"mode": "on"}}, "search_parameters"),
+    (
+        RESPONSES_DOOR,
+        {"input": "x", "tools": [{"type": "code_interpreter", "container": {"Memory_Limit": "64g"}}]},
+        "tools[0].container.memory_limit",
+    ),
+    (MESSAGES_DOOR, {"max_tokens": 5, "messages": [{"role": "user", "content": "x"}], "Fallbacks": [{"model": "dear"}]}, "fallbacks"),
+    (
+        MESSAGES_DOOR,
+        {"max_tokens": 5, "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "advisor_1", "Model": "d"}]},
+        "tools[0].model",
+    ),
+    (
+        GEMINI_CALL,
+        {"contents": [{"parts": [{"text": "x"}]}], "generationConfig": {"ResponseModalities": ["AUDIO"]}},
+        "generationConfig.responseModalities",
+    ),
+    (GEMINI_CALL, {"contents": [{"parts": [{"text": "x"}]}], "tools": [{"GoogleMaps": {}}]}, "tools[0].googleMaps"),
+]
+
+
+@pytest.mark.parametrize(("door", "request_", "param"), CARRIED)
+def test_what_an_allow_list_or_a_price_goes_by_is_known_at_every_door(door: Door, request_: dict[str, Any], param: str) -> None:
+    """[fault S3] `Models` asked a dear model of a vendor whose parser ignores case, past the key's list and the price."""
+    with pytest.raises(ApiError) as caught:
+        door.read(json.dumps({"model": "cheap", **request_}).encode())
+    assert (caught.value.code, caught.value.param) == ("json_parse_error", param)
+
+
+def test_every_member_that_names_further_models_is_known_in_chats_completions_and_responses() -> None:
+    """[fault S3] A list that is looked at tomorrow is to stand in the tables too."""
+    wanted = {*other_models.MEMBERS, beside.PLUGINS, *kinds_asked.SEARCHING, *kinds_asked.CACHEABLE}
+    for shape in (REQUEST, responses_members.REQUEST, completions.SHAPE):
+        assert wanted - {"messages", "tools", "prompt_cache_options"} <= set(shape.shapes)
 
 
 def documented(definition: str) -> set[str]:

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from aisa.wire.members import Shape
 
+#: Members of vendors' own in any OpenAI-like request that an allow-list, a price or a hold goes by.
+CACHE_CONTROL = Shape("type ttl")
+MODELS = Shape("model")
+VENDORS_OWN: dict[str, Shape] = {
+    "models": MODELS,
+    "fallbacks": MODELS,
+    "compound_custom": Shape("", models=Shape("reasoning_model answering_model"), tools=Shape("enabled_tools")),
+    "providerOptions": Shape("", gateway=Shape("models order only")),
+    "plugins": Shape("id enabled engine max_results", pdf=Shape("engine")),
+    "search_parameters": Shape("mode max_search_results"),
+    "search_options": Shape("forced_search search_strategy"),
+    "thinking": Shape("type budget_tokens"),
+    "reasoning": Shape("effort max_tokens enabled exclude"),
+    "cache_control": CACHE_CONTROL,
+}
+VENDORS_FLAGS = "enable_search speed enable_thinking thinking_budget top_k provider"
+
 FUNCTION_CALL = Shape("name arguments")
 FUNCTION = Shape("name description parameters strict")  # free below `parameters`
 CUSTOM_TOOL = Shape("name description", format=Shape("type", grammar=Shape("definition syntax")))
@@ -16,19 +33,28 @@ PART = Shape(
     audio_url=Shape("url"),
     video_url=Shape("url"),
     file=Shape("filename file_data file_id"),
+    cache_control=CACHE_CONTROL,
 )
-TOOL_CALL = Shape("id type", function=FUNCTION_CALL, custom=Shape("name input"))
+TOOL_CALL = Shape("id type", function=FUNCTION_CALL, custom=Shape("name input"), cache_control=CACHE_CONTROL)
 MESSAGE = Shape(
-    "role name refusal reasoning_content tool_call_id", content=PART, tool_calls=TOOL_CALL, function_call=FUNCTION_CALL, audio=Shape("id")
+    "role name refusal reasoning_content reasoning tool_call_id",
+    content=PART,
+    tool_calls=TOOL_CALL,
+    function_call=FUNCTION_CALL,
+    audio=Shape("id"),
+    cache_control=CACHE_CONTROL,
 )
-TOOL = Shape("type", function=FUNCTION, custom=CUSTOM_TOOL)
+CONTAINER = Shape("type memory_limit")  # where a vendor runs code
+TOOL = Shape(
+    "type model parameters", function=FUNCTION, custom=CUSTOM_TOOL, cache_control=CACHE_CONTROL, container=CONTAINER, environment=CONTAINER
+)
 TOOL_CHOICE = Shape("type", function=NAMED, custom=NAMED, allowed_tools=Shape("mode", tools=Shape("type", function=NAMED, custom=NAMED)))
 
 #: A request. `metadata` and `logit_bias` have names of the caller's; below `schema` the schema's.
 REQUEST = Shape(
     "model stream logprobs top_logprobs parallel_tool_calls max_tokens max_completion_tokens temperature top_p n stop frequency_penalty "
     "presence_penalty logit_bias seed reasoning_effort verbosity service_tier modalities metadata store user safety_identifier "
-    "prompt_cache_key prompt_cache_retention",
+    f"prompt_cache_key prompt_cache_retention {VENDORS_FLAGS}",
     messages=MESSAGE,
     tools=TOOL,
     tool_choice=TOOL_CHOICE,
@@ -41,4 +67,5 @@ REQUEST = Shape(
     prompt_cache_options=Shape("mode ttl"),
     moderation=Shape("model policy"),
     web_search_options=Shape("search_context_size", user_location=Shape("type", approximate=Shape("city country region timezone"))),
+    **VENDORS_OWN,
 )

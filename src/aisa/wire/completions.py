@@ -12,6 +12,7 @@ from msgspec import Meta, Raw
 from aisa.errors import ApiError
 from aisa.wire.bad_values import explain
 from aisa.wire.chat import CHOICES_MAX, FIELDS_DECODER, ChatRequest, StreamOptions, Text, TokenLimit
+from aisa.wire.chat_members import VENDORS_FLAGS, VENDORS_OWN
 from aisa.wire.content import Content
 from aisa.wire.losses import Traced
 from aisa.wire.members import Shape
@@ -28,8 +29,9 @@ ANSWERS_MAX = 2_048  # of one request, for all its prompts: each keeps its own s
 OUTPUT_MIN = 1  # tokens of a conversation's answer; a completion that only echoes its prompt may have none
 SHAPE = Shape(
     "model prompt suffix max_tokens temperature top_p n best_of stream logprobs echo stop presence_penalty frequency_penalty logit_bias "
-    "seed user",
+    f"seed user service_tier {VENDORS_FLAGS}",
     stream_options=Shape("include_usage include_obfuscation"),
+    **VENDORS_OWN,
 )
 #: Members that chat completions have under the same name.
 SAME = ("temperature", "top_p", "n", "stop", "presence_penalty", "frequency_penalty", "logit_bias", "seed", "user", "stream_options")

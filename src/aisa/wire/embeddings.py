@@ -22,7 +22,7 @@ TASK = "embeddings/"
 FLOAT, BASE64 = "float", "base64"
 #: What clients of vLLM and Jina say of how numbers are to be packed, beside Mistral's and Voyage's `output_dtype`.
 PACKED = frozenset(("embed_dtype", "endianness", "embedding_type"))
-SHAPE = Shape("model input encoding_format dimensions output_dimension output_dtype user input_type")
+SHAPE = Shape("model input encoding_format dimensions output_dimension output_dtype user input_type fallbacks models")
 
 
 class KnownEmbeddings(msgspec.Struct):

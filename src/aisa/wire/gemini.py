@@ -39,20 +39,28 @@ PART = Shape(
 )
 CONTENT = Shape("role", parts=PART)
 DECLARATION = Shape("name description parameters parametersJsonSchema parameters_json_schema")
-TOOL = Shape("googleSearch google_search", functionDeclarations=DECLARATION, function_declarations=DECLARATION)
+TOOL = Shape(
+    "googleSearch google_search googleSearchRetrieval google_search_retrieval enterpriseWebSearch enterprise_web_search googleMaps "
+    "google_maps parallelAiSearch parallel_ai_search exaAiSearch exa_ai_search retrieval codeExecution code_execution "
+    "urlContext url_context",
+    functionDeclarations=DECLARATION,
+    function_declarations=DECLARATION,
+)
 CALLING = Shape("mode allowedFunctionNames allowed_function_names")
 CALLING_CONFIG = Shape("", functionCallingConfig=CALLING, function_calling_config=CALLING)
 THINKING = Shape("thinkingBudget thinking_budget includeThoughts include_thoughts thinkingLevel thinking_level")
 GENERATION = Shape(
     "temperature topP top_p topK top_k candidateCount candidate_count maxOutputTokens max_output_tokens stopSequences stop_sequences seed "
     "responseMimeType response_mime_type responseSchema response_schema responseJsonSchema response_json_schema presencePenalty "
-    "presence_penalty frequencyPenalty frequency_penalty responseLogprobs response_logprobs logprobs",
+    "presence_penalty frequencyPenalty frequency_penalty responseLogprobs response_logprobs logprobs "
+    "responseModalities response_modalities speechConfig speech_config imageConfig image_config",
     thinkingConfig=THINKING,
     thinking_config=THINKING,
 )
+SAFETY = Shape("category threshold method")
 #: Every name that means something to us in a request, in both spellings.
 REQUEST = Shape(
-    "model serviceTier service_tier safetySettings safety_settings cachedContent cached_content continuationToken continuation_token",
+    "model serviceTier service_tier labels cachedContent cached_content continuationToken continuation_token",
     contents=CONTENT,
     systemInstruction=CONTENT,
     system_instruction=CONTENT,
@@ -61,6 +69,8 @@ REQUEST = Shape(
     tool_config=CALLING_CONFIG,
     generationConfig=GENERATION,
     generation_config=GENERATION,
+    safetySettings=SAFETY,
+    safety_settings=SAFETY,
 )
 
 

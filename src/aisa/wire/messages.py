@@ -39,18 +39,27 @@ BLOCK = Shape(
     source=SOURCE,
     content=INNER,
 )
+FORMAT = Shape("type schema")
 SHAPE = Shape(
-    "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata container context_management "
-    "inference_geo mcp_servers",
+    "model max_tokens stream temperature top_p top_k stop_sequences service_tier speed metadata container inference_geo",
     thinking=Shape("type budget_tokens display"),
+    context_management=Shape("edits"),
+    mcp_servers=Shape("type url name authorization_token"),
+    models=Shape("model"),
+    fallbacks=Shape("model"),
     thread=Shape("type previous_message_id"),
     cache_control=CACHE,
     system=BLOCK,
     messages=Shape("role", content=BLOCK, output_config=Shape("effort format")),
-    tools=Shape("name description input_schema type strict defer_loading allowed_callers input_examples", cache_control=CACHE),
+    tools=Shape(
+        "name description input_schema type strict defer_loading allowed_callers input_examples model max_uses "
+        "allowed_domains blocked_domains",
+        cache_control=CACHE,
+        user_location=Shape("type city country region timezone"),
+    ),
     tool_choice=Shape("type name disable_parallel_tool_use"),
-    output_config=Shape("effort format task_budget"),
-    output_format=Shape("type schema"),
+    output_config=Shape("effort task_budget", format=FORMAT),
+    output_format=FORMAT,
 )
 
 

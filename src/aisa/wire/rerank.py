@@ -21,7 +21,9 @@ from aisa.wire.trees import is_tree
 from aisa.wire.wish import Wish
 
 TASK = "rerank/"
-SHAPE = Shape("model query top_n top_k return_documents max_tokens_per_doc priority", documents=Shape("text"))
+SHAPE = Shape(
+    "model query top_n top_k return_documents max_tokens_per_doc max_chunks_per_doc rank_fields priority", documents=Shape("text")
+)
 DOCUMENT = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}]}
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from aisa.http.connection import CONNECTIONS_OVER_MAX
 from aisa.http.server import tls_context
+from aisa.http.tls_listener import BEGUN_PER_TURN_MAX, Handshakes
 from aisa.testing.clock import run_virtual
 from http_server_rig import Run, both_loops, get, pem, serving, trusting, until
 
@@ -92,3 +94,29 @@ def test_a_stopping_server_waits_for_no_handshake(run: Run, pem: Path) -> None:
             assert (await client.rest(), served.server.connections_count) == (b"", 0)
 
     run(scenario())
+
+
+def test_a_few_handshakes_begin_in_each_turn_of_the_loop_in_order() -> None:
+    """All at once, 700 of them let a stream that was open stand for four seconds. Who has given up takes nobody's place."""
+
+    async def scenario() -> None:
+        handshakes, begun = Handshakes(), list[int]()
+
+        async def shake(number: int) -> None:
+            await handshakes.turn()
+            begun.append(number)
+
+        tasks = [asyncio.ensure_future(shake(number)) for number in range(5 * BEGUN_PER_TURN_MAX)]
+        await asyncio.sleep(0)
+        for given_up in tasks[2:4]:
+            given_up.cancel()
+        counts = [0]
+        while len(begun) < len(tasks) - 2:
+            await asyncio.sleep(0)
+            counts.append(len(begun))
+        assert max(after - before for before, after in pairwise(counts)) == BEGUN_PER_TURN_MAX
+        assert begun == [0, 1, *range(4, len(tasks))]
+        async with asyncio.timeout(1):
+            await handshakes.turn()
+
+    run_virtual(scenario())

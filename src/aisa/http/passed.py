@@ -14,7 +14,7 @@ from aisa.http.acceptor import ACCEPTS_PER_TURN_MAX
 from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
 from aisa.http.proxied import ProxiedConnection, Proxies
 from aisa.http.shared import OpenConnection, Shared
-from aisa.http.tls_listener import Handshake
+from aisa.http.tls_listener import Handshake, Handshakes
 
 
 class PassedConnections:
@@ -39,6 +39,7 @@ class PassedConnections:
         self._proxies = proxies
         self._ended = ended
         self._loop = asyncio.get_running_loop()
+        self._handshakes = Handshakes()
         self._opening: set[asyncio.Task[None]] = set()
         self._arriving: set[OpenConnection] = set()
         self.received = 0
@@ -80,7 +81,7 @@ class PassedConnections:
         accepted.setblocking(False)
         shared.opened_at = self._loop.time()  # it is opened in a later turn, and may be the last
         if self.context is not None:
-            Handshake(shared, accepted, self.context, proxies=self._proxies)
+            Handshake(shared, accepted, self.context, proxies=self._proxies, handshakes=self._handshakes)
             return
         connection = Connection(shared) if self._proxies is None else ProxiedConnection(shared, self._proxies)
         self._arriving.add(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import deque
 from functools import partial
 from typing import Protocol, cast, runtime_checkable
 
@@ -17,6 +18,10 @@ from aisa.http.shared import Shared
 from aisa.http.tls_delivery import TlsDelivery
 
 HANDSHAKE_RECORD = b"\x16"  # what TLS begins with, in all its versions; no method of HTTP does
+
+#: That begin in one turn of the loop. Each takes the processor for a millisecond or two, and what is open already is to go on between them:
+#: when hundreds of clients come at once, as behind a proxy that begins anew, streams stood for seconds.
+BEGUN_PER_TURN_MAX = 4
 
 _PLAIN = "This port speaks TLS and was spoken to in plain HTTP: use https:// in the address."
 
@@ -129,11 +134,40 @@ class _Early(asyncio.BufferedProtocol):
         self.data += self._buffer[:nbytes]
 
 
+class Handshakes:
+    """The handshakes of a listener, which begin in the order in which their clients have spoken, few in each turn of the loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()  # never more than there are connections
+        self._loop = asyncio.get_running_loop()
+
+    async def turn(self) -> None:
+        """Return when one may begin."""
+        turn = self._loop.create_future()
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._begin_some)
+        await turn
+
+    def _begin_some(self) -> None:
+        begun = 0
+        while self._waiting and begun < BEGUN_PER_TURN_MAX:
+            turn = self._waiting.popleft()
+            if not turn.done():  # it was given up
+                turn.set_result(None)
+                begun += 1
+        if self._waiting:
+            self._loop.call_soon(self._begin_some)
+
+
 class Handshake:
     """A connection from its accept to the end of its handshake; counted as an open one (`shared.OpenConnection`)."""
 
-    def __init__(self, shared: Shared, accepted: socket.socket, context: ssl.SSLContext, *, proxies: Proxies | None) -> None:
+    def __init__(
+        self, shared: Shared, accepted: socket.socket, context: ssl.SSLContext, *, proxies: Proxies | None, handshakes: Handshakes
+    ) -> None:
         self._shared = shared
+        self._handshakes = handshakes
         self._accepted = accepted
         self._context = context
         self._proxies = proxies
@@ -158,6 +192,7 @@ class Handshake:
             if why_not is not None:
                 await self._loop.connect_accepted_socket(lambda: _Refused(self._shared, self, why_not), self._accepted)
             else:
+                await self._handshakes.turn()
                 await self._secure(seconds)
         except OSError:  # it left, was silent for too long, or speaks no TLS that we do
             self._accepted.close()
@@ -218,6 +253,7 @@ class TlsListener:
         self._shared = shared
         self.context = context  # of handshakes that begin from now on
         self._proxies = proxies
+        self._handshakes = Handshakes()
         self._acceptor = Acceptor(listener, self._take)
 
     def close(self) -> None:
@@ -230,4 +266,4 @@ class TlsListener:
             accepted.close()
             return
         accepted.setblocking(False)
-        Handshake(shared, accepted, self.context, proxies=self._proxies)
+        Handshake(shared, accepted, self.context, proxies=self._proxies, handshakes=self._handshakes)

@@ -8,10 +8,7 @@ import msgspec
 
 from aisa.answer import Part, Piece, Report
 from aisa.providers.answer_builder import AnswerBuilder
-from aisa.providers.blame import blame_for
-from aisa.providers.event_objects import document_in
 from aisa.providers.gemini_reader import says
-from aisa.providers.gemini_shapes import usual
 from aisa.providers.gemini_usage import report_of
 from aisa.providers.outlet import Outlet
 from aisa.providers.shape import Target
@@ -22,7 +19,6 @@ from aisa.wire.lenient_json import encode
 from aisa.wire.sse import data_event
 from aisa.wire.trees import Tree, as_tree, is_tree, trees_in
 from aisa.wire.usage_report import count_of
-from aisa.wire.vendor_error import VendorError
 
 MODEL, USED = "modelVersion", "usageMetadata"
 COUNTS = (
@@ -47,17 +43,16 @@ class PassingStream(ReportedStream):
             self._held[-1][USED] = metadata
         return [Piece(b"".join([data_event(encode(event)) for event in self._held]), 0)]
 
-    def _tell(self, event: Tree) -> None:
-        try:
-            event = usual(event)
-        except VendorError as error:
-            self._fail(blame_for(error, self._target))
-            return
-        super()._tell(event)
+    def _tell(self, event: Tree) -> Tree | None:
+        told = super()._tell(event)
         self._builder.take()
         tokens, self._counted = self._builder.tokens - self._counted, self._builder.tokens
-        if self.failure is not None or self._reader.ended:
-            return
+        if told is not None and not self._reader.ended:
+            self._pass(told, tokens)
+        return told
+
+    def _pass(self, event: Tree, tokens: int) -> None:
+        """Let an event pass that shows so many tokens."""
         if MODEL in event:
             event[MODEL] = self._builder.name_shown(event[MODEL])
         candidates = trees_in(event.get("candidates"))
@@ -84,18 +79,23 @@ class PassingStream(ReportedStream):
 class PassingDocument(TypedDocument):
     """Reads one document."""
 
+    _document: Tree
+    _in_shape = True  # as Gemini itself would send it
+
+    def _tell(self, event: Tree) -> Tree | None:
+        told = super()._tell(event)
+        if told is not None:
+            self._document, self._in_shape = told, told is event
+        return told
+
     def closing(self, cost_usd: str | None) -> Sequence[Part]:
         """Return it, as it came but for the model's name."""
-        body = b"".join(self._body)
-        document = document_in(body)
-        if document is None:
-            return [Piece(body, 0)]
-        given, whole = document
-        tree = usual(given)  # which has been read, and was no failure
+        [whole], tree = self._body, self._document
+        del self._document  # which is not kept until the client has it
         shown: Tree = {MODEL: self._builder.name_shown(tree[MODEL])} if MODEL in tree else {}
         if (metadata := as_billed(tree.get(USED), self._builder.usage())) is not None:
             shown[USED] = metadata
-        same = USED not in shown and shown.get(MODEL) == tree.get(MODEL) and tree is given
+        same = USED not in shown and shown.get(MODEL) == tree.get(MODEL) and self._in_shape
         return [Piece(whole if same else msgspec.json.encode(tree | shown), 0)]
 
 

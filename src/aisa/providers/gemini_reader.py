@@ -49,8 +49,8 @@ class GeminiReader:
         self._partial: dict[int, PartialArguments] = {}
         self._pictures: dict[int, int] = {}
 
-    def take(self, event: Tree) -> None:
-        """Tell what an event says. Raises VendorError."""
+    def take(self, event: Tree) -> Tree:
+        """Tell what an event says, and return it as Gemini itself would send it. Raises VendorError."""
         event = usual(event)
         refuse_failures(event)
         self._builder.identify(event.get("responseId"), event.get("modelVersion"))
@@ -78,6 +78,7 @@ class GeminiReader:
         if is_tree(feedback) and reason and not candidates and "UNSPECIFIED" not in str(reason):
             message = text_or_none(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}."
             raise VendorError({"code": "content_policy_violation", "message": message})
+        return event
 
     def end(self) -> None:
         """There is no more."""

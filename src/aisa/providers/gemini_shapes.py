@@ -64,15 +64,17 @@ def renamed(value: object, level: int = 0) -> object:
         return value
     tree: Tree = {}
     for name, held in value.items():
-        known = name if camel(name) in value else camel(name)
-        tree[known] = held if name in OWN else renamed(held, level + 1)
+        known = camel(name)
+        tree[name if known in value else known] = held if name in OWN else renamed(held, level + 1)
     return value if all(tree.get(name) is held for name, held in value.items()) else tree
 
 
 def camel(name: str) -> str:
     """Return a member's name in camelCase."""
-    first, *rest = name.split("_") if "_" in name else [name]
-    return "".join([first, *(word[:1].upper() + word[1:] for word in rest)])
+    if "_" not in name:  # as nearly all are
+        return name
+    first, *rest = name.split("_")
+    return first + "".join([word[:1].upper() + word[1:] for word in rest])
 
 
 def candidate_of(candidate: Tree) -> Tree:

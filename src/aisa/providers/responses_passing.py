@@ -14,12 +14,10 @@ import msgspec
 from aisa.answer import Part, Piece, together
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import blame_for
-from aisa.providers.event_objects import object_in
 from aisa.providers.responses_plain import PlainResponse, plain_response
 from aisa.providers.responses_reader import ENDS, ResponsesReader, TextDelta
 from aisa.providers.responses_report import SIDES, with_pictures
 from aisa.providers.responses_required import DONE, GROWING, PARTS, RequiredEvents, with_grown
-from aisa.providers.responses_shapes import usual
 from aisa.providers.shape import Target
 from aisa.providers.text_stream import TextStream
 from aisa.providers.typed_stream import TypedDocument
@@ -156,19 +154,18 @@ class PassingStream(ResponsesStream):
 
     def _tell_one(self, event: Tree) -> None:
         """Tell an event, and let it pass."""
-        given, event = event, self._usual(event)
-        self._data = self._data if event is given else b""
-        builder, before, kind = self._builder, self._builder.tokens, event.get("type")
+        builder, before, given = self._builder, self._builder.tokens, event
+        if (told := self._tell(event)) is None:
+            return
+        event, kind = told, told.get("type")
         if not self._passed_any and not self._in_parts and self._required.lacks_any(event):
             self._in_parts, self._pieces = True, []
-        self._tell(event)
         if self._in_parts:
             return
-        told = builder.take()
+        self._data = self._data if event is given else b""
+        parts = builder.take()
         if not self._passed_any:
-            self._opening += told
-        if self.failure is not None:
-            return
+            self._opening += parts
         if event.get("object") == "response":
             events = opened({**event, "model": builder.name_shown(event.get("model"))})
             self._number = len(events)
@@ -181,13 +178,6 @@ class PassingStream(ResponsesStream):
             if kind in GROWING and (grown := with_grown(event)) is not event:
                 event, self._data = grown, b""
             self._pass(kind, event, builder.tokens - before)
-
-    def _usual(self, event: Tree) -> Tree:
-        """Return an event in the shape that clients know."""
-        try:
-            return usual(event)
-        except VendorError:
-            return event  # as its reader will tell
 
     def _pass(self, kind: str, event: Tree, tokens: int) -> None:
         """Let an event pass that shows so many tokens, behind those that must come before it."""
@@ -249,6 +239,10 @@ class PassingDocument(TypedDocument):
 
     _plain: PlainResponse | None = None
 
+    def __init__(self, builder: AnswerBuilder, reader: ResponsesReader, target: Target) -> None:
+        super().__init__(builder, reader, target)
+        self._responses = reader
+
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body."""
         body = b"".join(self._body)
@@ -274,7 +268,7 @@ class PassingDocument(TypedDocument):
         """Return it."""
         if self._plain is not None:
             return [Piece(self._passed(self._plain, self._body[0], cost_usd), 0)]
-        return [Piece(encode(settled(usual(object_in(b"".join(self._body)) or {}), self._builder, cost_usd)), 0)]
+        return [Piece(encode(settled(self._responses.last or {}, self._builder, cost_usd)), 0)]
 
 
 def opened(document: Tree) -> list[Tree]:

@@ -85,8 +85,8 @@ class ResponsesReader:
         self._pictures = 0
         self._ran: list[Tree] = []  # calls of the vendor's tools, which some leave out of the output at the end
 
-    def take(self, event: Tree) -> None:
-        """Tell what an event, or a whole document, says. Raises VendorError where that is a failure."""
+    def take(self, event: Tree) -> Tree:
+        """Tell what an event, or a whole document, says, and return it as OpenAI itself would send it. Raises VendorError for a failure."""
         event = usual(event)
         kind = str(event.get("type") or "")
         if kind.endswith(".delta"):
@@ -112,6 +112,7 @@ class ResponsesReader:
             tell_report(response, self._builder)
         elif not kind:
             refuse_errors(event)
+        return event
 
     def say(self, event: TextDelta) -> bool:
         """Tell further text of an item; return False if there is more to it, or nothing."""

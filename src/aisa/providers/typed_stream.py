@@ -12,7 +12,7 @@ from aisa.errors import UpstreamFailed
 from aisa.providers.answer_builder import AnswerBuilder
 from aisa.providers.blame import blame_for, broken_off, unreadable
 from aisa.providers.continuation import Continuation
-from aisa.providers.event_objects import ENDS, EventObjects, object_in, objects_in
+from aisa.providers.event_objects import ENDS, EventObjects, document_in, objects_in
 from aisa.providers.shape import Target
 from aisa.usage import Usage
 from aisa.wire.ends import Ends
@@ -26,8 +26,11 @@ from aisa.wire.vendor_error import VendorError
 class Reader(Protocol):
     """Knows what the events of a dialect mean, and tells a builder."""
 
-    def take(self, event: Tree) -> None:
-        """Tell what an event, or a whole document, says. Raises VendorError where that is a failure."""
+    def take(self, event: Tree) -> Tree | None:
+        """Tell what an event, or a whole document, says. Raises VendorError where that is a failure.
+
+        Return it in the vendor's own shape, where somebody passes it on in that.
+        """
         ...
 
     @property
@@ -125,11 +128,13 @@ class TypedDecoder:
         """Tell whether the rest of the answer is to be asked for."""
         return self.continuation is not None and self.continuation.wanted and self.failure is None
 
-    def _tell(self, event: Tree) -> None:
+    def _tell(self, event: Tree) -> Tree | None:
+        """Tell an event; return what its reader does, None for a failure."""
         try:
-            self._reader.take(event)
+            return self._reader.take(event)
         except VendorError as error:
             self._fail(blame_for(error, self._target))
+        return None
 
     def _cut(self, *, stream: bool) -> UpstreamFailed:
         """Return what a body is that ended before its answer did: of an answer if it has events, or something that one shows."""
@@ -352,11 +357,13 @@ class TypedDocument(TypedDecoder):
 
     def end(self) -> Sequence[Part]:
         """Take the end of the vendor's body."""
-        document = object_in(b"".join(self._body))
+        document = document_in(b"".join(self._body))
         if document is None:
             self._fail(unreadable(self._target, "a body that is not a JSON object"))
             return []
-        self._tell(document)
+        tree, whole = document
+        self._body = [whole]
+        self._tell(tree)
         if self._goes_on():
             self._body.clear()
             return []

@@ -8,15 +8,13 @@ from __future__ import annotations
 from aisa.providers.anthropic_events import GROWN
 from aisa.providers.event_objects import read
 from aisa.wire.keyed_lists import is_block, is_content, objects_of
-from aisa.wire.said import called
+from aisa.wire.said import CALL_TYPES, called
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree
 from aisa.wire.vendor_error import Unintelligible, VendorError, is_error
 
 MEMBERS = frozenset({"type", "text"})  # of a block
-#: Types of blocks in the words of others.
-CALLS = ("function", "function_call", "tool_call")
-TEXTS = ("output_text",)
+TEXTS = ("text", "output_text")  # types of blocks, the second in the words of others
 #: Which kind of delta has which member, for those that have none of the known types.
 KINDS = {member: kind for kind, member in GROWN.items()} | {"signature": "signature_delta"}
 KNOWN = frozenset({*GROWN, "signature_delta", "citations_delta"})
@@ -82,11 +80,11 @@ def delta_of(delta: object) -> object:
 def block_of(block: Tree) -> Tree:
     """Return a block with its type, and what a call is given in `input`. Raises Unintelligible for a text that is none."""
     kind = block.get("type")
-    if kind in ("text", *TEXTS):
+    if kind in TEXTS:
         if isinstance(block.get("text"), list | dict):
             raise Unintelligible("a text that is none")
         return block if kind == "text" else {**block, "type": "text"}
-    if kind != "tool_use" and kind not in CALLS:
+    if kind not in CALL_TYPES:
         return block
     told = called({name: value for name, value in block.items() if name != "input" or value})
     held = as_tree(told.get("function")) or told

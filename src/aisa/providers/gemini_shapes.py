@@ -6,6 +6,7 @@ Nothing that was said is lost behind a `stop`: what cannot be read is a failure.
 from __future__ import annotations
 
 from aisa.wire.keyed_lists import objects_of
+from aisa.wire.said import with_own_name
 from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, trees_in
 from aisa.wire.vendor_error import Unintelligible
 
@@ -132,7 +133,4 @@ def parts_in(each: object) -> list[object]:
 
 def called(call: Tree) -> Tree:
     """Return a call with what it is given under the name that Gemini has for that."""
-    name = next((name for name in GIVEN if call.get(name) is not None), None)
-    if name is None or call.get("args") is not None:
-        return call
-    return {member: value for member, value in call.items() if member != name} | {"args": call[name]}
+    return with_own_name(call, "args", GIVEN)

@@ -6,16 +6,14 @@ Nothing that was said is lost behind a `completed`: what cannot be read is a fai
 from __future__ import annotations
 
 from aisa.wire.keyed_lists import is_block, is_content, objects_of
-from aisa.wire.said import called
+from aisa.wire.said import CALL_TYPES, called
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, text_or_none
 from aisa.wire.vendor_error import Unintelligible, VendorError, is_error
 
 MEMBERS = frozenset({"type", "role", "content"})  # of an item
 PART = frozenset({"type", "text", "refusal"})  # of a message
-#: Types of items in the words of others.
-CALLS = ("tool_call", "tool_use", "function")
-TEXTS = ("output_text", "text")
+TEXTS = ("output_text", "text")  # types of messages in the words of others
 ANSWER = "response"
 ITEM_EVENTS = ("response.output_item.added", "response.output_item.done")
 
@@ -96,7 +94,7 @@ def item_of(item: Tree) -> Tree:
         return with_content({"id": item.get("id"), "type": "message", "role": "assistant", "content": [{**item, "type": "output_text"}]})
     if kind == "message" or (kind is None and ("content" in item or "text" in item)):
         return with_content(item if kind == "message" else {**item, "type": "message"})
-    if kind not in CALLS and not (kind == "function_call" and ("function" in item or "arguments" not in item)):
+    if kind not in CALL_TYPES or (kind == "function_call" and "function" not in item and "arguments" in item):
         return item
     told = called(item)
     held = {**told, **as_tree(told.get("function"))}

@@ -5,6 +5,8 @@ Nothing that was said is lost behind a `stop`: calls that cannot be read are a f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from aisa.wire.keyed_lists import objects_of
@@ -21,8 +23,10 @@ GIVEN = ("input", "args", "parameters")
 FLAT = ("content", "refusal", "reasoning_content", "tool_calls", "function_call")
 #: Other names of `tool_calls`: Java's, and for a call alone.
 CALLED = ("toolCalls", "tool_call", "toolCall")
-#: Parts of a content that are calls: Anthropic's, the Responses API's.
+#: Parts of a content that are calls: Anthropic's, the Responses API's. Blocks and items that are calls may be named as chat's, too. Tuples,
+#: as a vendor's type may be anything, and not all of that can be looked up.
 CALL_PARTS = ("tool_use", "tool_call", "function_call")
+CALL_TYPES = (*CALL_PARTS, "function")
 
 
 def value_in(text: str) -> object:
@@ -71,10 +75,15 @@ def called(call: Tree) -> Tree:
 
 def with_arguments(function: Tree) -> Tree:
     """Return what holds a call's name and arguments, with these under their own name."""
-    name = next((name for name in GIVEN if function.get(name) is not None), None)
-    if name is None or function.get("arguments") is not None:
-        return function
-    return {member: value for member, value in function.items() if member != name} | {"arguments": function[name]}
+    return with_own_name(function, "arguments", GIVEN)
+
+
+def with_own_name(tree: Tree, own: str, others: Iterable[str]) -> Tree:
+    """Return an object with a member under its own name, which goes by one of these others; the same object, if it does not."""
+    name = next((name for name in others if tree.get(name) is not None), None)
+    if name is None or tree.get(own) is not None:
+        return tree
+    return {member: value for member, value in tree.items() if member != name} | {own: tree[name]}
 
 
 def said_as(value: object) -> Tree:

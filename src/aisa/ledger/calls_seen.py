@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache, partial
+from itertools import starmap
 
 import msgspec
 
@@ -31,7 +32,7 @@ class Seen(msgspec.Struct):
         """Return how many LIKE_COUNTED times the input that we count all but rare calls had at most; 0 of a target that reports no more."""
         if len(self.inputs) < calls_min:
             return 0
-        return min(but_rare([times_of(*each) for each in self.inputs]), INPUT_TIMES_MAX * LIKE_COUNTED)
+        return min(but_rare(starmap(times_of, self.inputs)), INPUT_TIMES_MAX * LIKE_COUNTED)
 
 
 def but_rare(values: Iterable[int]) -> int:

@@ -133,8 +133,8 @@ class LiveLedger:
         except JournalFull as full:
             raise ApiError("overloaded", f"This server cannot keep books of more calls at the moment: {full}. Try again soon.") from None
         held_input = counted
-        if limits and (len(plan.offers) > 1 or self.learned.times):
-            held_input = max([self._input_held(content, each) for each in plan.offers])
+        if limits and (len(plan.offers) > 1 or opening.target in self.learned.times):
+            held_input = max([self._input_held(content, each, counted if each is offer else None) for each in plan.offers])
         charge = self.calls[call.id] = Charge(self, opening, slot, offer=offer, limits=limits or (), held_input=held_input)
         try:
             if limits:
@@ -160,9 +160,9 @@ class LiveLedger:
         """Return how many output tokens a choice of an answer by these targets has, but for rare ones; None while too few are known."""
         return self.learned.most([kept_name(each.name) for each in offers])
 
-    def _input_held(self, content: Content, offer: Offer) -> int:
+    def _input_held(self, content: Content, offer: Offer, counted: int | None) -> int:
         target, times = offer.target, self.learned.times.get(kept_name(offer.name), 0)
-        held = input_held(input_tokens(content, target.model, target.context_window), times)
+        held = input_held(input_tokens(content, target.model, target.context_window) if counted is None else counted, times)
         return min(held, (target.context_window or INPUT_TOKENS_MAX) * content.windows)
 
     def forget(self, call_id: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aisa.providers.anthropic_events import GROWN
 from aisa.providers.event_objects import read
-from aisa.wire.keyed_lists import is_block, is_content, objects_of
+from aisa.wire.keyed_lists import is_block, is_content, objects_of, same_items
 from aisa.wire.said import CALL_TYPES, called
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_tree, is_list, is_tree
@@ -102,7 +102,7 @@ def message_of(message: Tree) -> Tree:
     if not is_content(content) or not all(is_block(each) for each in blocks):
         raise Unintelligible("a content that is none")
     shaped: list[object] = [block_of(each) if is_tree(each) else each for each in blocks]
-    if blocks and (is_tree(content) or any(new is not old for new, old in zip(shaped, blocks, strict=True))):
+    if blocks and (is_tree(content) or not same_items(shaped, blocks)):
         changed["content"] = shaped
     if not message.get(REASON) and message.get("finish_reason"):
         changed[REASON] = message["finish_reason"]

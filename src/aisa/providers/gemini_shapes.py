@@ -5,7 +5,7 @@ Nothing that was said is lost behind a `stop`: what cannot be read is a failure.
 
 from __future__ import annotations
 
-from aisa.wire.keyed_lists import objects_of
+from aisa.wire.keyed_lists import objects_of, same_items
 from aisa.wire.said import with_own_name
 from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, trees_in
 from aisa.wire.vendor_error import Unintelligible
@@ -17,6 +17,7 @@ CANDIDATE = frozenset({"content", "parts", "index", "finishReason", "finish_reas
 PART = frozenset({"text", "functionCall", "inlineData", "thought", "functionCalls"})
 #: What a model wrote, or a tool of the client's: its members are nobody's to rename.
 OWN = frozenset({"args", "arguments", "input", "parameters", "response"})
+NESTED = (dict, list)
 LEVELS_MAX = 16  # of an answer's members, which are at most 8 deep
 #: What a call is given, in the words of others.
 GIVEN = ("arguments", "input", "parameters")
@@ -43,7 +44,7 @@ def usual(event: Tree) -> Tree:
     candidates = told.get("candidates")
     listed = objects_of(candidates, CANDIDATE) if is_tree(candidates) else trees_in(candidates)
     shaped = [candidate_of(candidate) for candidate in listed]
-    if shaped and (is_tree(candidates) or any(new is not old for new, old in zip(shaped, listed, strict=True))):
+    if shaped and (is_tree(candidates) or not same_items(shaped, listed)):
         told = {**told, "candidates": shaped}
     metadata = told.get("usageMetadata")
     if not is_tree(metadata) and is_tree(told.get("usage")):
@@ -60,14 +61,14 @@ def renamed(value: object, level: int = 0) -> object:
         return value
     if is_list(value):
         items = [renamed(item, level + 1) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        return value if same_items(items, value) else items
     if not is_tree(value):
         return value
-    tree: Tree = {}
-    for name, held in value.items():
-        known = camel(name)
-        tree[name if known in value else known] = held if name in OWN else renamed(held, level + 1)
-    return value if all(tree.get(name) is held for name, held in value.items()) else tree
+    names = {name: known for name in value if "_" in name and (known := camel(name)) not in value}
+    tree = {names.get(name, name): held for name, held in value.items()} if names else value
+    nested = [(name, held) for name, held in tree.items() if isinstance(held, NESTED) and name not in OWN]
+    changed = {name: new for name, held in nested if (new := renamed(held, level + 1)) is not held}
+    return tree | changed if changed else tree
 
 
 def camel(name: str) -> str:
@@ -102,7 +103,7 @@ def parts_of(content: object) -> object:
             raise Unintelligible("a content that is none")
         return given if is_tree(content) and "parts" in content else []
     parts = [part for each in given for part in parts_in(each)]
-    return given if len(parts) == len(given) and all(new is old for new, old in zip(parts, given, strict=True)) else parts
+    return given if same_items(parts, given) else parts
 
 
 def parts_in(each: object) -> list[object]:

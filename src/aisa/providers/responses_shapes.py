@@ -5,7 +5,7 @@ Nothing that was said is lost behind a `completed`: what cannot be read is a fai
 
 from __future__ import annotations
 
-from aisa.wire.keyed_lists import is_block, is_content, objects_of
+from aisa.wire.keyed_lists import is_block, is_content, objects_of, same_items
 from aisa.wire.said import CALL_TYPES, called
 from aisa.wire.tool_calls import arguments_text
 from aisa.wire.trees import Tree, as_list, as_tree, is_list, is_tree, text_or_none
@@ -68,8 +68,8 @@ def answer_of(response: Tree) -> Tree:
     text = "".join([each for each in text if isinstance(each, str)]) if is_list(text) else text
     if not said and text_or_none(text) and not any(as_tree(item).get("type") == "function_call" for item in items):
         items.append(message_of(text, len(items)))
-    same = is_list(output) and len(items) == len(output) and all(new is old for new, old in zip(items, output, strict=True))
-    return response if same or (output is None and not items) else {**response, "output": items}
+    same = same_items(items, output) if is_list(output) else output is None and not items
+    return response if same else {**response, "output": items}
 
 
 def entry_of(each: object, place: int) -> object:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from operator import is_
+
 from aisa.wire.trees import Tree, is_tree, trees_in
 
 PLACE_DIGITS_MAX = 9  # of a place in a list: a longer number is a name
@@ -23,6 +26,11 @@ def objects_of(value: object, members: frozenset[str]) -> list[Tree]:
 def choices_of(answer: Tree) -> list[Tree]:
     """Return the choices of an answer, or of a chunk of one."""
     return objects_of(answer.get("choices"), CHOICE)
+
+
+def same_items(new: Collection[object], old: Collection[object]) -> bool:
+    """Tell whether the items of two lists are the same objects."""
+    return len(new) == len(old) and all(map(is_, new, old))
 
 
 def is_place(name: str) -> bool:

@@ -202,7 +202,7 @@ def who_waits_in_line_is_seldom_refused_again(stage: Stage) -> None:
 
 
 def each_in_a_line_is_told_a_wait_of_his_own(stage: Stage) -> None:
-    """[issue 13] As far as waits are told, a minute, however short the window is: behind one of 5 seconds, too, the tenth is told some 50."""
+    """[issue 13] As far as waits are told, a minute, however short the window is: of one of 5 seconds, too, the tenth is told some 50."""
 
     async def story(window: float) -> None:
         limits = Limits(default_tier="t", tiers={"t": Tier(rpm=1)}, window_seconds=window)

@@ -15,7 +15,7 @@ from aisa.providers.report import read_refusal, read_report
 from aisa.providers.shape import Target
 from aisa.wire.vendor_error import error_in
 
-TARGET = Target("acme", "org/model-7b:2411", "openai", secrets=("acme-secret", "api.acme.example"))
+TARGET = Target("acme", "org/model-7b:2411", "openai", secrets=("acme-secret", "acme-longer-secret", "api.acme.example"))
 SECONDS_MAX = 0.5  # of the processor's time; a pattern that is not linear takes minutes
 
 SHAPES: dict[str, object] = {
@@ -137,7 +137,7 @@ PRIVATE = {
     "base64": "dmVyeSBzZWNyZXQgdGhpbmcgMTIzNA==",
     "our key in base64": "YWNtZS1zZWNyZXQ=",
     "our key in base64, behind a name": "dXNlcjphY21lLXNlY3JldA==",
-    "our key in capitals": "ACME-SECRET",
+    "our key in capitals": "ACME-LONGER-SECRET",
     "our key without its middle": "acm...et",
     "our key behind asterisks": "acm****et",
     "anybody's key behind asterisks": "abcd********wxyz",
@@ -180,6 +180,13 @@ def test_accounts_and_machines_are_not_shown_behind_the_word_for_them(words: str
     shown = fit_to_show(words.replace("{", "").replace("}", ""), TARGET)
     assert [private for private in re.findall("{(.*?)}", words) if private in shown] == []
     assert shown.startswith(words.partition("{")[0][:8].split("\n")[0].split(" at ")[0])
+
+
+def test_a_key_that_is_a_common_word_does_not_hide_that_word() -> None:
+    """Model servers of one's own are given keys such as `EMPTY`; what is not written as the key is says something to the caller."""
+    target = Target("own", "tiny", "openai", secrets=("EMPTY", "dummy"))
+    assert fit_to_show("messages: must not be empty", target) == "messages: must not be empty"
+    assert fit_to_show("no such key: EMPTY", target) == "no such key: [redacted]"
 
 
 WHOLE_KEYS = {

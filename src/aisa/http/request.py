@@ -16,6 +16,7 @@ from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserU
 
 from aisa.errors import ApiError
 from aisa.http.chunked import ChunkedBody
+from aisa.http.unknown_method import behind_method
 
 HEADER_LINES_MAX = 200  # real clients send 10 to 40; bounds the work that many tiny headers would cause within header_bytes_max
 
@@ -46,8 +47,6 @@ Judge = Callable[[Request], int | None]
 
 _NO_CALLBACKS = object()
 NO_HEADERS: dict[str, str] = {}  # of a request whose answer has begun; never changed
-# A method's name, without small letters: some servers would read `get` as GET. One that is not all there yet is read anew with the rest.
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Z-]+(?= |\Z)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *", re.IGNORECASE)
 #: The names that clients write most, as we read them: one text for all connections.
 LOWER = {
@@ -70,24 +69,6 @@ def _invalid(why: str, head: bytes = b"") -> ApiError:
     if head.startswith(TLS_BEGINS):
         return ApiError("invalid_request", "TLS came where this server speaks plain HTTP: call http://, or set `tls` for https://.")
     return ApiError("invalid_request", f"The request is not valid HTTP/1.1: {why}.")
-
-
-def behind_method(head: bytes, error: HttpParserError) -> HttpRequestParser:
-    """Return a parser that has read a head whose method it does not know: what may be asked for, and how, the routes say.
-
-    Raises ApiError invalid_request where what comes first is no method's name, or what follows is no head.
-    """
-    method = _METHOD.match(head)
-    if method is None:
-        raise _invalid(str(error), head) from None
-    parser = HttpRequestParser(_NO_CALLBACKS)
-    try:
-        parser.feed_data(b"GET" + head[method.end() :])
-    except HttpParserUpgrade:
-        pass
-    except HttpParserError as worse:
-        raise _invalid(str(worse), head) from None
-    return parser
 
 
 def _joined(named: list[tuple[str, str, str]]) -> dict[str, str]:
@@ -198,11 +179,12 @@ class RequestReader:
         if self._parser is None:
             self._parser = HttpRequestParser(_NO_CALLBACKS)
         try:
-            self._parser.feed_data(head[seen:])
+            try:
+                self._parser.feed_data(head[seen:])
+            except HttpParserInvalidMethodError as error:
+                self._parser = behind_method(head, error)
         except HttpParserUpgrade:
             pass  # an upgrade that is not offered is ignored, and the request is answered as if it had not asked for one
-        except HttpParserInvalidMethodError as error:
-            self._parser = behind_method(head, error)
         except HttpParserError as error:
             raise _invalid(str(error), head) from None
         if found < 0:

@@ -66,7 +66,7 @@ def renamed(value: object, level: int = 0) -> object:
         return value
     names = {name: known for name in value if "_" in name and (known := camel(name)) not in value}
     tree = {names.get(name, name): held for name, held in value.items()} if names else value
-    nested = [(name, held) for name, held in tree.items() if isinstance(held, NESTED) and name not in OWN]
+    nested: list[tuple[str, object]] = [(name, held) for name, held in tree.items() if isinstance(held, NESTED) and name not in OWN]
     changed = {name: new for name, held in nested if (new := renamed(held, level + 1)) is not held}
     return tree | changed if changed else tree
 

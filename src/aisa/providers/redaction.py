@@ -18,6 +18,7 @@ LOOKED_AT_CHARACTERS_MAX = 4_096  # of a vendor's message; four times what is sh
 MESSAGE_CHARACTERS_MAX = 1_000  # longer vendor messages are dumps of our own request
 REDACTED = "[redacted]"
 SECRETS_KNOWN_MAX = 1_024  # whose patterns are kept; a vendor has a handful
+ANY_CASE_CHARACTERS_MIN = 12  # of a secret; a local server's key may be EMPTY, and messages have such words
 PACKED_CHARACTERS_MIN = 8  # of a secret in base64, without its ends: less may be a word
 
 #: Where a stack trace begins, in the forms of Python, JavaScript, Java, .NET, Go, Rust, C++ and PHP. All from there on is left out.
@@ -135,14 +136,15 @@ def fit_to_show(message: str, target: Target) -> str:
 
 @lru_cache(SECRETS_KNOWN_MAX)
 def forms_of(secret: str) -> re.Pattern[str]:
-    """Return what finds a secret as it is, in any case, in base64 with whatever stands beside it, in a URL, or with its middle left out."""
+    """Return what finds a secret as it is (in any case, if it is long), in base64 beside whatever else, in a URL, or without its middle."""
     whole = secret.encode()
     #: Of three bytes base64 makes four characters: at its ends are those that its neighbours have a part in.
     packed = [b64encode(bytes(before) + whole).decode() for before in range(3)]
     inner = [text[(0, 2, 3)[before] : -4].rstrip("=") for before, text in enumerate(packed)]
     written = [secret, quote(secret, safe=""), *[text for text in inner if len(text) >= PACKED_CHARACTERS_MIN]]
     masked = rf"{re.escape(secret[:3])}[\w-]{{0,60}}(?:\*\*+|…|\.\.\.+)[\w-]{{0,10}}{re.escape(secret[-2:])}"
-    return re.compile("|".join([*map(re.escape, dict.fromkeys(written)), masked]), re.IGNORECASE)
+    flags = re.IGNORECASE if len(secret) >= ANY_CASE_CHARACTERS_MIN else re.NOFLAG
+    return re.compile("|".join([*map(re.escape, dict.fromkeys(written)), masked]), flags)
 
 
 def hide(message: str, pattern: re.Pattern[str], *, hidden: Callable[[str, str], bool], model: str) -> str:

@@ -50,9 +50,9 @@ row that fits counts.
 
 - The operator's fault (our key, credit, model or address with the vendor) is never told as the caller's. It is logged loudly, and the
   next target is asked.
-- The caller's fault is told to him in the vendor's own words, without hosts, keys, accounts, files and traces, and is logged as his. Refused
-  content is never sent to another vendor. What only one target lacks is asked of the next; if none is left, the first vendor's words
-  are told. A prompt that is too long is sent only to targets whose `context_window` is known to hold it.
+- The caller's fault is told to him in the vendor's own words, without hosts, keys, accounts, files and traces, and is logged as his.
+  Refused content is never sent to another vendor. What only one target lacks is asked of the next; if none is left, the first
+  vendor's words are told. A prompt that is too long is sent only to targets whose `context_window` is known to hold it.
 - The vendor's own failures are answered by the next target.
 - A model that the caller named himself, as `vendor/model`, and that the vendor does not know, is the caller's `unknown_model`; a name
   that the configuration wrote is the operator's to mend.

@@ -48,6 +48,7 @@ OWN_WORDS_AND_NULLS = (
 )
 CUT_CALLS = 'Its agents carry out a call of a tool that the limit of tokens has cut (`finish_reason: "length"`), with half the arguments'
 CUT_IN_MESSAGES = f'{CUT_CALLS}, where they are streamed with the mode "messages"; where they are invoked they do not.'
+CUT_OBJECTS = 'It takes a structured answer that the limit of tokens has cut (`finish_reason: "length"`) for whole: 100 may be 10000'
 TURNS = (
     "It loses the arguments of calls whose fragments come in turns, as few vendors send them: `default_headers={"
     '"x-aisa-tool-calls": "whole"}` has each call sent in one piece.'
@@ -123,7 +124,7 @@ CLIENTS = (
         "llama-index-llms-openai-like llama-index-core",
         "python/llama_index_client.py",
         f"{CHAT}, {COMPLETIONS}",
-        note=f"{CUT_CALLS}: give models that call tools room enough. {TURNS} {TWELVE}",
+        note=f"{CUT_CALLS}: give models that call tools room enough. {CUT_OBJECTS}. {TURNS} {TWELVE}",
     ),
     python(
         "Haystack",
@@ -132,8 +133,14 @@ CLIENTS = (
         CHAT,
         note=f"{REFUSED_AGAIN} a hundred times: `max_agent_steps` bounds that.",
     ),
-    python("DSPy", "dspy", "python/dspy_client.py", f"{CHAT}, {RESPONSES}"),
-    python("instructor", "instructor[anthropic]", "python/instructor_client.py", THREE),
+    python("DSPy", "dspy", "python/dspy_client.py", f"{CHAT}, {RESPONSES}", note=f"{CUT_OBJECTS}, with a word in its log."),
+    python(
+        "instructor",
+        "instructor[anthropic]",
+        "python/instructor_client.py",
+        THREE,
+        note=f"Where it is streamed: {CUT_OBJECTS[0].lower()}{CUT_OBJECTS[1:]}.",
+    ),
     python(
         "smolagents",
         "smolagents[openai]",
@@ -160,7 +167,7 @@ CLIENTS = (
         "python/baml_functions.py",
         FOUR,
         needs=("pydantic", "typing-extensions"),
-        note="The settings stand in a file of its own language, below `baml_src`.",
+        note=f"The settings stand in a file of its own language, below `baml_src`. {CUT_OBJECTS}.",
     ),
     python("CrewAI", "crewai", "python/crewai_client.py", f"{CHAT}, {RESPONSES}"),
     python("LiteLLM (library)", "litellm", "python/litellm_client.py", f"{FOUR}, {EMBEDDINGS}"),
@@ -177,7 +184,7 @@ CLIENTS = (
         note='Streams tell their usage with `compatibility: "strict"` alone: OpenRouter tells it unasked.',
     ),
     node("Mastra", "@mastra/core zod", "node/mastra.mjs", CHAT),
-    node("Genkit", "genkit @genkit-ai/compat-oai", "node/genkit.mjs", CHAT),
+    node("Genkit", "genkit @genkit-ai/compat-oai", "node/genkit.mjs", CHAT, note=f"{CUT_OBJECTS}."),
     node(
         "TanStack AI",
         "@tanstack/ai @tanstack/ai-openai @tanstack/ai-anthropic @tanstack/ai-gemini zod",

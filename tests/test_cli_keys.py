@@ -374,7 +374,7 @@ def test_a_keys_own_limits_are_set_shown_and_taken_away(run: Run) -> None:
     run("keys", "revoke", "laptop")
     changed = run("keys", "update", "ci", "--rpm", "none", "--concurrency", "2")
     assert (changed.exit_code, "100,000 tokens/min, 2 at once" in changed.stdout) == (0, True)
-    key, _ = json.loads(run("keys", "list", "--json").stdout)
+    [key] = [each for each in json.loads(run("keys", "list", "--json").stdout) if each["label"] == "ci"]
     assert (key["rpm"], key["tpm"], key["concurrency"]) == (None, 100_000, 2)
 
 

@@ -438,23 +438,23 @@ async def flood(served: Served, start: bytes, piece: bytes, bytes_max: int) -> t
 
 
 FLOODS = {
-    "one endless header": (b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-a: ", b"a" * 65_536, "headers_too_large"),
-    "50,000 headers": (b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n", b"x-a: b\r\n" * 50_000, "headers_too_large"),
-    "an endless URL": (b"GET /", b"a" * 65_536, "headers_too_large"),
-    "an endless method": (b"", b"A" * 65_536, "invalid_request"),
-    "an endless header name": (b"GET / HTTP/1.1\r\n", b"a" * 65_536, "headers_too_large"),
+    "one endless header": (b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-a: ", b"a" * 65_536),
+    "50,000 headers": (b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n", b"x-a: b\r\n" * 50_000),
+    "an endless URL": (b"GET /", b"a" * 65_536),
+    "an endless method": (b"", b"A" * 65_536),
+    "an endless header name": (b"GET / HTTP/1.1\r\n", b"a" * 65_536),
 }
 
 
-@pytest.mark.parametrize(("start", "piece", "code"), FLOODS.values(), ids=FLOODS)
-def test_headers_without_end_are_refused_in_little_memory(served: Served, start: bytes, piece: bytes, code: str) -> None:
+@pytest.mark.parametrize(("start", "piece"), FLOODS.values(), ids=FLOODS)
+def test_headers_without_end_are_refused_in_little_memory(served: Served, start: bytes, piece: bytes) -> None:
     """[C13] 32 MB are sent; the answer says which limit was passed, and the process does not grow."""
     before = served.resident_bytes()
 
     async def main() -> None:
         caller, _ = await flood(served, start, piece, 32 << 20)
         reply = await caller.reply()
-        failure(reply, 431 if code == "headers_too_large" else 400, code)
+        failure(reply, 431, "headers_too_large")
         assert await caller.rest() == b""
         caller.leave()
 

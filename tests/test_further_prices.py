@@ -22,7 +22,7 @@ from aisa.wire.door import Door
 from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
 from aisa.wire.messages_door import MESSAGES_DOOR
 from aisa.wire.responses_door import RESPONSES_DOOR
-from rig import MemoryClient, Rig, Script, ScriptedUpstream, body, document
+from rig import DONE, OPENING, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, usage
 
 SAYS: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi."}]}
 KEY = Key("key_1", "test", b"", "…", "active", 0)
@@ -168,6 +168,20 @@ def test_the_dearest_further_model_is_held_for_and_billed_where_the_catalogue_ha
         client = MemoryClient()
         run_virtual(rig.call(client, body(model="fast", models=["gpt-4o"], max_tokens=9)))
         assert client.status == status, client.body
+
+
+def test_what_a_stream_holds_for_as_it_grows_is_at_the_dearest_further_model_too() -> None:
+    """[fault M15] Only its beginning was: what came later was held for at the cheap one's price, and the wallet went below zero."""
+    words = [chunk({"content": f" w{number}"}) for number in range(1_000)]
+    dear = b"".join([chunk(OPENING), *words, chunk({}, "stop"), usage(1, 1_000), DONE]).replace(b"some-model", b"gpt-4o")
+    begins, steps = 2_500 + 256 * 10_000, 3 * 256
+    for balance, outcome in ((begins + steps * 600, "refused"), (begins + steps * 10_000, "completed")):
+        wallet = Wallet("default", balance)
+        rig = Rig(ScriptedUpstream(Script([dear])), wallets=[wallet], look_up=looked_up)
+        run_virtual(rig.call(MemoryClient(), body(model="fast", models=["gpt-4o"], stream=True)))
+        assert rig.rows[0].outcome == outcome
+        assert wallet.balance is not None
+        assert wallet.balance >= 0
 
 
 def looked_up(_vendor: str, _url: str, model: str) -> Any:

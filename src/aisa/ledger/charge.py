@@ -139,11 +139,11 @@ class Charge:
                 raise cut_short(refusal, held=held, covered=covered, more=more, name=self.bound_name) from None
 
     def _token_price(self) -> Nanos:
-        """Return what a million more output tokens may cost now. The answer may name the usual tier, which may be the dearer one."""
-        offer = self._offer
-        usual = offer.price_at(self.opening.began_ms // 1000, "") if offer.tier else None
-        dearer = 0 if usual is None else output_price(usual.prices, self._held_input)
-        return max(dearer, output_price(self.opening.prices, self._held_input))
+        """Return what a million more output tokens may cost now, also if the answer names the usual tier, or a further model."""
+        offer, at = self._offer, self.opening.began_ms // 1000
+        named = [offer.answered_price(name, at)[0] for name in offer.further] + ([offer.price_at(at, "")] if offer.tier else [])
+        rates = [self.opening.prices, *[price.prices for price in named if price is not None]]
+        return max([output_price(each, self._held_input) for each in rates])
 
     def note(self, tokens: int) -> None:
         """Note that so many have left this process."""

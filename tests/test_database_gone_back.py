@@ -12,6 +12,7 @@ from aisa.errors import ApiError
 from aisa.facts import Fact, ServerWarning
 from aisa.keys.admin_keys import AdminKeyStore
 from aisa.keys.following import NOTES_AT_ONCE, Following
+from aisa.keys.rules import Key
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import Database
 from aisa.storage.tables import admin_keys, key_changes, keys
@@ -80,6 +81,37 @@ def test_what_is_revoked_after_a_database_has_gone_back_is_seen_as_ever(opened: 
         with pytest.raises(ApiError, match="does not have the key"):
             ours.revoke(late.id)
         assert len(reported) == 1
+
+    asyncio.run(main())
+
+
+def test_a_key_that_is_made_while_a_database_that_has_gone_back_is_looked_through_is_not_lost(
+    opened: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[fault P11] It is not in what the look sees, and was revoked for good as one that the database does not have any more."""
+
+    async def main() -> None:
+        ours = store_of(opened, 1)
+        following = Following(opened, ours, lambda _account, _balance: None)
+        ours.create("a")
+        number = store_of(opened, 2).change_number
+        late, _ = ours.create("late")
+        following._take(following._look())
+        go_back(opened, number, lost=late.id)
+        made: list[str] = []
+        listed = ours.list
+
+        def listed_just_then() -> list[Key]:
+            made.append(ours.create("new")[1])
+            return listed()
+
+        monkeypatch.setattr(ours, "list", listed_just_then)
+        changed = following._look()
+        monkeypatch.undo()
+        following._take(changed)
+        following._take(following._look())
+        assert ours.find(late.id).state == "revoked"
+        assert [ours.verify(secret).label for secret in made] == ["new"]
 
     asyncio.run(main())
 

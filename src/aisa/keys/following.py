@@ -113,28 +113,35 @@ class Following:
     def _look(self) -> Changed:
         """Return what has changed since the last look. Raises StorageFailed."""
         with self._database.reading() as connection:
-            news, lost = notes_since(connection, self._number), list[Key]()
-            gone_back = not news and last_note(connection) < self._number
-            if gone_back:
-                news, there = notes_since(connection, 0), set(connection.execute(select(keys.c.id)).scalars())
-                lost = [msgspec.structs.replace(key, state=REVOKED) for key in self._store.list() if key.id not in there]
-            if not news and not gone_back:
+            news = notes_since(connection, self._number)
+            if not news and last_note(connection) >= self._number:
                 return Changed(self._number, 0, [], [], [], [], {})
-            ids = {row.key_id for row in news if row.key_id is not None}
-            names = {row.account for row in news if row.account is not None}
-            before = self._known({*ids, *(key.id for key in lost)}, names)
-            teams = teams_in(connection, {row.team for row in news if row.team is not None})
-            made = keys_in(connection, connection.execute(select(keys).where(keys.c.id.in_(ids))).all())
-            former: dict[str, dict[bytes, int]] = {}
-            for digest, key_id, until in connection.execute(select(replaced_secrets).where(replaced_secrets.c.key_id.in_(ids))):
-                former.setdefault(key_id, {})[digest] = until
-            listed = select(accounts.c.name, accounts.c.tier, accounts.c.state, accounts.c.balance).where(accounts.c.name.in_(names))
-            known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
-            admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
-        listing = [*((self._for_good(key), former.get(key.id, {})) for key in made), *((key, {}) for key in lost)]
+            changed = self._read(connection, news, []) if news else None
+        if changed is None:
+            known = self._store.list()  # before it is looked through: what is made from here on is not lost
+            with self._database.reading() as connection:
+                there = set(connection.execute(select(keys.c.id)).scalars())
+                lost = [msgspec.structs.replace(key, state=REVOKED) for key in known if key.id not in there]
+                changed = self._read(connection, notes_since(connection, 0), lost)._replace(gone_back=True)
+        return changed._replace(keys=[(self._for_good(key), former) for key, former in changed.keys])
+
+    def _read(self, connection: Connection, news: Sequence[Any], lost: list[Key]) -> Changed:
+        """Return what these notes say, and which keys are `lost`."""
+        ids = {row.key_id for row in news if row.key_id is not None}
+        names = {row.account for row in news if row.account is not None}
+        before = self._known({*ids, *(key.id for key in lost)}, names)
+        teams = teams_in(connection, {row.team for row in news if row.team is not None})
+        made = keys_in(connection, connection.execute(select(keys).where(keys.c.id.in_(ids))).all())
+        former: dict[str, dict[bytes, int]] = {}
+        for digest, key_id, until in connection.execute(select(replaced_secrets).where(replaced_secrets.c.key_id.in_(ids))):
+            former.setdefault(key_id, {})[digest] = until
+        listed = select(accounts.c.name, accounts.c.tier, accounts.c.state, accounts.c.balance).where(accounts.c.name.in_(names))
+        known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
+        admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
+        listing = [*((key, former.get(key.id, {})) for key in made), *((key, {}) for key in lost)]
         theirs = [msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)) for row in admins]
         number = news[-1].number if news else 0
-        return Changed(number, len(news), listing, known, theirs, list(teams.values()), before, gone_back)
+        return Changed(number, len(news), listing, known, theirs, list(teams.values()), before)
 
     def _for_good(self, key: Key) -> Key:
         """Return a key that the database has; where it was revoked, which an older database does not know, it is revoked there anew."""

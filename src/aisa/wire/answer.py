@@ -117,14 +117,17 @@ def merged(choices: list[Tree]) -> Tree:
     """Return one choice of several that are parts of it: texts one behind the other, all calls, the finish reason that counts."""
     one: Tree = {}
     message: Tree = {}
+    calls: list[Tree] = []
     reason, verdict = None, ""
     for choice in choices:
-        message = with_part(message, said_in(choice))
+        said = said_in(choice)
+        calls += calls_of(said.get("tool_calls"))
+        message = with_part(message, said)
         word = spoken(choice.get("finish_reason"))
         if word and (later := later_of(verdict, verdict_on(word))) != verdict:
             reason, verdict = word, later
         one |= {name: value for name, value in choice.items() if value is not None or name not in one}
-    return {**one, "message": message, "finish_reason": reason}
+    return {**one, "message": {**message, "tool_calls": calls}, "finish_reason": reason}
 
 
 def with_part(message: Tree, part: Tree) -> Tree:
@@ -135,8 +138,6 @@ def with_part(message: Tree, part: Tree) -> Tree:
         if name == "content" and known and value:
             text, more = flatten(known), flatten(value)
             grown[name] = text[0] + more[0]
-        elif name == "tool_calls" and known and value:
-            grown[name] = [*calls_of(known), *calls_of(value)]
         elif known is None or known in ("", []):
             grown[name] = value
     return grown

@@ -93,11 +93,16 @@ def said_as(value: object) -> Tree:
     value = with_calls(value) if any(name in value for name in CALLED) else value
     content = value.get("content")
     parts = [content] if is_tree(content) else as_list(content)
-    calls = [as_tree(part) for part in parts if is_tree(part) and part.get("type") in CALL_PARTS and not value.get("tool_calls")]
+    calls = [as_tree(part) for part in parts if is_call(part) and not value.get("tool_calls")]
     if not calls:
         return value
-    rest = [part for part in parts if not any(part is call for call in calls)]
+    rest = [part for part in parts if not is_call(part)]
     return {**value, "content": rest or None, "tool_calls": [part_called(call) for call in calls]}
+
+
+def is_call(part: object) -> bool:
+    """Tell whether a part of a content is a call."""
+    return is_tree(part) and part.get("type") in CALL_PARTS
 
 
 def with_calls(said: Tree) -> Tree:

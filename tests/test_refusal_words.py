@@ -222,6 +222,8 @@ TRACES = [
     "stack backtrace:\n 0: secret",
     "\n#0 /app/index.php(3): secret",
     "engine/core.py:123 secret",
+    "at Acme.Engine.<Run>b__1(Request request) in C:\\Acme\\Engine.cs:line 12 secret",
+    "at Program.<Main>$(String[] args) in /app/Program.cs:line 3 secret",
 ]
 
 
@@ -255,6 +257,8 @@ HARMLESS = [
     "The server response.error.code and node.js are fine, as is node 18.2.0",
     "Look at (https) or **bold** words in messages.0.content",
     "user: 'user-1234' is no name",
+    "Unexpected value at index(2) in messages, and a number at most(4) in others",
+    "Unexpected token: identifier1 at line 2, expected token: 'ENDOFFILE1'",
 ]
 
 

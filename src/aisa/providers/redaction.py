@@ -26,7 +26,8 @@ TRACE = re.compile(
     r"traceback(?: \(most recent|:)|stack ?trace:|stack backtrace|file \"[^\"\n]{1,300}\", line \d|\bgoroutine \d+ \["
     r"|thread '[^'\n]{1,80}' panicked"
     r"|\bpanic: |\n\s{0,20}at (?:[^\n]{1,200}[(:]\d|[\w$.<>`]{1,200}\()"
-    r"|\bat [\w$.<>`]{1,120}\([^()\n]{0,120}\) in |\s{1,4}at [\w$.<>]{1,120}\([^()\s]{0,120}:\d|\bat [\w.$]{1,200}\([\w$]{1,100}\.java\b"
+    r"|\bat [\w$<>`]{1,60}\.[\w$.<>`]{1,120}\([^()\n]{0,120}\) in "
+    r"|\s{1,4}at [\w$.<>]{1,120}\([^()\s]{0,120}:\d|\bat [\w.$]{1,200}\([\w$]{1,100}\.java\b"
     r"|\n\s{0,20}#\d{1,3} |\n\s{0,20}caused by:|(?<![\w./\\-])[\w./\\-]{1,200}\.(?:py|js|ts|go|rs|java|kt|cc?|cpp|rb|php):\d",
     re.IGNORECASE,
 )
@@ -42,7 +43,7 @@ CREDENTIAL = re.compile(
     r"|\beyJ[-_A-Za-z0-9]{6,}(?:\.[-_A-Za-z0-9*]*){0,4}|\b(?:Bearer|Basic)\s+[-_A-Za-z0-9.~+/=*…]{6,}"
     r"|-----BEGIN [A-Z ]{1,40}-----[^-]*(?:-----END [A-Z ]{1,40}-----)?"
     r"|(?<![A-Za-z0-9])(?:api[-_ ]?key|(?:access|account|private|shared)[-_ ]?key|secret|password|passwd|pwd|sig|signature|cookie"
-    r"|session(?:[-_ ]?id)?|(?:access|auth|bearer|refresh|security|session)[-_ ]?token|\btoken)s?"
+    r"|session(?:[-_ ]?id)?|(?:access|auth|bearer|refresh|security|session)[-_ ]?token|(?<!expected )\btoken)s?"
     r"\\{0,3}[\"']?\s?[=:]\s?\\{0,3}[\"']?(?=[^\s\"',;\\]{0,200}\d)[^\s\"',;\\]{8,}"
     r"|(?<![\w*-])[\w-]{0,40}\*{4,}[\w*-]{0,80}",
     re.IGNORECASE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -106,3 +107,26 @@ def test_a_database_that_fails_hides_no_cap() -> None:
     overruns = Overruns(failing, lambda: [key], caps=lambda: caps, wall_clock=lambda: NOW)
     assert [each.what for each in overruns.attention()] == ["The key 'k' has spent 0.000000006 of 0.000000005 US dollars a day."]
     assert [(gauge.name, gauge.values) for gauge in asyncio.run(overruns.beside(states)())] == [("caps_overshot", (((), 1.0),))]
+
+
+def test_a_database_that_hangs_keeps_neither_status_nor_metrics() -> None:
+    """[issue 13] They waited for it, each time in a further thread, until those that calls need were all waiting as well."""
+    key = Key("key_1", "k", b"", "", "active", 0, spend_cap=5, spend_window="day")
+    caps = {"key_1": Cap(5, "day", spent=6, now=NOW)}
+    asked_of: list[int] = []
+    answers = threading.Event()
+
+    def hanging() -> list[AccountStanding]:
+        asked_of.append(1)
+        answers.wait()
+        return [account("deep", -1)]
+
+    overruns = Overruns(hanging, lambda: [key], caps=lambda: caps, wall_clock=lambda: NOW, wait_seconds=0)
+    try:
+        for _ in range(3):
+            assert [gauge.name for gauge in overruns.gauges()] == ["caps_overshot"]
+            assert len(list(overruns.attention())) == 1
+        assert len(asked_of) <= 1
+    finally:
+        answers.set()
+    until(lambda: any("'deep'" in each.what for each in overruns.attention()))

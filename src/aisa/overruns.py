@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Lock
 from typing import NamedTuple
 
 from aisa.clock import WallClock
@@ -17,6 +19,7 @@ from aisa.ledger.port_admin import AccountStanding
 from aisa.money import Nanos, dollars_text
 from aisa.observe.metrics import Gauge
 
+WAIT_SECONDS = 1.0  # for the database, which may hang: what watches over a server must not hang with it
 STATEMENT = "See by which calls: aisa wallet statement {}. Calls are refused until a top-up; `hold_output_tokens` of a model holds for more"
 CALLS = "See by which calls: aisa calls {}. More are refused until the {} is over; `hold_output_tokens` of a model holds for more"
 
@@ -32,9 +35,10 @@ class Overshot(NamedTuple):
 
 
 class Overruns:
-    """Looks at one server's money. To be called in any thread, which waits for the database.
+    """Looks at one server's money. To be called in any thread, which waits for the database, but not for long.
 
-    `overdrawn` returns the accounts whose wallets are below zero, `keys` every key, `caps` the caps by the id of the key or team.
+    `overdrawn` returns the accounts whose wallets are below zero, `keys` every key, `caps` the caps by the id of the key or team. Only one
+    thread ever asks the database, of however many that wait for it.
     """
 
     def __init__(
@@ -44,11 +48,24 @@ class Overruns:
         *,
         caps: Callable[[], Mapping[str, CapShown]],
         wall_clock: WallClock,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._overdrawn = overdrawn
         self._keys = keys
         self._caps = caps
         self._wall_clock = wall_clock
+        self._wait_seconds = wait_seconds
+        self._thread = ThreadPoolExecutor(1, "overruns")
+        self._lock = Lock()
+        self._look: Future[Sequence[AccountStanding]] | None = None
+
+    def overdrawn(self) -> Sequence[AccountStanding]:
+        """Return the accounts whose wallets are below zero. Raises ApiError, TimeoutError."""
+        with self._lock:
+            if self._look is None or self._look.done():
+                self._look = self._thread.submit(self._overdrawn)
+            look = self._look
+        return look.result(self._wait_seconds)
 
     def overshot(self) -> list[Overshot]:
         """Return the caps that are overshot in the window that is now, by most first, as far as is known here what was spent."""
@@ -65,8 +82,8 @@ class Overruns:
 
     def attention(self) -> Iterator[Attention]:
         """Yield what is to be looked at: the deepest of each kind by itself, the rest as one."""
-        with suppress(ApiError):  # of a database that fails others tell
-            overdrawn = sorted(self._overdrawn(), key=lambda each: each.balance or 0)
+        with suppress(ApiError, TimeoutError):  # of a database that fails others tell
+            overdrawn = sorted(self.overdrawn(), key=lambda each: each.balance or 0)
             for each in overdrawn[:NAMED_MAX]:
                 below = dollars_text(-(each.balance or 0))
                 yield Attention("warning", f"The wallet of '{each.name}' is {below} US dollars below zero.", STATEMENT.format(each.name))
@@ -86,9 +103,9 @@ class Overruns:
         return both
 
     def gauges(self) -> Iterator[Gauge]:
-        """Yield how many there are; nothing of wallets while the database fails."""
-        with suppress(ApiError):
-            yield Gauge("wallets_below_zero", "Accounts whose wallet is below zero.", (((), float(len(self._overdrawn()))),))
+        """Yield how many there are; nothing of wallets while the database fails, or hangs."""
+        with suppress(ApiError, TimeoutError):
+            yield Gauge("wallets_below_zero", "Accounts whose wallet is below zero.", (((), float(len(self.overdrawn()))),))
         overshot = float(len(self.overshot()))
         yield Gauge("caps_overshot", "Keys and teams that have spent more than their cap in its window.", (((), overshot),))
 

@@ -21,6 +21,7 @@ from aisa.wire.completions_door import COMPLETIONS_DOOR
 from aisa.wire.door import Door
 from aisa.wire.embeddings_door import EMBEDDINGS_DOOR
 from aisa.wire.messages_door import MESSAGES_DOOR
+from aisa.wire.reply import error_json
 from aisa.wire.responses_door import RESPONSES_DOOR
 from rig import DONE, OPENING, MemoryClient, Rig, Script, ScriptedUpstream, body, chunk, document, usage
 
@@ -67,9 +68,10 @@ def test_a_further_model_that_would_cost_more_than_is_billed_is_refused(
     """[fault M15] Prices that an operator has set hold whoever answers: a dear model was had at a cheap one's."""
     with pytest.raises(ApiError) as refused:
         planned(door, fields, dear)
-    assert (refused.value.code, refused.value.param) == ("unknown_model", member)
-    assert "'dear'" in refused.value.message
-    assert "vendors.v.allow_unpriced" in refused.value.message
+    told = json.loads(error_json(refused.value, "req_1"))["error"]  # it could not be written: the caller heard of a fault of the server's
+    assert (told["code"], told["param"]) == ("unknown_model", member)
+    assert "'dear'" in told["message"]
+    assert "vendors.v.allow_unpriced" in told["message"]
 
 
 @pytest.mark.parametrize(("door", "fields", "member"), NAMING)
@@ -140,7 +142,8 @@ def test_what_a_router_charges_for_beside_tokens_is_refused(door: Door, fields: 
     else:
         with pytest.raises(ApiError) as refused:
             planned(door, {**said, **fields}, None)
-        assert (refused.value.code, refused.value.param) == ("unknown_model", next(iter(fields)))
+        told = json.loads(error_json(refused.value, "req_1"))["error"]
+        assert (told["code"], told["param"]) == ("unknown_model", next(iter(fields)))
     assert planned(door, {**said, **fields}, None, allow_unpriced=True).offers
 
 

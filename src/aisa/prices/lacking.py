@@ -109,7 +109,7 @@ def unpriced_beside(name: str, vendor: str, *, what: str, member: str) -> ApiErr
     shown = without_secrets(what[:MODEL_NAME_CHARACTERS_MAX])
     said = f"`{member}` lets the vendor of {name[:MODEL_NAME_CHARACTERS_MAX]!r} use {shown!r}, at a price that no bill would have."
     remedy = f"Leave it out. The operator can let it: `vendors.{vendor}.allow_unpriced`."
-    return ApiError("unknown_model", f"{said} {remedy}", param=member)
+    return ApiError("unknown_model", f"{said} {remedy}", param=str(member))
 
 
 def unpriced_tier(name: str, lists: Iterable[PriceList | None], *, tier: str, member: str) -> ApiError:

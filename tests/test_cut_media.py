@@ -39,6 +39,7 @@ def delivered(steps: list[bytes], dialect: str = "openai") -> int:
         ([OPENED, chunk({"audio": {"id": "audio_1"}}), chunk({"audio": {"transcript": "Hi"}})], 2),
         ([OPENED, chunk({"images": [PICTURE]})], PICTURE_TOKENS),
         ([OPENED, chunk({"content": "Here", "images": [PICTURE, PICTURE]})], 1 + 2 * PICTURE_TOKENS),
+        ([OPENED, chunk({"content": "Here", "images": [{}] * 100})], 1),
         ([OPENED, chunk({"content": "Here"})], 1),
     ],
 )

@@ -21,7 +21,7 @@ class Follower:
         """Run once."""
         self.began.append(asyncio.get_running_loop().time())
         what = self.runs.pop(0)
-        if isinstance(what, Exception):
+        if isinstance(what, BaseException):
             raise what
         if what == "for ever":
             try:
@@ -47,5 +47,19 @@ def test_what_ends_by_a_bug_or_by_itself_begins_again() -> None:
         task.cancel()
         await asyncio.wait([task])
         assert (task.cancelled(), follower.let_go) == (True, True), "who waits for the end waits for what was let go in it"
+
+    run_virtual(main())
+
+
+def test_what_waited_for_something_that_was_cancelled_begins_again() -> None:
+    """[fault S6] It looked like an end that was asked for, and nothing ran from then on, without a word."""
+
+    async def main() -> None:
+        follower = Follower(asyncio.CancelledError(), "for ever")
+        task = asyncio.create_task(begun_again(follower.run))
+        await asyncio.sleep(2 * AGAIN_SECONDS)
+        assert (len(follower.began), task.done()) == (2, False)
+        task.cancel()
+        await asyncio.wait([task])
 
     run_virtual(main())

@@ -21,5 +21,6 @@ async def begun_again(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
             running.cancel()
             await asyncio.wait([running])
             raise
-        call_guarded(running.result)
+        if not running.cancelled():  # as it is where it has waited for something that was
+            call_guarded(running.result)
         await asyncio.sleep(AGAIN_SECONDS)

@@ -32,8 +32,9 @@ from aisa.known_models import Known
 from aisa.model_catalogue.lookup import model_row
 from aisa.observe.welcome import Opening, welcome
 from aisa.prices.catalogue import catalogue_names, catalogue_price
-from aisa.process import for_other_machines
+from aisa.process import for_other_machines, with_key
 from aisa.routing import Routes
+from aisa.storage.failure import StorageFailed
 from aisa.storage.lock import own_folder
 from aisa.storage.running import Running, announced, running, runtime_folder
 from aisa.vendors.table import ROWS
@@ -243,6 +244,14 @@ def test_off_a_terminal_no_live_key_is_printed(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
         server.key = path.read_text().strip()
         assert asked(server, "/v1/models").status == 200
+
+
+def test_a_first_key_whose_file_cannot_be_written_ends_the_start_in_words(tmp_path: Path) -> None:
+    """[issue 13] Of a disk that filled up meanwhile the operator got a traceback; the key stays untold, so the next start tells it."""
+    known = Opening("http://127.0.0.1:8000", str(tmp_path / "gone"), 1, "gpt-4.1")
+    with pytest.raises(StorageFailed, match=r"gone/first-key: The file of the first key cannot be written: .*start again"):
+        with_key(known, "sk-aisa-x", at_terminal=False)
+    assert with_key(known, "sk-aisa-x", at_terminal=True).first_key == "sk-aisa-x"
 
 
 def test_a_first_key_is_told_by_the_start_that_lives(tmp_path: Path) -> None:

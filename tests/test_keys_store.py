@@ -18,6 +18,7 @@ from aisa.keys.port import KeyRing
 from aisa.keys.rules import KeyTerms, Rates, SpendCap, digest, terms_of
 from aisa.keys.store import KeyStore
 from aisa.storage.engine import Database
+from aisa.storage.failure import StorageFailed
 from aisa.storage.migrate import migrate
 from aisa.storage.postgres import open_postgres
 from postgres_rig import Postgres, needs_postgres, sqlite_only
@@ -291,6 +292,13 @@ def test_a_first_key_that_nobody_was_shown_gets_another_secret(store: KeyStore, 
     store.revoke("first")
     store.create("first")
     assert ensure_first_key(store, tmp_path, CHANCE) is None, "somebody has taken it in hand"
+
+
+def test_a_folder_that_takes_no_file_gives_no_first_key(store: KeyStore, tmp_path: Path) -> None:
+    """[issue 13] On a disk that had filled up by then a start ended with a traceback in place of what was wrong, and where."""
+    with pytest.raises(StorageFailed, match=r"first-key-untold: The file of the first key cannot be written: .*start again"):
+        ensure_first_key(store, tmp_path / "gone", CHANCE)
+    assert len(store) == 0
 
 
 def test_a_first_key_that_somebody_has_the_secret_of_keeps_it(store: KeyStore, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from aisa.errors import ApiError
 from aisa.facts import BugFound, CrashSettled, Fact, ServerNotice, ServerStarted, ServerWarning
 from aisa.http.address import bracketed, is_loopback
 from aisa.http.sockets import reached_at
-from aisa.keys.first_key import told
+from aisa.keys.first_key import not_kept, told
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CRASHED
 from aisa.observe.asked import asked_of
@@ -288,9 +288,12 @@ def greet(
 
 
 def with_key(known: Opening, first_key: str | None, *, at_terminal: bool) -> Opening:
-    """Return an opening with the first key. Off a terminal it goes to a file, not to a log that others read."""
+    """Return an opening with the first key. Off a terminal it goes to a file, not to a log that others read. Raises StorageFailed."""
     if first_key is None or at_terminal:
         return msgspec.structs.replace(known, first_key=first_key)
     path = Path(known.data_dir) / FIRST_KEY_NAME
-    keep_private(path, f"{first_key}\n".encode())
+    try:
+        keep_private(path, f"{first_key}\n".encode())
+    except OSError as error:
+        raise not_kept(path, error) from error
     return msgspec.structs.replace(known, key_file=str(path))

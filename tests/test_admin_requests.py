@@ -107,6 +107,22 @@ def test_what_does_not_fit_is_named(operated: Operated) -> None:
         assert operated.ask(path).code == "resource_not_found"
 
 
+def test_a_member_that_there_is_not_is_told_with_those_that_there_are(operated: Operated) -> None:
+    """[issue 13] `spendcap` was an unknown field, and nothing said that `spend_cap` is one."""
+    for path, body, told in (
+        (
+            "/keys",
+            {"label": "a", "spendcap": "5/day"},
+            "The body does not fit: Object contains unknown field `spendcap`. Did you mean `spend_cap`?",
+        ),
+        ("/keys", {"label": "a", "LABEL": "b"}, "The body does not fit: Object contains unknown field `LABEL`. Did you mean `label`?"),
+        ("/accounts/default/top-up", {"zzz": 5}, "unknown field `zzz`. It takes `amount`, `note`, `reference`."),
+        ("/reload", {"zzz": 5}, "unknown field `zzz`. It takes no member."),
+        ("/keys", {"label": "a", "rpm": "many"}, "The body does not fit: Expected `integer | null`, got `string` - at `$.rpm`."),
+    ):
+        assert operated.ask(path, body).json["error"]["message"].endswith(told), body
+
+
 def test_a_label_means_the_key_that_is_not_revoked(operated: Operated) -> None:
     """[issue 13] The calls of a label's first key were listed, though it is revoked and another has it; none called `find` was shown."""
     made = [operated.ask("/keys", {"label": "twice"}).json]

@@ -105,6 +105,27 @@ NOT_JSON = {
 }
 
 
+SLIPS = {
+    b"{'model': 1}": "(byte 1). JSON has double quotation marks around names and texts.",
+    b"{model: 1}": "(byte 1). JSON has double quotation marks around names and texts.",
+    '{"model": \u201cm\u201d}'.encode(): "(byte 10). JSON has double quotation marks around names and texts, none that are curved.",
+    rb"{\"model\": 1}": "without a backslash in front: look at what the shell makes of yours.",
+    '{\n  "model": "\u00e9",\n  "n": True}'.encode(): "(byte 26; line 3, column 8). JSON writes true, false and null, in small letters.",
+    b'{"model": "a\nb"}': "(byte 12; line 1, column 13). A line break within a text is written as a backslash and an n.",
+    b'{"model": "a\tb"}': "(byte 12). A tab within a text is written as a backslash and a t.",
+    b'{"n": NaN}': "(byte 6). JSON has no such number.",
+    b'{"model": "m", // mine\n "n": 1}': "(byte 15; line 1, column 16). JSON has no comments.",
+    b'{"model": "m"': "truncated: it ends at byte 13, with something still open.",
+    b'{"model": "m",\n}': "trailing comma in object (byte 15; line 2, column 1).",
+}
+
+
+@pytest.mark.parametrize(("bad", "told"), SLIPS.items(), ids=repr)
+def test_a_slip_in_json_is_told_with_its_place_and_what_would_be_right(bad: bytes, told: str) -> None:
+    """[issue 13] Most bodies that are no JSON are written by hand: the decoder said `invalid character (byte 65)`, and nothing else."""
+    assert refusal(bad).message.endswith(told)
+
+
 @pytest.mark.parametrize("bad", [pytest.param(bad, id=name) for name, bad in NOT_JSON.items()])
 def test_what_is_not_strict_json_is_refused(bad: bytes) -> None:
     """[J1][J2][J3][J4][J5] One code, status 400, and never an exception of another kind."""
@@ -238,6 +259,13 @@ def test_too_many_values_are_refused_before_they_are_parsed() -> None:
 def test_a_large_prompt_passes() -> None:
     """[J7] The bounds count values, not text."""
     assert parse_chat(body(messages=[{"role": "user", "content": '{"a": [1, 2]},\n' * 200_000}])).model == "m"
+
+
+def test_types_are_named_as_json_names_them() -> None:
+    """[issue 13] Whoever writes JavaScript or Go was told of `float | null` and `str`, which are the words of our decoder."""
+    assert refusal(body(temperature="hot")).message == "Invalid type for 'temperature': expected `number | null`, got `string`."
+    assert refusal(body(model=1)).message == "Invalid type for 'model': expected `string`, got `integer`."
+    assert refusal(body(stream="yes")).message == "Invalid type for 'stream': expected `boolean | null`, got `string`."
 
 
 WRONG = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -12,6 +13,7 @@ import msgspec
 from aisa.edge.routes import Route
 from aisa.errors import ApiError
 from aisa.facts import Changed
+from aisa.wire.bad_values import in_json_words
 from aisa.wire.strict_json import parse_object
 
 ADMIN_BODY_BYTES_MAX = 1 << 20  # a key with an allow-list of ten thousand models
@@ -164,7 +166,9 @@ def read(body: bytes, shape: type[Shape]) -> Shape:
     try:
         shaped = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        raise ApiError("invalid_request", f"The body does not fit: {error}.", param=member_in(str(error))) from None
+        member = member_in(str(error))
+        said = f"The body does not fit: {in_json_words(str(error))}."
+        raise ApiError("invalid_request", said + meant(member or "", str(error), shape), param=member) from None
     except msgspec.DecodeError:
         raise ApiError("json_parse_error", "The body is not a JSON object.") from None
     parse_object(body)  # refuses a key that is there twice, of which the decoder takes the last
@@ -179,6 +183,17 @@ def member_in(said: str) -> str | None:
     """Return the member that the decoder complains of, None for the body itself."""
     found = MEMBER.search(said)
     return None if found is None else (found[1] or found[2])[:NAME_CHARACTERS_MAX]
+
+
+def meant(member: str, said: str, shape: type[Shape]) -> str:
+    """Return which member was meant by one that a body cannot have, or those that it can; nothing of a member that it can have."""
+    if not issubclass(shape, msgspec.Struct) or "unknown field" not in said or " - at " in said:
+        return ""
+    known = sorted(shape.__struct_encode_fields__)
+    near = difflib.get_close_matches(member.lower(), known, 1)
+    if near:
+        return f" Did you mean `{near[0]}`?"
+    return f" It takes {', '.join(f'`{each}`' for each in known)}." if known else " It takes no member."
 
 
 def number(text: str, name: str, largest: int, *, smallest: int = 0) -> int:

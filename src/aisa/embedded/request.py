@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from aisa.embedded.sampling import Settings
+from aisa.wire.bad_values import in_json_words, lower_first
 
 OUTPUT_TOKENS_USUAL = 200  # of a text when the request sets no limit; the model rarely says more
 OUTPUT_TOKENS_MAX = 32_768  # of one choice, whatever the request says
@@ -178,7 +179,9 @@ def read_request(body: object) -> Ask:
         reason, _, place = str(error).partition(" - at ")
         found = PLACE.search(place)
         param = found[1] if found else None
-        raise Refusal(f"This model cannot take '{param or 'body'}': {reason}.", param, "unsupported_value") from error
+        raise Refusal(
+            f"This model cannot take '{param or 'body'}': {lower_first(in_json_words(reason))}.", param, "unsupported_value"
+        ) from error
     wanted = {"audio": ask.audio, "web_search_options": ask.web_search_options, "moderation": ask.moderation}
     if "audio" in (ask.modalities or ()):
         wanted["modalities"] = ask.modalities

@@ -7,6 +7,9 @@ import re
 from aisa.errors import ApiError
 
 MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+TYPE = re.compile(r"`([^`]*)`")
+#: The decoder's words for types -> JSON's, which whoever writes the request knows in any language.
+WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 PLACE = re.compile(r" - at `(?P<path>[^`]*)`$")
 
 
@@ -22,8 +25,13 @@ def explain(problem: str) -> ApiError:
         return ApiError("missing_parameter", f"Missing required parameter: '{param}'.", param=param)
     where = f" for '{path}'" if path else ""
     if ", got `" in said:
-        return ApiError("invalid_parameter_type", f"Invalid type{where}: {lower_first(said)}.", param=path or None)
-    return ApiError("invalid_request", f"Invalid value{where}: {lower_first(said)}.", param=path or None)
+        return ApiError("invalid_parameter_type", f"Invalid type{where}: {lower_first(in_json_words(said))}.", param=path or None)
+    return ApiError("invalid_request", f"Invalid value{where}: {lower_first(in_json_words(said))}.", param=path or None)
+
+
+def in_json_words(said: str) -> str:
+    """Return what the decoder says with the types named as JSON does: `number | null` for `float | null`."""
+    return TYPE.sub(lambda found: f"`{' | '.join(WORDS.get(each, each) for each in found[1].split(' | '))}`", said)
 
 
 def lower_first(text: str) -> str:

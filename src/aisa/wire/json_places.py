@@ -36,6 +36,20 @@ BEGINNINGS = (
     (b"\x28\xb5\x2f\xfd", "it is compressed as zstd. Say so with `Content-Encoding: zstd`"),
 )
 
+QUOTED = "JSON has double quotation marks around names and texts"
+#: What people write in the place of JSON, by how a body goes on where it goes wrong, and what would be right.
+SLIPS = (
+    ((b"'",), QUOTED),
+    ((b"\xe2\x80\x98", b"\xe2\x80\x99", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\xe2\x80\x9e"), f"{QUOTED}, none that are curved"),
+    ((b"\\",), f"{QUOTED}, without a backslash in front: look at what the shell makes of yours"),
+    ((b"True", b"False", b"None"), "JSON writes true, false and null, in small letters"),
+    ((b"NaN", b"Infinity", b"-Infinity"), "JSON has no such number"),
+    ((b"//", b"/*", b"#"), "JSON has no comments"),
+    ((b"\n", b"\r"), "A line break within a text is written as a backslash and an n"),
+    ((b"\t",), "A tab within a text is written as a backslash and a t"),
+)
+BYTE = re.compile(r"\(byte ([0-9]+)\)")
+
 
 class Twice(dict[str, object]):
     """An object in which a key is there twice."""
@@ -97,6 +111,20 @@ def not_utf8(body: bytes) -> ApiError:
 def beginning(body: bytes) -> str:
     """Return what a body is, by how it begins, and what to do; nothing if that is usual."""
     return next((told for mark, told in BEGINNINGS if body.startswith(mark)), "")
+
+
+def slip(said: str, body: bytes) -> str:
+    """Return what the decoder has said with the place as an editor shows it and, of what is often written so, what would be right."""
+    found = BYTE.search(said)
+    if found is None:
+        return f"truncated: it ends at byte {len(body)}, with something still open" if said == "truncated" else said
+    place = int(found[1])
+    right = next((right for wrong, right in SLIPS if body.startswith(wrong, place)), QUOTED if "keys must be strings" in said else "")
+    before = body[:place]
+    if b"\n" in body:
+        line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        said = f"{said[: found.end() - 1]}; line {line}, column {column}{said[found.end() - 1 :]}"
+    return f"{said}. {right}" if right else said
 
 
 def out_of_range(body: bytes) -> str:

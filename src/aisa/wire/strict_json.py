@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from aisa.errors import ApiError
-from aisa.wire.json_places import beginning, half_a_pair, key_twice, not_utf8, out_of_range, too_deep
+from aisa.wire.json_places import beginning, half_a_pair, key_twice, not_utf8, out_of_range, slip, too_deep
 from aisa.wire.trees import Tree, is_tree
 
 #: Deeper nesting is refused (contract, section 1): no chat request needs it and parsers that recurse break on it.
@@ -74,7 +74,7 @@ def reason(error: Exception, body: bytes) -> str:
     if "surrogate" in said or ("truncated" in said and HALF_A_PAIR.search(body.replace(rb"\\", b""))):
         place = half_a_pair(body)
         return rf"a string has half of a surrogate pair{place}; \ud83d, for one, needs its other half, such as \ude00, right behind it"
-    return said.removeprefix("JSON is malformed: ").removeprefix("Input data was ").rstrip(".") or "malformed"
+    return slip(said.removeprefix("JSON is malformed: ").removeprefix("Input data was ").rstrip(".") or "malformed", body)
 
 
 def brackets(body: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -19,7 +20,7 @@ from sqlalchemy import URL, Connection, create_engine, insert, select, text
 
 from aisa.storage.engine import Database, open_database, version_of
 from aisa.storage.failure import FolderHeld, StorageFailed
-from aisa.storage.lock import SOCKET_PATH_BYTES_MAX, check_folder, control_path, exposure, own_folder
+from aisa.storage.lock import SOCKET_PATH_BYTES_MAX, check_folder, control_path, exposure, own_folder, unusable, user_name
 from aisa.storage.migrate import alembic_config, migrate
 from aisa.storage.tables import HEAD, accounts, keys, metadata
 
@@ -78,10 +79,32 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, place: str) -> Non
     with pytest.raises(StorageFailed, match="cannot be used") as caught:
         own_folder(str(tmp_path / place))
     assert "server.data_dir" in caught.value.remedy
+    assert ("a file is there" in caught.value.what) == (place != "link")
     found = check_folder(str(tmp_path / place))
     assert found is not None
     assert found.where == str(tmp_path / place)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_of_another_user_says_whose_it_is(tmp_path: Path) -> None:
+    """[issue 13] After a command of root's in a unit's folder the unit was told `Permission denied` of a folder that was its own."""
+    mine, stranger, denied = user_name(os.geteuid()), os.geteuid() + 1_234_567, PermissionError(errno.EACCES, "Permission denied")
+    failure = unusable(str(tmp_path), denied, stranger)
+    assert f"{tmp_path} belongs to {mine}, and this process runs as {stranger}." in failure.what
+    assert failure.remedy == f"Run this as {mine}."
+    (tmp_path / "lock").touch()
+    assert unusable(str(tmp_path), denied, os.geteuid()).what == "The data folder cannot be used: Permission denied."
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of another user")
+def test_a_file_of_another_user_in_a_folder_of_ones_own_is_told(tmp_path: Path) -> None:
+    """[issue 13] The same, the other way round: the folder is given to another, what root left in it is not."""
+    other = os.geteuid() + 1_234_567
+    own_folder(str(tmp_path)).release()
+    os.chown(tmp_path, other, -1)
+    failure = unusable(str(tmp_path), PermissionError(errno.EACCES, "Permission denied"), other)
+    assert f"{tmp_path / 'lock'} belongs to {user_name(0)}," in failure.what
+    assert failure.remedy == f"Give it what another user left in the folder: chown -R {user_name(other)} {tmp_path}"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])

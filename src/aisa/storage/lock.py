@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pwd
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -59,7 +61,7 @@ def own_folder(data_dir: str) -> FolderLock:
             raise StorageFailed(data_dir, what, f"Close it: chmod 700 {data_dir}")
         descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise unusable(data_dir, error) from error
+        raise unusable(data_dir, error, os.geteuid()) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         note_owner(descriptor)
@@ -69,7 +71,7 @@ def own_folder(data_dir: str) -> FolderLock:
         raise held(data_dir, owner) from None
     except OSError as error:
         os.close(descriptor)
-        raise unusable(data_dir, error) from error
+        raise unusable(data_dir, error, os.geteuid()) from error
     return FolderLock(folder, descriptor)
 
 
@@ -103,7 +105,7 @@ def check_folder(data_dir: str) -> StorageFailed | None:
     except StorageFailed as failure:
         return failure
     except OSError as error:
-        return unusable(data_dir, error)
+        return unusable(data_dir, error, os.geteuid())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         return StorageFailed(data_dir, f"The data folder cannot be made: {nearest} is no folder this user may write.", CHOOSE_FOLDER)
     return None
@@ -121,9 +123,41 @@ def control_path(data_dir: str) -> str:
 CHOOSE_FOLDER = "Choose another one with --data-dir, AISA_DATA_DIR or server.data_dir, or change who may write it."
 
 
-def unusable(data_dir: str, error: OSError) -> StorageFailed:
-    """Return the failure for what the operating system said."""
+def unusable(data_dir: str, error: OSError, user: int) -> StorageFailed:
+    """Return the failure for what the operating system said to a process of this user."""
+    folder = Path(data_dir)
+    if error.errno in (errno.EACCES, errno.EPERM) and (found := foreign((folder, folder / LOCK_NAME), user)):
+        path, owner = found
+        what = f"The data folder cannot be used: {path} belongs to {owner}, and this process runs as {user_name(user)}."
+        remedy = (
+            f"Run this as {owner}."
+            if path == folder
+            else f"Give it what another user left in the folder: chown -R {user_name(user)} {data_dir}"
+        )
+        return StorageFailed(data_dir, what, remedy)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and not folder.is_dir():
+        return StorageFailed(data_dir, "The data folder cannot be used: a file is there, or in the place of a folder above.", CHOOSE_FOLDER)
     return StorageFailed(data_dir, f"The data folder cannot be used: {error.strerror}.", CHOOSE_FOLDER)
+
+
+def foreign(paths: Iterable[Path], user: int) -> tuple[Path, str] | None:
+    """Return the first of some paths that belongs to another user than this one, and whose it is."""
+    for path in paths:
+        try:
+            owner = path.lstat().st_uid
+        except OSError:
+            continue
+        if owner != user:
+            return path, user_name(owner)
+    return None
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user, or the number of one who has none, as `chown` takes both."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def held(data_dir: str, owner: str) -> FolderHeld:

@@ -208,6 +208,7 @@ def test_ten_wrong_keys_a_minute_close_the_door_to_an_address_for_the_rest_of_it
     with pytest.raises(ApiError) as caught:
         wrong.check("a")
     assert (caught.value.status, caught.value.retry_after) == (429, MINUTE_SECONDS - WRONG_KEYS_MAX)
+    assert caught.value.message.endswith(f"Try again in {MINUTE_SECONDS - WRONG_KEYS_MAX:.0f} s.")
     wrong.check("b")
     now[0] = 1_000.0 + MINUTE_SECONDS
     wrong.check("a")

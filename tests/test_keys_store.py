@@ -143,10 +143,14 @@ def test_a_key_that_was_let_in_before_is_let_in_no_longer_than_anybody_with_its_
     assert said() is key
     store.set_state(key.id, "disabled")
     assert said() == "invalid_api_key"
+    with pytest.raises(ApiError, match=r"'lasting' is disabled. Have it enabled, or use another one"):
+        store.verify(secret)
     store.set_state(key.id, "active")
     assert said() == store.find("lasting")
     store.accounts.set_account_state("acme", "disabled")
     assert said() == "invalid_api_key"
+    with pytest.raises(ApiError, match=r"'lasting' is disabled. Have that enabled"):
+        store.verify(secret)
     store.accounts.set_account_state("acme", "active")
     _, newer = store.rotate(key.id, grace_seconds=10)
     assert said() == store.verify(newer)

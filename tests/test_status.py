@@ -86,6 +86,8 @@ CASES: dict[str, tuple[StatusShown, str, str]] = {
     ),
     "certificate ended": (msgspec.structs.replace(WELL, certificate_ends=int(NOW)), "error", "has ended"),
     "certificate ends": (msgspec.structs.replace(WELL, certificate_ends=int(NOW) + 3 * DAY + 5), "warning", "ends in 3 days"),
+    "certificate made for 5 days": (msgspec.structs.replace(WELL, certificate_ends=int(NOW) + 5 * DAY - 9), "warning", "ends in 5 days"),
+    "certificate ends today": (msgspec.structs.replace(WELL, certificate_ends=int(NOW) + 9), "warning", "ends within hours"),
 }
 
 

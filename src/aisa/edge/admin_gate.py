@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
+from math import ceil
 
 import msgspec
 
@@ -96,7 +97,7 @@ class WrongKeys:
             times.popleft()
         if len(times) >= WRONG_KEYS_MAX:
             wait = times[0] + MINUTE_SECONDS - now
-            said = f"{WRONG_KEYS_MAX} wrong admin keys came from this address within a minute."
+            said = f"{WRONG_KEYS_MAX} wrong admin keys came from this address within a minute. Try again in {ceil(wait)} s."
             raise ApiError("rate_limit_exceeded", said, retry_after=wait)
 
     def note(self, address: str) -> None:

@@ -169,8 +169,9 @@ def of_certificate(ends: int | None, now: float) -> Iterator[Attention]:
     if ends <= now:
         yield Attention("error", "The TLS certificate has ended: clients refuse it.", remedy)
     else:
-        days = int((ends - now) // SECONDS_PER_DAY)
-        yield Attention("warning", f"The TLS certificate ends in {days} day{'' if days == 1 else 's'}.", remedy)
+        days = round((ends - now) / SECONDS_PER_DAY)  # as `ago` says it of the same certificate
+        soon = f"in {days} day{'' if days == 1 else 's'}" if days else "within hours"
+        yield Attention("warning", f"The TLS certificate ends {soon}.", remedy)
 
 
 def status_route(status: Callable[[], StatusShown]) -> Route[Answering]:

@@ -51,7 +51,7 @@ class TokenKeys:
         key = self._of(self._tokens.prove(secret))
         verify_state(key, self._wall_clock())
         if key.account in self._disabled:
-            raise ApiError("invalid_api_key", f"The account {key.account!r} of this token is disabled.")
+            raise ApiError("invalid_api_key", f"The account {key.account!r} of this token is disabled. Have that enabled.")
         self.meet(key)
         return key
 

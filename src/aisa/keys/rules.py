@@ -165,7 +165,7 @@ def verify_state(key: Key, now: float) -> None:
     if state == EXPIRED:
         raise ApiError("expired_api_key", f"The API key labelled {key.label!r} has expired. Use another one.")
     if state != ACTIVE:
-        raise ApiError("invalid_api_key", f"The API key labelled {key.label!r} is disabled.")
+        raise ApiError("invalid_api_key", f"The API key labelled {key.label!r} is disabled. Have it enabled, or use another one.")
 
 
 def new_secret(chance: Chance) -> str:

@@ -83,7 +83,7 @@ class KeyStore:
         if key.state != ACTIVE or key.expires_at is not None:
             rules.verify_state(key, self._wall_clock())
         if key.account in self._disabled:
-            raise ApiError("invalid_api_key", f"The account of the API key labelled {key.label!r} is disabled.")
+            raise ApiError("invalid_api_key", f"The account of the API key labelled {key.label!r} is disabled. Have that enabled.")
         return key
 
     def again(self, key: Key, secret: str) -> Key:

@@ -6,26 +6,16 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
-from typing import Protocol, runtime_checkable
 
 from aisa.config.schema import Vendor
 from aisa.http.address import Proxy, bracketed, is_ip_literal, proxy_for, read_origin
-from aisa.http.exchange import ARRIVAL_BYTES_MAX
+from aisa.http.ciphertext import read_little
 from aisa.http.failures import in_words, unreachable
 from aisa.http.names import Names
 from aisa.http.pool_connection import PoolConnection
 from aisa.http.sockets import vendor_socket
 
 TUNNEL_HEAD_BYTES_MAX = 16_384  # a proxy's answer to CONNECT is a few hundred bytes
-
-
-@runtime_checkable
-class ReadLimits(Protocol):
-    """What the TLS transports of both loops can do beyond asyncio's interface: hold less than 256 KiB of what nobody reads."""
-
-    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Stop reading from the socket above `high` bytes of ciphertext."""
-        ...
 
 
 class Tunnel(asyncio.Protocol):
@@ -144,8 +134,9 @@ class Dialer:
         )
         if secured is None:
             raise ConnectionError("the connection was lost in the TLS handshake")
-        if isinstance(secured, ReadLimits):
-            secured.set_read_buffer_limits(high=ARRIVAL_BYTES_MAX)
+        between = read_little(transport)
+        if between is not None:
+            between.decrypted_by(secured)
         connection.connection_made(secured)  # start_tls itself tells the protocol nothing
 
     @cached_property

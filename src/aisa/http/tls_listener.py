@@ -7,10 +7,11 @@ import socket
 import ssl
 from collections import deque
 from functools import partial
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
 from aisa.errors import ApiError
 from aisa.http.acceptor import Acceptor
+from aisa.http.ciphertext import Ciphertext, read_little
 from aisa.http.connection import CONNECTIONS_OVER_MAX, Connection
 from aisa.http.delivery import Delivery, delivery_of
 from aisa.http.proxied import Proxies, readable, take_head
@@ -24,15 +25,6 @@ HANDSHAKE_RECORD = b"\x16"  # what TLS begins with, in all its versions; no meth
 BEGUN_PER_TURN_MAX = 4
 
 _PLAIN = "This port speaks TLS and was spoken to in plain HTTP: use https:// in the address."
-
-
-@runtime_checkable
-class _Buffered(Protocol):
-    """What both loops' TLS has of `asyncio.BufferedProtocol`; uvloop's does not say that it is one."""
-
-    def get_buffer(self, sizehint: int, /) -> memoryview: ...
-
-    def buffer_updated(self, nbytes: int, /) -> None: ...
 
 
 class _Counted(Connection):
@@ -93,6 +85,7 @@ class _Bare(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.early = b""
         self.over = False
+        self.between: Ciphertext | None = None  # once TLS has it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -109,12 +102,12 @@ class _Bare(asyncio.Protocol):
 
     def hand_over(self) -> None:
         """Give what has come to the TLS that now has the transport, as its socket would."""
-        taker, early = self.transport.get_protocol(), memoryview(self.early)
-        while early and isinstance(taker, _Buffered) and not self.transport.is_closing():
-            buffer = taker.get_buffer(len(early))
+        self.between, early = read_little(self.transport), memoryview(self.early)
+        while early and self.between is not None and not self.transport.is_closing():
+            buffer = self.between.get_buffer(len(early))
             size = min(len(buffer), len(early))
             buffer[:size] = early[:size]
-            taker.buffer_updated(size)
+            self.between.buffer_updated(size)
             early = early[size:]
         if self.over:
             self.transport.abort()
@@ -217,6 +210,8 @@ class Handshake:
             securing.cancel()
         if transport is None or transport.is_closing():
             return
+        if bare.between is not None:
+            bare.between.decrypted_by(transport)
         secured = _Secured(shared, self, plain)
         transport.set_protocol(secured)
         secured.connection_made(transport)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import socket
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ from aisa.http.address import Proxy, proxy_for, read_origin
 from aisa.http.exchange import ARRIVAL_BYTES_MAX
 from aisa.http.names import Names
 from aisa.http.pool import HttpUpstream
+from aisa.http.pool_connection import PoolConnection
 from aisa.providers.port import UpstreamRequest
 from aisa.testing.clock import run_virtual
 from http_client_rig import OK, Connection, FakeVendor, Run, answering, both_loops, call, until
@@ -82,6 +84,31 @@ def test_a_vendor_with_a_certificate_we_trust_is_asked_over_tls(run: Run, ours: 
             await until(lambda: fake.connections[0].lost)
 
     run(scenario())
+
+
+@both_loops
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_a_vendors_connection_that_is_gone_is_let_go(run: Run, ours: Path, *, secured: bool) -> None:
+    """It and the transport of TLS knew each other: it held up to a megabyte of buffers until garbage was looked for."""
+
+    async def scenario() -> None:
+        async with FakeVendor(answering(OK)).serving(server_tls(ours) if secured else None) as fake:
+            scheme = "https" if secured else "http"
+            upstream = HttpUpstream("local", Vendor(base_url=f"{scheme}://127.0.0.1:{fake.port}", ca_file=str(ours)), {})
+            assert await asyncio.gather(*(call(upstream) for _ in range(3))) == [(200, b"ok")] * 3
+            await upstream.close()
+            assert len(fake.connections) == 3
+            await until(lambda: all(each.lost for each in fake.connections))
+            for _ in range(9):  # turns, in which the loop lets go what it still has to call
+                await asyncio.sleep(0)
+            assert sum(isinstance(each, PoolConnection) for each in gc.get_objects()) <= 1  # whose answer was the last, until the next
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(scenario())
+    finally:
+        gc.enable()
 
 
 @both_loops

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from aisa.errors import ApiError
+from aisa.http.connection import Connection
 from aisa.http.request import Request, RequestReader
-from aisa.http.server import HttpServer
-from http_server_rig import Run, both_loops, echo, post, serving
+from aisa.http.server import HttpServer, tls_context
+from http_server_rig import Run, both_loops, echo, pem, post, serving, trusting
+
+__all__ = ["pem"]
 
 MARK = "kept by mistake "
 BODY = (MARK * 20_000).encode()  # 320 kB: more than one read brings
@@ -73,6 +78,51 @@ def test_what_came_of_a_body_is_let_go_when_its_client_leaves(run: Run) -> None:
             client.close()
             await until(lambda: served.server.connections_count == 0)
             assert reader.held_bytes == 0
+
+    run(scenario())
+
+
+def without_a_key(_request: Request) -> int | None:
+    """Refuse a request by its head."""
+    raise ApiError("missing_api_key", "no key")
+
+
+@both_loops
+@pytest.mark.parametrize("judging", [None, without_a_key], ids=["answered", "refused"])
+@pytest.mark.parametrize("sent", [len(post(BODY)), 300, 20], ids=["whole", "half a body", "half a head"])
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_a_connection_that_is_gone_is_let_go(run: Run, pem: Path, judging: Any, *, secured: bool, sent: int) -> None:
+    """It and what reads for it knew each other: over TLS each held up to 1.6 MiB of buffers until garbage was looked for."""
+
+    async def scenario() -> None:
+        tls = {"tls": tls_context(str(pem), str(pem))} if secured else {}
+        async with serving(echo, judging=judging, **tls) as served:
+            client = await served.connect(**(trusting(pem) if secured else {}))
+            client.send(post(BODY)[:sent])
+            if sent > 300 or (judging is not None and sent > 20):
+                await client.answer()
+            await until(lambda: served.server.connections_count == 1)
+            client.close()
+            await until(lambda: served.server.connections_count == 0)
+            served.app.refused.clear()
+            for _ in range(9):  # turns, in which the loop lets go what it still has to call
+                await asyncio.sleep(0)
+            assert not [each for each in gc.get_objects() if isinstance(each, Connection)]
+
+    run(scenario())
+
+
+@both_loops
+def test_of_a_request_that_was_refused_by_its_head_nothing_is_held_while_its_client_stays(run: Run) -> None:
+    """[fault S1] The refusal knew where it was raised, and thereby what had been read: 64 KiB for each client without a key."""
+
+    async def scenario() -> None:
+        async with serving(echo, judging=without_a_key) as served:
+            client = await served.connect()
+            answer = await client.ask(post(BODY[:9_000]))
+            assert answer.status == 401
+            refusal = reader_of(served.server).refusal
+            assert refusal is None or refusal.__traceback__ is None
 
     run(scenario())
 

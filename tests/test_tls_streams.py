@@ -6,17 +6,27 @@ import asyncio
 import ssl
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import pytest
 
+from aisa.http.ciphertext import CIPHERTEXT_BYTES_MAX
 from aisa.http.server import Reply, Request, tls_context
+from aisa.http.tls_listener import _Secured
 from http_server_rig import Bare, Run, both_loops, get, pem, post, serving, trusting, until
 
 __all__ = ["pem"]
 
 PIECE = b"x" * 24_576  # about what one read of a vendor brings at the most
 SMALL = 4096  # of the client's receive buffer
+
+
+class ReadLimited(Protocol):
+    """What transports of TLS tell beyond asyncio's interface."""
+
+    def get_read_buffer_size(self) -> int:
+        """Return how much ciphertext was read that nobody has taken."""
+        ...
 
 
 class Securing:
@@ -188,5 +198,35 @@ def test_a_client_over_tls_that_leaves_is_gone_however_it_goes(run: Run, pem: Pa
             {"close": bare.close, "reset": bare.reset, "half close": bare.half_close, "goodbye": bare.half_close}[how]()
             await until(lambda: served.server.connections_count == 0)
             assert (served.server.calls_count, served.complaints) == (0, [])
+
+    run(scenario())
+
+
+@both_loops
+def test_what_is_read_of_a_client_over_tls_is_little_at_a_time(run: Run, pem: Path) -> None:
+    """[fault S1] 256 KiB of ciphertext were read at once and as many kept unread: buffers of a megabyte, for the connection's life."""
+
+    async def scenario() -> None:
+        let_go = asyncio.Event()
+
+        async def script(request: Request, reply: Reply) -> None:
+            await let_go.wait()
+            reply.start(200, [], 2)
+            reply.end(b"ok")
+
+        async with serving(script, tls=tls_context(str(pem), str(pem))) as served:
+            client = await served.connect(**trusting(pem))
+            client.send(get() + post(b"a" * 2_000_000))
+            await until(lambda: served.app.requests)
+            [connection] = served.server._shared.connections
+            assert isinstance(connection, _Secured)
+            await until(lambda: not connection._plain.is_reading())  # the second request waits until the first is answered
+            unread = cast("ReadLimited", connection._transport).get_read_buffer_size()
+            assert CIPHERTEXT_BYTES_MAX <= unread <= 2 * CIPHERTEXT_BYTES_MAX
+            reads = cast("asyncio.BufferedProtocol", connection._plain.get_protocol())
+            assert len(reads.get_buffer(65_536)) == CIPHERTEXT_BYTES_MAX
+            let_go.set()
+            assert [(await client.answer()).status for _ in range(2)] == [200, 200]
+            assert (len(served.app.requests[1].body), served.complaints) == (2_000_000, [])
 
     run(scenario())

@@ -157,6 +157,7 @@ class PoolConnection(asyncio.BufferedProtocol):
         if self._exchange is not None:
             self._exchange.lost(f"connection lost: {exc!r}" if exc else "connection lost")
         self._pool.lost(self)
+        self._transport.set_protocol(asyncio.BufferedProtocol())  # one of TLS would know us, and we it, until garbage is looked for
 
     def pause_writing(self) -> None:
         """Note that the vendor does not read."""

@@ -82,6 +82,10 @@ def _joined(named: list[tuple[str, str, str]]) -> dict[str, str]:
     return headers
 
 
+def _nobody(_request: Request) -> int | None:
+    raise AssertionError("a reader that was given up was fed")
+
+
 class RequestReader:
     """Reads the requests of one connection, each of bounded size, one at a time."""
 
@@ -143,9 +147,10 @@ class RequestReader:
         return self._feed_sized(data) if self._chunked is None else self._feed_chunked(self._chunked, data)
 
     def give_up(self) -> None:
-        """Keep nothing of a request that is not read any further."""
+        """Read nothing any more, and keep nothing of a request that is not whole."""
         self._body = self._chunked = None
-        self.head = b""
+        self.head, self.refusal = b"", None
+        self._judge = _nobody  # it knows the connection, which knows us: what both hold would be there until garbage is looked for
 
     @property
     def is_idle(self) -> bool:
@@ -258,7 +263,7 @@ class RequestReader:
                 limit = allowed
             self.refusal = None
         except ApiError as error:
-            self.refusal = error
+            self.refusal = error.with_traceback(None)  # whose frames have what was read
         self._chunked = ChunkedBody(limit) if chunked else None
         if self._length > limit and self.refusal is None:
             raise ApiError("request_too_large", f"The request's body has {self._length} bytes; the limit is {limit} bytes.")

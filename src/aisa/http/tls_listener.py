@@ -77,6 +77,10 @@ class _Secured(_Counted):
         if not (isinstance(out, TlsDelivery) and out.halt()):  # the kernel may have refused a part of what was written meanwhile
             super().resume_writing()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._transport.set_protocol(asyncio.BufferedProtocol())  # it would know us, and we it, until garbage is looked for
+
 
 class _Bare(asyncio.Protocol):
     """A connection until TLS takes it: keeps what has come by then, which is the beginning of the handshake."""

@@ -11,7 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -265,3 +268,26 @@ def test_a_second_signal_leaves_at_once_and_the_next_start_settles(tmp_path: Pat
     with serving(tmp_path, label="again") as again:
         assert '"type":"crash_settled","calls":1,' in again.log
         assert "Everything adds up." in again.aisa("ledger", "audit")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_is_told_that_a_server_goes_is_told_that_it_was_the_last_answer(tmp_path: Path, workers: int) -> None:
+    """[issue 13] Who asked in the very turn of the signal got 503 on a connection that was kept. Asked is by many, to meet that turn."""
+    with serving(tmp_path, "server: {drain_grace_seconds: 0.5}\n", workers=workers) as server, ThreadPoolExecutor() as threads:
+        askers = [threads.submit(kept_after, server) for _ in range(4)]
+        server.process.terminate()
+        assert [asker.result() for asker in askers] == [[]] * len(askers)
+        assert server.process.wait(SECONDS_MAX) == 0
+
+
+def kept_after(server: Server) -> list[str]:
+    """Ask on connections that are kept whether a server is ready, until it is gone; return what it said when it was not, and kept them."""
+    kept = []
+    with closing(HTTPConnection(urlsplit(server.url).netloc, timeout=SECONDS_MAX)) as connection, suppress(OSError, HTTPException):
+        while True:
+            connection.request("GET", "/health/ready")
+            answer = connection.getresponse()
+            said = answer.read().decode()
+            if answer.status != HTTPStatus.OK and answer.headers["connection"] != "close":
+                kept.append(said)
+    return kept

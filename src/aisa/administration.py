@@ -189,6 +189,7 @@ def administer(
     assert live is not None, "a server runs"
     overruns = Overruns(store.overdrawn, keys.list, caps=lambda: live.caps, wall_clock=wall_clock)
     gate = AdminGate(admin_keys, control, admin.routes, hosts=hosts_of(config), now=loop.time)
+    admin_keys.changed = gate.changed
     return Doors(admin, control, gate, [], keep_signal, overruns)
 
 

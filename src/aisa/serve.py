@@ -195,11 +195,12 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     admin, settings, dependencies.keys = doors.admin, fitting(config, report), take_tokens(config, keys, report, gate=doors.gate)
     operators = Operators(config, edge, doors, settings=settings, timers=timers, metrics=metrics.text, report=report)
     server = HttpServer(operators.app, settings, timers=timers)
-    metrics.states, edge.refusals.note_untold = (
+    metrics.states, edge.refusals.note_untold, stopping.at_once = (
         doors.overruns.beside(
             States(dependencies, server, ledger=ledger, journal=journal, names_of=lists.names_of, slots=config.ledger.calls_waiting_max)
         ),
         metrics.note_untold,
+        server.keep_no_connections,
     )
     parts = Parts(dependencies, edge, doors, server=server, pools=pools, open_pool=open_way, lists=lists)
     reload = Reload(config, report, again=start.again, routes_of=lambda config: again(config, known=lists.known(config)), swap=parts.swap)

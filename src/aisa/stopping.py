@@ -22,11 +22,19 @@ LATE_SECONDS_MAX = 1.0  # for these words to be taken
 LATE = b"aisa: the end took too long and was given up. What the database does not have is in the journal: the next start settles it.\n"
 
 
+def nothing() -> None:
+    """Nobody lets calls wait, or has to know at once."""
+
+
 class Stopping:
-    """The wish to stop: SIGTERM or SIGINT once to drain, twice to leave at once. `at_terminal` says that somebody waits for it there."""
+    """The wish to stop: SIGTERM or SIGINT once to drain, twice to leave at once. `at_terminal` says that somebody waits for it there.
+
+    `at_once` is called in the same step in which we are not ready any more: what is asked in it is not answered by half.
+    """
 
     def __init__(self) -> None:
         self.at_terminal = False
+        self.at_once: Callable[[], None] = nothing
         self._asked = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
@@ -44,6 +52,7 @@ class Stopping:
             os._exit(EXIT_IMPATIENT)  # the second signal: the operator does not want to wait for calls in flight
         self.at_terminal = number == signal.SIGINT
         self._asked.set()
+        self.at_once()
 
 
 def end_within(
@@ -68,10 +77,6 @@ def end_within(
     timer = threading.Timer(drains + seconds_max, leave)
     timer.daemon = True
     timer.start()
-
-
-def nothing() -> None:
-    """Nobody lets calls wait."""
 
 
 async def go_away(

@@ -119,11 +119,16 @@ class AdminGate:
         self._routes = RouteTable(routes.routes, below=PREFIX)
         self._wrong = WrongKeys(now)
         self.hosts = hosts
+        self.tell: Callable[[], None] = lambda: None
 
     @property
     def is_open(self) -> bool:
         """Whether there is a key that could be let in."""
         return len(self.keys) > 0
+
+    def changed(self) -> None:
+        """Take note that a key was made or revoked, and `tell` whoever has to know whether this is open."""
+        self.tell()
 
     def let_in(self, request: Request, address: str, *, scope: str) -> Actor:
         """Return who asks, if he may do what needs a scope.

@@ -5,6 +5,7 @@ A secret is `sk-aisa-admin-`, then 36 random letters and digits, then a checksum
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hmac import compare_digest
 
 import msgspec
@@ -26,7 +27,10 @@ KEYS_MAX = 1_000  # administrators and their tools; more are a mistake
 
 
 class AdminKeyStore:
-    """The admin keys, on the database of a folder that this process owns. `chance` must be fit for secrets."""
+    """The admin keys, on the database of a folder that this process owns. `chance` must be fit for secrets.
+
+    `changed` is called when one counts otherwise than before, in the thread that has changed it.
+    """
 
     def __init__(self, database: Database, wall_clock: WallClock, chance: Chance) -> None:
         """Read every key. Raises StorageFailed."""
@@ -34,6 +38,7 @@ class AdminKeyStore:
         self._wall_clock = wall_clock
         self._chance = chance
         self._keys: dict[bytes, AdminKey] = {}
+        self.changed: Callable[[], None] = lambda: None
         with database.transaction() as connection:
             for row in connection.execute(select(admin_keys).order_by(admin_keys.c.created_at, admin_keys.c.id)):
                 self.remember(msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)))
@@ -106,4 +111,5 @@ class AdminKeyStore:
         known = self._keys.get(key.digest)
         if known is None or known.revoked_at is None:
             self._keys[key.digest] = key
+            self.changed()
         return key

@@ -44,7 +44,7 @@ class AdminAnswered(msgspec.Struct, frozen=True):
 
 
 class OfficeGate:
-    """A worker's way to the gate; implements `edge.operator_app.AdminAccess`. Whether it is open is known half a second late."""
+    """A worker's way to the gate; implements `edge.operator_app.AdminAccess`."""
 
     def __init__(self, link: Link, memory: SharedMemory) -> None:
         self._link = link

@@ -62,8 +62,6 @@ from aisa.workers.listing import Listing
 from aisa.workers.messages import CONFIGURE, AccountKnown, AnswersLearned, KeyKnown, KeysDoubted
 from aisa.workers.office import CrewBoard, CrewStatement, CrewStates, Office
 
-ADMIN_KEYS_SECONDS = 0.5  # between two looks at whether there are admin keys
-
 
 async def serve_with_workers(config: Config, database: Database, folder: FolderLock, *, start: Start) -> int:
     """Run the server until it is told to stop. Raises ConfigErrors when the workers cannot start."""
@@ -211,9 +209,13 @@ def metrics_of(memory: SharedMemory) -> Metrics:
 
 
 def publish_admin_keys(gate: AdminGate, memory: SharedMemory) -> None:
-    """Let the workers see from time to time whether there are admin keys, so that the admin API is there or is not."""
-    memory.words[ADMIN_KEYS] = int(gate.is_open)
-    asyncio.get_running_loop().call_later(ADMIN_KEYS_SECONDS, publish_admin_keys, gate, memory)
+    """Let the workers see whether there are admin keys, and so whether the admin API is there, before whoever makes one has it."""
+
+    def publish() -> None:
+        memory.words[ADMIN_KEYS] = int(gate.is_open)
+
+    gate.tell = publish
+    publish()
 
 
 def tell_changes(keys: KeyStore, crew: Crew, office: Office) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,29 @@ def test_wrong_keys_of_one_address_keep_out_nobody_else(product: str, tmp_path: 
         assert asked(port, OUTSIDER, "/v1/models", "sk-aisa-nobody", forwarded=OPERATOR) == 401
         until(lambda: f'"address":"{OUTSIDER}"' in server.log)
         assert f'"address":"{OPERATOR}"' not in server.log
+
+
+def test_a_replica_whose_machine_is_gone_is_passed_over(tmp_path: Path) -> None:
+    """[issue 13] It stays in turn, as no failure bans it, and neither takes a connection nor refuses one: calls waited a minute for it."""
+    if PRODUCTS["nginx"].program() is None:
+        pytest.skip("nginx is not installed")
+    text = (ROOT / "deploy/nginx/aisa.conf").read_text(encoding="utf-8").replace("listen 8080", "listen 127.0.0.1:8080")
+    with serving(tmp_path, settings("aisa.yaml")) as server, nowhere() as gone:
+        port = int(server.url.rpartition(":")[2])
+        text = text.replace("aisa-1:8000", f"127.0.0.1:{port}").replace("aisa-2:8000", f"127.0.0.1:{gone}")
+        with standing(PRODUCTS["nginx"], text, tmp_path / "proxy", behind=port) as url:
+            assert [asked(int(url.rpartition(":")[2]), OUTSIDER, "/v1/models", server.key) for _ in range(4)] == [200] * 4
+
+
+@contextmanager
+def nowhere() -> Iterator[int]:
+    """A port at which connections are neither taken nor refused: as many wait there as may."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

@@ -350,6 +350,7 @@ def test_a_server_goes_away_in_order(tmp_path: Path, workers: int) -> None:
         assert asked(server, "/health/ready").status == 200
         server.process.terminate()
         until(lambda: asked(server, "/health/ready").status == 503)
+        assert asked(server, "/health/ready").headers["retry-after"] == "1"
         for answer in (asked(server, "/health/live"), asked(server, "/v1/models")):
             assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert stream.whole().endswith(b"data: [DONE]\n\n")

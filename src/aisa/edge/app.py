@@ -261,9 +261,10 @@ class Edge:
         """Say that the process runs. Touches nothing."""
         return Page(b'{"status":"live"}')
 
-    async def ready(self, _visit: Visit, _reply: Reply) -> Page:
+    async def ready(self, visit: Visit, _reply: Reply) -> Page:
         """Say whether new calls are wanted."""
-        why_not = self._not_ready()
+        if (why_not := self._not_ready()) is not None:
+            visit.headers.append(("retry-after", "1"))  # as every 503 has
         return Page(msgspec.json.encode({"status": why_not or "ready"}), status=503 if why_not else 200)
 
     async def file(self, visit: Visit, _reply: Reply) -> Page:

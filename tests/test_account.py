@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import insert
 
 from aisa.clock import wall_clock
-from aisa.edge.account import ANSWER_SECONDS_MAX, QUESTIONS_MAX, micros
+from aisa.edge.account import ANSWER_SECONDS_MAX, QUESTIONS_MAX, Accounts, micros
+from aisa.edge.statement import LedgerShown, Statement
 from aisa.errors import ApiError
 from aisa.keys.teams import row_of
 from aisa.ledger.caps import Cap
@@ -358,3 +360,22 @@ def test_a_question_that_takes_too_long_is_given_up() -> None:
             stuck.let_go.set()
 
     assert ANSWER_SECONDS_MAX <= run_virtual(main()) < ANSWER_SECONDS_MAX + 1
+
+
+def test_nobody_waits_for_a_database_that_is_known_not_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """[issue 13] Who has asked is told soon after it went away, and who asks then at once: that question reaches no thread."""
+    monkeypatch.setattr("aisa.edge.account.LOOK_SECONDS", 0.001)
+
+    async def main() -> None:
+        stuck = Stuck()
+        bills = Accounts(cast("LedgerShown", None), Statement(None, stuck, {}), wall_clock, is_away=lambda: stuck.asked > 0)
+        try:
+            for _ in range(2):
+                failed = await asyncio.wait_for(asyncio.gather(bills.usage(KEYS["mine"], ""), return_exceptions=True), ANSWER_SECONDS_MAX)
+                assert isinstance(failed[0], ApiError)
+                assert (failed[0].code, failed[0].retry_after) == ("overloaded", 1)
+            assert stuck.asked == 1
+        finally:
+            stuck.let_go.set()
+
+    on_uvloop(main())

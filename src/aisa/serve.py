@@ -189,7 +189,7 @@ async def serve(config: Config, database: Database, journal: Journal, *, start: 
     stopping = Stopping()
     watch = FolderWatch(start.files, report, lambda gone: journal.refuse(NO_FOLDER if gone else None), stopping=stopping.why_not_ready)
     books = ServerRecords(database, keys, ledger, journal, store, refused.waiting, writer)
-    accounts = Accounts(ledger, books.statement(), wall_clock)
+    accounts = Accounts(ledger, books.statement(), wall_clock, is_away=lambda: ledger.database_is_away)
     edge = open_edge(config, dependencies, chance, not_ready=watch.why_not_ready, idempotency=idempotency, accounts=accounts)
     doors = open_admin(config, books, dependencies, report=report, reload=lambda: swapped(reload, loop), lists=lists)
     admin, settings, dependencies.keys = doors.admin, fitting(config, report), take_tokens(config, keys, report, gate=doors.gate)

@@ -51,6 +51,7 @@ BUCKET_WIDTH = "1d"  # the only one there is
 SHOWN_CHARACTERS_MAX = 64  # of a caller's word in a message
 QUESTIONS_MAX = 4  # to the database at a time; more take turns
 ANSWER_SECONDS_MAX = 10.0  # for a turn and an answer; a month of a very busy account takes a second or two
+LOOK_SECONDS = 0.1  # between two looks whether the database has gone away meanwhile
 NANOS_PER_MICRO = 1_000
 
 T = TypeVar("T")
@@ -75,10 +76,16 @@ class Standing(NamedTuple):
 
 
 class Accounts:
-    """Answers questions about bills. The statement may wait for the database, so it is asked in threads of its own."""
+    """Answers questions about bills. The statement may wait for the database, so it is asked in threads of its own.
 
-    def __init__(self, ledger: LedgerShown, statement: Statement, wall_clock: WallClock) -> None:
+    `is_away` says whether the database that servers share is known not to answer, None where they share none: nobody waits for it then.
+    """
+
+    def __init__(
+        self, ledger: LedgerShown, statement: Statement, wall_clock: WallClock, *, is_away: Callable[[], bool | None] = lambda: None
+    ) -> None:
         self._ledger = ledger
+        self._is_away = is_away
         self._statement = statement
         self._wall_clock = wall_clock
         self._spent = SpentSoFar()
@@ -152,14 +159,22 @@ class Accounts:
         return running_receipt(found.opening, found.tokens)
 
     async def _ask(self, question: Callable[[], T]) -> T:
-        """Return the database's answer. Raises ApiError overloaded if there is none in time."""
+        """Return the database's answer. Raises ApiError overloaded if there is none in time, or the database is away."""
+        asked = None if self._is_away() else asyncio.get_running_loop().run_in_executor(self._threads, question)
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, question)
+                while asked is not None and not asked.done() and not (is_away := self._is_away()):
+                    await asyncio.wait([asked], timeout=None if is_away is None else LOOK_SECONDS)
+            if asked is None or not asked.done():
+                raise TimeoutError
+            return asked.result()
         except (TimeoutError, ApiError) as failure:
             if isinstance(failure, ApiError) and failure.code == "invalid_request":
                 raise
             raise ApiError("overloaded", "The ledger cannot be read at the moment. Calls and their bills are not affected.") from failure
+        finally:
+            if asked is not None:
+                asked.cancel()  # it may be waiting for its turn still
 
 
 def not_there(removal: Removal | None) -> ApiError:

@@ -200,9 +200,14 @@ class AllottedHereCap(SharedCap):
         take_allotted(self, self._memory, amount, more=lambda: self._more(MoreWanted(amount, capped=self._id)))
 
 
+def is_away(memory: SharedMemory) -> bool:
+    """Say whether the database does not answer, or has not answered the office for so long that others may have what was allotted here."""
+    return memory.words[BELIEVED_UNTIL] < monotonic_micros()
+
+
 def take_allotted(purse: Purse, memory: SharedMemory, amount: Nanos, *, more: Callable[[], Awaitable[None]]) -> None:
     """Hold an amount if it is allotted. Raises Short, which waits for `more`; ApiError overloaded when nobody can say it."""
-    if memory.words[BELIEVED_UNTIL] < monotonic_micros():
+    if is_away(memory):
         raise database_away()
     if purse.lacks_place:
         raise no_place()

@@ -17,7 +17,7 @@ from aisa.ledger.live_ledger import LiveLedger
 from aisa.ledger.port_usage import EndedCalls, Span
 from aisa.ledger.refusal import RefusedCalls
 from aisa.ledger.row import CallRow
-from aisa.ledger.shared_allotments import AllottedHereCap, AllottedHereWallet, MoreWanted
+from aisa.ledger.shared_allotments import AllottedHereCap, AllottedHereWallet, MoreWanted, is_away
 from aisa.ledger.shared_wallets import SharedCap, SharedWallet
 from aisa.ledger.stored_money import MORE_MAX
 from aisa.money import Nanos
@@ -168,6 +168,11 @@ class SharedMoney:
     def caps(self) -> Mapping[str, SharedCap]:
         """Caps by the id of the key or team, of those that were used here."""
         return self._caps
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the database that servers share does not answer."""
+        return self._allotted and is_away(self._memory)
 
     def wallet(self, account: str) -> SharedWallet:
         """Return an account's wallet."""

@@ -185,7 +185,7 @@ class Worker:
         dependencies.resets.tell = self.tell_loss
         self.dependencies = dependencies
         statement = self.statement = WorkerStatement(self.books, UsageStore(database), self.refused.waiting, link=self.link)
-        accounts = Accounts(self.books, statement, wall_clock)
+        accounts = Accounts(self.books, statement, wall_clock, is_away=lambda: self.books.is_away)
         edge = open_edge(config, dependencies, chance, not_ready=self.why_not_ready, idempotency=UsesByLink(self.link), accounts=accounts)
         gate = OfficeGate(self.link, self.memory) if config.admin.listen is None else None
         ids = CallIds(wall_clock, chance)

@@ -38,8 +38,8 @@ class AccountStore:
         return Account(name, self.tiers.get(name), DISABLED if name in self.disabled else ACTIVE)
 
     def account(self, name: str) -> Account:
-        """Return an account as it is. Raises ApiError: resource_not_found, internal_error (the database)."""
-        with writing(self._database) as connection:
+        """Return an account as it is. Raises ApiError: resource_not_found, overloaded, internal_error (the database)."""
+        with reading(self._database) as connection:
             found = connection.execute(select(accounts.c.name, accounts.c.tier, accounts.c.state).where(accounts.c.name == name)).first()
         if found is None:
             raise unknown(name)
@@ -114,3 +114,13 @@ def writing(database: Database) -> Generator[Connection]:
             yield connection
     except StorageFailed as failure:
         raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
+
+
+@contextmanager
+def reading(database: Database) -> Generator[Connection]:
+    """Yield a connection to read from. Raises ApiError: overloaded (a database that is away), internal_error (one that is broken)."""
+    try:
+        with database.reading() as connection:
+            yield connection
+    except StorageFailed as failure:
+        raise ApiError(failure.code, f"{failure.what} {failure.remedy}") from failure

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import insert, select
 
 from aisa.clock import WallClock
-from aisa.keys.accounts import writing
+from aisa.keys.accounts import reading, writing
 from aisa.keys.port import ChangeKept
 from aisa.storage.engine import Database
 from aisa.storage.tables import admin_changes
@@ -32,11 +32,11 @@ class ChangeStore:
             connection.execute(insert(admin_changes), rows)
 
     def newest(self, limit: int, before: int | None = None) -> list[ChangeKept]:
-        """Return the newest changes, the newest first, of those with a lower id if one is given. Raises ApiError internal_error."""
+        """Return the newest changes, the newest first, of those with a lower id if one is given. Raises ApiError."""
         asked = select(admin_changes).order_by(admin_changes.c.id.desc()).limit(min(limit, CHANGES_MAX))
         if before is not None:
             asked = asked.where(admin_changes.c.id < before)
-        with writing(self._database) as connection:
+        with reading(self._database) as connection:
             return [
                 ChangeKept(*row[:6], *[None if text is None else msgspec.Raw(text.encode()) for text in row[6:]])
                 for row in connection.execute(asked)

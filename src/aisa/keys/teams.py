@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from aisa.clock import Chance, WallClock
 from aisa.errors import ApiError
 from aisa.keys import rules
-from aisa.keys.accounts import add_account, writing
+from aisa.keys.accounts import add_account, reading, writing
 from aisa.keys.rules import TEAM_ID_PREFIX, Key, SpendCap, Team
 from aisa.names import ACCOUNT_CHARACTERS_MAX
 from aisa.storage.changes import note_change
@@ -33,13 +33,13 @@ class TeamStore:
         self._changed = changed
 
     def list(self) -> list[Team]:
-        """Return every team, by account and name. Raises ApiError internal_error (the database)."""
-        with writing(self._database) as connection:
+        """Return every team, by account and name. Raises ApiError: overloaded, internal_error (the database)."""
+        with reading(self._database) as connection:
             return sorted(teams_in(connection).values(), key=lambda team: (team.account, team.name))
 
     def find(self, name: str, account: str | None = None) -> Team:
-        """Return the team with an id, or a name, in an account if that is given. Raises ApiError: resource_not_found, internal_error."""
-        with writing(self._database) as connection:
+        """Return the team with an id, or a name, in an account if that is given. Raises ApiError: resource_not_found, or the database's."""
+        with reading(self._database) as connection:
             return find_team(connection, name, account)
 
     def create(self, account: str, name: str, spend: SpendCap | None = None) -> Team:

@@ -85,7 +85,7 @@ class CallFinder:
             with self._database.reading() as connection:
                 yield connection
         except StorageFailed as failure:
-            raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
+            raise ApiError(failure.code, f"{failure.what} {failure.remedy}") from failure
 
 
 def newest_of(asked: CTE, table: Table, name: str, *, order: ColumnElement[Any]) -> ScalarSelect[Any]:

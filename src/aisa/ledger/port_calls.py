@@ -77,7 +77,7 @@ class LastUse(NamedTuple):
 
 
 class CallIndex(Protocol):
-    """The calls that the database has. Every method may wait for it and raises ApiError internal_error when it does not work."""
+    """The calls that the database has. Every method may wait for it and raises ApiError when it does not work."""
 
     def beginning(self, text: str, end: str = "") -> list[str]:
         """Return ids that begin and end so, at most SAME_BEGINNING_MAX, in order."""

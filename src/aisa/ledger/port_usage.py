@@ -108,7 +108,7 @@ class Removal(NamedTuple):
 
 
 class EndedCalls(Protocol):
-    """The calls that ended. Asked in any thread but the event loop's. All raise ApiError internal_error when the database does not work."""
+    """The calls that ended. Asked in any thread but the event loop's. All raise ApiError when the database does not work."""
 
     def call(self, call_id: str) -> CallRow | None:
         """Return the row of a call, None if there is none."""

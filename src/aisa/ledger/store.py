@@ -197,17 +197,17 @@ class LedgerStore:
 
     @contextmanager
     def _reading(self) -> Generator[Connection]:
-        with failing(), self.database.reading() as connection:
+        with failing(to_write=False), self.database.reading() as connection:
             yield connection
 
 
 @contextmanager
-def failing() -> Generator[None]:
-    """Tell of a database that fails as the API does."""
+def failing(*, to_write: bool = True) -> Generator[None]:
+    """Tell of a database that fails as the API does. Who wanted `to_write` may have: nothing tells him to do it again."""
     try:
         yield
     except StorageFailed as failure:
-        raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
+        raise ApiError("internal_error" if to_write else failure.code, f"{failure.what} {failure.remedy}") from failure
 
 
 def account_in(connection: Connection, name: str) -> AccountStanding:

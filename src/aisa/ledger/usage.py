@@ -77,7 +77,7 @@ class UsageStore:
             with self._database.reading() as connection:
                 yield connection
         except StorageFailed as failure:
-            raise ApiError("internal_error", f"{failure.what} {failure.remedy}") from failure
+            raise ApiError(failure.code, f"{failure.what} {failure.remedy}") from failure
 
 
 def sums_of(connection: Connection, by: str, span: Span) -> Iterable[tuple[str, Used]]:

@@ -6,13 +6,24 @@ from pathlib import Path
 
 
 class StorageFailed(Exception):
-    """The data cannot be reached or kept. `where` names a file or folder, `what` the matter, `remedy` what to do."""
+    """The data cannot be reached or kept. `where` names a file or folder, `what` the matter, `remedy` what to do.
+
+    `code` is the error of whoever only wanted to read. Who wanted to write may have written, and must not be told to do it again.
+    """
+
+    code = "internal_error"
 
     def __init__(self, where: str, what: str, remedy: str) -> None:
         super().__init__(f"{where}: {what} {remedy}")
         self.where = where
         self.what = what
         self.remedy = remedy
+
+
+class DatabaseAway(StorageFailed):
+    """A database that is served does not answer, or not yet: it is asked again by itself."""
+
+    code = "overloaded"
 
 
 class FolderHeld(StorageFailed):

@@ -22,7 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from aisa.clock import Pause, pause
 from aisa.storage.engine import BUSY, BUSY_SECONDS_MAX, READERS_MAX, Database, Migrate, version_of
-from aisa.storage.failure import StorageFailed
+from aisa.storage.failure import DatabaseAway, StorageFailed
 from aisa.storage.lock import SERVER_ID_NAME
 from aisa.storage.tables import HEAD
 
@@ -276,17 +276,18 @@ FAILED = re.compile(
     r"failed: (?!connection )([^\n]*(?:SSL|certificate|channel binding|authentication|password)[^\n]*[^\n.])"
     r"|(failed to resolve host [^\n]*[^\n.])|(invalid connection option [^\n]*[^\n.])"
 )
+COMES_BACK = "57P"  # what is said by one that is going down or coming up
 AWAY = ("The database does not answer.", f"Look whether it runs and can be reached. {AGAIN}")
 
 
 def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:
     """Say what an error of PostgreSQL means."""
     if isinstance(error, PoolTimeout):
-        return StorageFailed(where, *AWAY)
+        return DatabaseAway(where, *AWAY)
     state = getattr(error.orig, "sqlstate", None) or ""
     for beginning, what, remedy in ERRORS:
         if state.startswith(beginning):
-            return StorageFailed(where, what, remedy)
+            return (DatabaseAway if state.startswith(COMES_BACK) else StorageFailed)(where, what, remedy)
     said = str(error.orig)
     refused = REFUSED.search(said) or FAILED.search(said) if not state else None
     if refused:
@@ -294,5 +295,5 @@ def failure_of(where: str, error: DBAPIError | PoolTimeout) -> StorageFailed:
         what = f"The database cannot be connected to: {why}."
         return StorageFailed(where, what, f"Look at stores.database, and at the database. {AGAIN}")
     if state.startswith("08") or (not state and isinstance(error, OperationalError)):
-        return StorageFailed(where, *AWAY)
+        return DatabaseAway(where, *AWAY)
     return StorageFailed(where, f"The database said: {error.orig}.", "If nobody changed it by hand, this is a bug: please report it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aisa.config.schema import Stream
 from aisa.errors import ApiError
@@ -20,6 +21,18 @@ def image_stream() -> list[bytes]:
     event = chunk({"content": "y" * EVENT_BYTES})
     pieces = [event[at : at + READ_BYTES] for at in range(0, len(event), READ_BYTES)]
     return [*text("a"), *pieces, chunk({"content": "b"}), chunk({}, "stop"), usage(9, 3), DONE]
+
+
+class LateClient(MemoryClient):
+    """Says only when asked whether it has everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Callable[[bool], None]] = []
+
+    def tell_delivery(self, tell: Callable[[bool], None]) -> None:
+        """Keep the question."""
+        self.asked.append(tell)
 
 
 class Bench:
@@ -57,6 +70,25 @@ def test_a_large_event_is_held_until_the_client_has_taken_it() -> None:
         stalled.resume()
         await call
         assert (whole(stalled), bench.budget.held) == (True, 0)
+
+    run_virtual(main())
+
+
+def test_a_large_event_that_came_with_the_end_is_held_until_the_client_has_it() -> None:
+    """[fault S7] The call was over then, and what its client had still to take counted for nothing: 40 such clients held 420 MiB of 128."""
+
+    async def main() -> None:
+        bench = Bench(1 << 30)
+        pieces = image_stream()
+        bench.vendor = ScriptedUpstream(Script([*pieces[:-5], b"".join(pieces[-5:])]))
+        bench.rig = Rig(bench.vendor, stream=Stream(large_events_bytes_max=1 << 30))
+        slow = LateClient()
+        await bench.call(slow)
+        assert whole(slow)
+        assert EVENT_BYTES - READ_BYTES < bench.budget.held <= EVENT_BYTES + 1_000
+        for tell in slow.asked:
+            tell(True)
+        assert bench.budget.held == 0
 
     run_virtual(main())
 

@@ -235,8 +235,8 @@ class CallContext:
         self.dependencies.live.discard(self)
         if self.watch is not None:
             self.watch.end()
-        if self.large is not None:
-            self.large.release()
+        if (large := self.large) is not None:  # a whole answer ends while its client still has to take it
+            self.client.tell_delivery(lambda _delivered: large.release())
         permit, call, error = self.permit, self.call, self.error
         if permit is not None and not settled:  # a bug of ours ended the call
             self.settle(CUT if self.life.answered else FAILED)

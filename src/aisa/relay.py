@@ -237,7 +237,7 @@ def give(context: CallContext, piece: Piece) -> Awaitable[None] | None:
         context.life.sent(now, tokens)
     if client.congested:
         return context.wait_for_client()
-    if context.large is not None:
+    if context.large is not None and not context.is_whole:  # else it waits for its end
         context.large.release()
     return None
 

@@ -138,7 +138,8 @@ class Following:
         listed = select(accounts.c.name, accounts.c.tier, accounts.c.state, accounts.c.balance).where(accounts.c.name.in_(names))
         known = [(Account(name, tier, state), balance) for name, tier, state, balance in connection.execute(listed)]
         admins = connection.execute(select(admin_keys).where(admin_keys.c.id.in_(ids))).all()
-        listing = [*((key, former.get(key.id, {})) for key in made), *((key, {}) for key in lost)]
+        listing: list[tuple[Key, Mapping[bytes, int]]] = [(key, former.get(key.id, {})) for key in made]
+        listing += [(key, {}) for key in lost]
         theirs = [msgspec.convert(row, AdminKey, from_attributes=True, builtin_types=(bytes,)) for row in admins]
         number = news[-1].number if news else 0
         return Changed(number, len(news), listing, known, theirs, list(teams.values()), before)

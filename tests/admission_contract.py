@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, Protocol, cast
 
+from aisa.admission.line import LINE_MICROS
 from aisa.admission.memory import MemoryAdmission
 from aisa.admission.port import Admission, Lease
 from aisa.admission.rules import MICROS
-from aisa.admission.window import BUCKETS, LINE_MICROS
+from aisa.admission.window import BUCKETS
 from aisa.call import Call
 from aisa.config.limits import AccountRates, AddressRates, Limits, Tier
 from aisa.config.schema import Config, Model, Vendor

@@ -13,10 +13,11 @@ import pytest
 
 from admission_contract import CLAIMS, Stage, World, key_of
 from aisa.admission.allowance import Allowance
+from aisa.admission.line import PLACES_MAX
 from aisa.admission.memory import ADDRESSES_MAX, MemoryAdmission
 from aisa.admission.refusals import seconds_of
 from aisa.admission.rules import MICROS, output_guessed
-from aisa.admission.window import BUCKETS, PLACES_MAX, Window
+from aisa.admission.window import BUCKETS, Window
 from aisa.clock import wall_clock
 from aisa.config.limits import AddressRates, Limits, Tier
 from aisa.config.schema import Model, Prices
@@ -84,13 +85,15 @@ def test_an_admission_keeps_its_contract(stage: Stage, claim: Callable[[Stage], 
     claim(stage)
 
 
-def calls_in_line(limit: int, clients: int, *, minutes: int = 20) -> tuple[int, int, int]:
+def calls_in_line(limit: int, clients: int, *, minutes: int = 20, begin_seconds: int = 1, seed: int = 4) -> tuple[int, int, int]:
     """Let so many clients share a limit, each with calls of about a second, one behind the other, and waits as they are told.
+
+    They begin within so many seconds.
 
     Return how many waits there were, how many of those who waited were refused again, and how many calls were made.
     """
-    chance, window = random.Random(4), Window(limit, 60 * MICROS)
-    arrivals = [(chance.randrange(MICROS), client, False) for client in range(clients)]
+    chance, window = random.Random(seed), Window(limit, 60 * MICROS)
+    arrivals = [(chance.randrange(begin_seconds * MICROS), client, False) for client in range(clients)]
     heapq.heapify(arrivals)
     waited = again = made = 0
     while arrivals:
@@ -119,6 +122,47 @@ def test_who_waits_in_line_is_seldom_refused_again(limit: int, clients: int, aga
     assert made >= 0.99 * limit * 20
 
 
+@pytest.mark.parametrize("begin_seconds", [5, 10, 60])
+@pytest.mark.parametrize(("limit", "clients", "again_max"), [(60, 64, 0.12), (600, 64, 0.06), (60, 8, 0.02)])
+def test_what_becomes_free_for_who_waits_is_kept_for_him(limit: int, clients: int, again_max: float, begin_seconds: int) -> None:
+    """[issue 13] Clients that did not all begin at once took it from each other by their next calls: half of the waits were vain."""
+    for seed in range(3):
+        waited, again, made = calls_in_line(limit, clients, begin_seconds=begin_seconds, seed=seed)
+        assert waited > clients
+        assert again <= again_max * waited
+        assert made >= 0.99 * limit * (20 - begin_seconds / 60)
+
+
+@pytest.mark.parametrize("pause_micros", [3_000, 50_000, 300_000, 2_000_000])
+@pytest.mark.parametrize(("limit", "span"), [(6, 60), (60, 60), (600, 60), (60, 5), (10, 5)])
+def test_what_is_kept_for_who_waits_leaves_nothing_of_a_limit_unused(limit: int, span: int, pause_micros: int) -> None:
+    """[issue 13] Sixteen clients that wait as they like, whatever they are told: at least 99 % of the limit are reached."""
+    chance, window = random.Random(limit), Window(limit, span * MICROS)
+    arrivals = [(chance.randrange(MICROS), client) for client in range(16)]
+    heapq.heapify(arrivals)
+    made, ends = list[int](), 8 * span * MICROS
+    while arrivals[0][0] < ends:
+        now, client = heapq.heappop(arrivals)
+        if window.left(now) >= 1:
+            window.add(now, 1)
+            made.append(now)
+        else:
+            window.take_place(now, 1)
+        heapq.heappush(arrivals, (now + round(chance.uniform(0.5, 1.5) * pause_micros), client))
+    assert all(later - first >= span * MICROS for first, later in zip(made, made[limit:], strict=False))
+    possible = min(limit * 8, round(16 * ends / pause_micros))
+    assert len(made) >= 0.99 * possible
+
+
+def test_a_stream_that_runs_takes_what_is_kept_for_who_waits() -> None:
+    """What has begun is not ended for a call that has not: only what begins leaves to others what they were told to come for."""
+    window = Window(10, 60 * MICROS)
+    window.add(0, 10)
+    assert window.take_place(600_000, 4) == 60_600_000
+    assert (window.left(60 * MICROS), window.unused(60 * MICROS)) == (6, 10)
+    assert (window.left(60_600_000), window.unused(60_600_000)) == (10, 10)
+
+
 def test_a_line_and_a_window_need_little_memory_however_many_come() -> None:
     """The line has an end, and use is kept by buckets, not by calls."""
     window = Window(1_000_000, 60 * MICROS)
@@ -127,7 +171,8 @@ def test_a_line_and_a_window_need_little_memory_however_many_come() -> None:
         assert len(window._times) <= BUCKETS + 1
     window.limit = window.used
     last = [window.take_place(600 * MICROS, 1) for _ in range(5 * PLACES_MAX)][-1]
-    assert len(window._places) == PLACES_MAX
+    assert window._line is not None
+    assert len(window._line._places) == PLACES_MAX
     assert last <= 661 * MICROS
 
 

@@ -53,7 +53,7 @@ class MemoryLease:
             return None
         now = self._micros()
         limited = [each for each in self._allowances if each.tokens is not None]
-        lefts = [each.tokens.left(now) for each in limited if each.tokens is not None]
+        lefts = [each.tokens.unused(now) for each in limited if each.tokens is not None]
         if not lefts:  # the limit was taken away
             self.covered = tokens + self._step  # a step, as it may be there again
             return None

@@ -57,7 +57,7 @@ def stopped_inside(limited: Iterable[Shown], now: int, needed: int, *, again: in
     """Return what ends a stream for whose next tokens not all of these have room. Sent again it would take so many at first."""
     waits: list[tuple[int, str]] = []
     for each in limited:
-        if (used := each.tokens) is not None and used.left(now) < needed:
+        if (used := each.tokens) is not None and used.unused(now) < needed:
             whose = each.whose[0].lower() + each.whose[1:]
             said = f"The stream ends here: {whose} may use {used.limit:,} tokens in any {length_in_words(used.span)}, and has used them."
             waits.append((used.take_place(now, min(max(needed, again), used.limit)), said))

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from struct import Struct
 
-from aisa.admission.window import BUCKETS, LINE_MICROS, PLACE_KEPT_MICROS
+from aisa.admission.line import LINE_MICROS, PLACE_KEPT_MICROS
+from aisa.admission.window import BUCKETS
 from aisa.storage.shared_memory import WORD_BYTES
 
 RING = BUCKETS + 4  # a window of any position touches so many buckets, and one is begun while the oldest still counts
@@ -76,6 +77,10 @@ class SharedWindow:
         if step or span != self.span or (used and first <= now - span):
             return self._left_once_mended(now)
         return self.limit - int(used)
+
+    def unused(self, now: int) -> int:
+        """Return the same: nothing is kept for anybody here."""
+        return self.left(now)
 
     def _left_once_mended(self, now: int) -> int:
         """Return how much there is room for, once what is wrong is mended and what is too old is forgotten."""

@@ -28,6 +28,10 @@ class SeenUse:
         """Return how much there is room for."""
         return self.limit if now >= self._free_at else self._left
 
+    def unused(self, now: int) -> int:
+        """Return the same: nothing is kept for anybody."""
+        return self.left(now)
+
     def add(self, now: int, amount: int) -> None:
         """Take into account what the store is being told."""
         self._left, self._free_at = self.left(now) - amount, now + self.span

@@ -5,8 +5,7 @@ within one bucket, a 240th of the window, is kept as one number with the time of
 no window of any position ever has more than the limit; at most a 240th of the time is lost. Fixed windows, and leaky buckets of any burst,
 let up to twice the limit through. Times are whole microseconds, as sums of fractions would let one call too many in.
 
-Who is refused takes a place in line: the next one is told when there is room behind all that were told before, or all of them would come
-back at the same moment, and all but one in vain. A place reserves nothing: whoever comes when there is room is let in.
+Who is refused takes a place in line (`line`), and what becomes free for him is kept for him.
 """
 
 from __future__ import annotations
@@ -14,12 +13,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Protocol
 
-from aisa.errors import RETRY_AFTER_SECONDS_MAX
+from aisa.admission.line import Line
 
 BUCKETS = 240  # of a window; each costs some 80 bytes while it is used
-PLACES_MAX = 1_000  # in a line; whoever comes behind them is told what the last was told
-LINE_MICROS = RETRY_AFTER_SECONDS_MAX * 1_000_000  # for how far ahead places are known apart; no longer wait is told
-PLACE_KEPT_MICROS = 1_500_000  # after its time: waits are told in whole seconds, rounded up, and come with the network's delay
 
 
 class Use(Protocol):
@@ -29,7 +25,11 @@ class Use(Protocol):
     span: int
 
     def left(self, now: int) -> int:
-        """Return how much there is room for; below zero where more was used than was foreseen."""
+        """Return how much there is room for beside what is kept for others; below zero where more was used than was foreseen."""
+        ...
+
+    def unused(self, now: int) -> int:
+        """Return how much of the limit is not used, for what has begun."""
         ...
 
     def add(self, now: int, amount: int) -> None:
@@ -52,7 +52,7 @@ class Use(Protocol):
 class Window:
     """What was used of a limit; implements `Use`. Amounts are calls or tokens, all times microseconds of one clock that never goes back."""
 
-    __slots__ = ("_amounts", "_bucket", "_places", "_times", "_waiting", "_width", "limit", "span", "used")
+    __slots__ = ("_amounts", "_bucket", "_line", "_times", "_width", "limit", "span", "used")
 
     def __init__(self, limit: int, span: int) -> None:
         """`limit` is the most in each `span` of microseconds."""
@@ -63,14 +63,18 @@ class Window:
         self._bucket = -1  # the number of the newest
         self._times: list[int] = []  # of the last use in each bucket, the oldest first
         self._amounts: list[int] = []
-        self._places: list[tuple[int, int]] = []  # when there is room, and for how much
-        self._waiting = 0  # how much that is in all
+        self._line: Line | None = None  # since somebody was refused
 
     def left(self, now: int) -> int:
-        """Return how much there is room for; below zero where more was used than was foreseen."""
+        """Return how much there is room for beside what is kept for others; below zero where more was used than was foreseen."""
         times = self._times
         if times and times[0] <= now - self.span:
             self._forget(now - self.span)
+        return self.limit - self.used if self._line is None else self.limit - self.used - self._line.kept(now)
+
+    def unused(self, now: int) -> int:
+        """Return how much of the limit is not used, for what has begun."""
+        self.left(now)
         return self.limit - self.used
 
     def add(self, now: int, amount: int) -> None:
@@ -85,8 +89,8 @@ class Window:
             self._times.append(now)
             self._amounts.append(amount)
         self.used += amount
-        if self._places and self._places[0][0] <= now:
-            self._leave_line()  # it was one of those who waited, or has taken what they waited for
+        if self._line is not None:
+            self._line.leave(now)
 
     def give_back(self, then: int, amount: int) -> None:
         """Undo a use of so much that was added at a moment; nothing if that is too old to count."""
@@ -107,17 +111,9 @@ class Window:
         The amount must be within the limit, and there must be no room for it now.
         """
         self.left(now)
-        places = self._places
-        while places and places[0][0] + PLACE_KEPT_MICROS <= now:
-            self._leave_line()
-        if len(places) >= PLACES_MAX:
-            return places[-1][0]
-        when = self._room_at(self.used + self._waiting + amount - self.limit)
-        if places:
-            when = max(when, places[-1][0])
-        places.append((when, amount))
-        self._waiting += amount
-        return when
+        if self._line is None:
+            self._line = Line(self.span)
+        return self._line.take(now, amount, zip(self._times, self._amounts, strict=True), missing=self.used + amount - self.limit)
 
     def room_at(self, now: int, amount: int) -> int:
         """Return when there will be room for so much, which must be within the limit, if nobody else uses it: now if there is."""
@@ -131,25 +127,17 @@ class Window:
     def is_idle(self, now: int) -> bool:
         """Say whether nothing is left that counts, and nobody in line."""
         self.left(now)
-        return not self._times and (not self._places or self._places[-1][0] + PLACE_KEPT_MICROS <= now)
+        return not self._times and (self._line is None or self._line.is_over(now))
 
     def _room_at(self, missing: int) -> int:
-        """Return when so much will have become too old to count: of what was used, then of what those in line will have used."""
+        """Return when so much will have become too old to count, of what was used."""
         when = 0
         for time, amount in zip(self._times, self._amounts, strict=True):
             when = time + self.span
             missing -= amount
             if missing <= 0:
-                return when
-        for place, amount in self._places:
-            when = place + self.span
-            missing -= amount
-            if missing <= 0:
-                return when
+                break
         return when
-
-    def _leave_line(self) -> None:
-        self._waiting -= self._places.pop(0)[1]
 
     def _forget(self, oldest: int) -> None:
         """Forget what is too old to count: all up to a moment."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, text
 
-from aisa.cli.call_lines import cells
+from aisa.cli.call_lines import cells, narrowed
 from aisa.errors import ApiError
 from aisa.ids import CallIds, short_id
 from aisa.ledger.damaged import DAMAGED
@@ -240,3 +240,10 @@ def check_told(opened: Database, table: str, column: str, value: str) -> None:
     with pytest.raises(ApiError, match=f"The call {id_} is there, and damaged") as caught:
         _ = store.call(id_) if table == "calls" else store.refused(id_)
     assert caught.value.code == "internal_error"
+
+
+def test_a_narrow_terminal_tells_the_day_of_a_call_and_an_id_that_can_be_asked_for() -> None:
+    """Since midnight both were cut at their ends: `2026-12-01 00:1…`, and of ids what they all have in common."""
+    row = ["2026-12-01 00:13:27", "ci", "gpt-4.1", "completed", "", "", "", "", "req_01M8QF5Z8R0000000000000002"]
+    assert (narrowed(row, day=True)[0], narrowed(row, day=True)[-1]) == ("12-01 00:13", short_id(row[-1]))
+    assert narrowed([row[0][11:], *row[1:]], day=False)[0] == "00:13:27"

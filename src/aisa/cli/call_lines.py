@@ -37,6 +37,7 @@ WIDTH_MIN = 30  # of the message below a refused call's line; a narrower termina
 HEADS = ("TIME UTC", "KEY", "MODEL", "HOW IT ENDED", "IN", "OUT", "US DOLLARS", "TOOK", "ID")
 #: Columns that a narrow terminal does without, the first first.
 LEAST = ("TOOK", "IN", "OUT", "KEY", "US DOLLARS", "MODEL")
+CUT_LAST = ("TIME UTC", "ID")  # they are short already, and cut they tell nothing
 NUMBERS = frozenset({"IN", "OUT", "US DOLLARS", "TOOK"})  # columns to the right; refused calls have none of them
 
 
@@ -121,14 +122,17 @@ def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> st
 
     Columns in which no call has anything are left out; so is the day, if all of them are of `now`'s.
     """
-    made = [cells(line, day=fixed or not all(same_day(line.ended_ms / 1000, now) for line in lines)) for line in lines]
+    day = fixed or not all(same_day(line.ended_ms / 1000, now) for line in lines)
+    made = [cells(line, day=day) for line in lines]
     made += [WIDEST] if fixed else []
     if (columns := room()) is not None and sum(widths_of(HEADS, made)) + GAP * (len(HEADS) - 1) > columns:
-        made = [[*row[:-1], short_id(row[-1])] for row in made]  # which explain takes, too, and which tells its neighbours apart
+        made = [narrowed(row, day=day) for row in made]
     kept = [column for column in range(len(HEADS)) if not made or any(row[column] for row in made)]
     heads = [HEADS[column] for column in kept]
     right = [at for at, head in enumerate(heads) if head in NUMBERS]
-    (head, *rows), note = fitted_lines(heads, [[row[column] for column in kept] for row in made], right=right, least=LEAST)
+    (head, *rows), note = fitted_lines(
+        heads, [[row[column] for column in kept] for row in made], right=right, least=LEAST, cut_last=CUT_LAST
+    )
     width = None if columns is None else max(columns, WIDTH_MIN)
     shown = [head]
     for line, row in zip(lines, rows, strict=False):
@@ -137,6 +141,14 @@ def calls_table(lines: list[CallLine], *, now: float, fixed: bool = False) -> st
             shown += [paint(each, dim=True) for each in told(line.reason, width)]
     shown += [note] if note and not fixed else []
     return "\n".join(shown)
+
+
+def narrowed(row: list[str], *, day: bool) -> list[str]:
+    """Return a row for a narrow terminal: a time that has its day without year and seconds, and the id without its middle.
+
+    The id is still one that `aisa explain` takes, and tells its neighbours apart.
+    """
+    return [row[0][len("2026-") : -len(":00")] if day else row[0], *row[1:-1], short_id(row[-1])]
 
 
 def told(message: str, width: int | None) -> list[str]:

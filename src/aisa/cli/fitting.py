@@ -34,12 +34,19 @@ def fitted(heads: Sequence[str], rows: Cells, *, right: Collection[int] = (), le
 
 
 def fitted_lines(
-    heads: Sequence[str], rows: Cells, *, right: Collection[int] = (), least: Sequence[str] = (), prose: bool = False
+    heads: Sequence[str],
+    rows: Cells,
+    *,
+    right: Collection[int] = (),
+    least: Sequence[str] = (),
+    cut_last: Sequence[str] = (),
+    prose: bool = False,
 ) -> tuple[list[str], str]:
     """Return the lines of a table that fits the terminal, heads first, and what was left out or cut for that, nothing if all is there.
 
-    Columns with the numbers `right` are aligned to the right and never cut; those that `least` names may be left out, the first first. With
-    `prose` in the last column this goes on in lines of its own, and is not cut.
+    Columns with the numbers `right` are aligned to the right and never cut; those that `least` names may be left out, the first first, and
+    those of `cut_last` are cut only where to cut the others does not do. With `prose` in the last column this goes on in lines of its own,
+    and is not cut.
     """
     columns = room()
     kept = kept_columns(heads, rows, least=least, columns=columns, right=right)
@@ -47,7 +54,8 @@ def fitted_lines(
     to_right = [place for place, at in enumerate(kept) if at in right]
     cut: list[str] = []
     if columns is not None:
-        widths, natural = cut_widths(names, lines, whole=to_right, columns=columns), widths_of(names, lines)
+        last = [place for place, name in enumerate(names) if name in cut_last]
+        widths, natural = cut_widths(names, lines, whole=to_right, last=last, columns=columns), widths_of(names, lines)
         cut = [name for name, width, all_of_it in zip(names, widths, natural, strict=True) if width < all_of_it][: -1 if prose else None]
         lines = [line for each in lines for line in lines_of(each, widths, prose=prose)]
     return aligned(names, lines, to_right).splitlines(), note([name for name in least if name in heads and name not in names], cut)
@@ -74,15 +82,16 @@ def widths_of(heads: Sequence[str], rows: Cells) -> list[int]:
     return [max(len(click.unstyle(row[at])) for row in (heads, *rows)) for at in range(len(heads))]
 
 
-def cut_widths(heads: Sequence[str], rows: Cells, *, whole: Collection[int], columns: int) -> list[int]:
-    """Return how wide each column may be: the widest texts give way first, as far as they can."""
+def cut_widths(heads: Sequence[str], rows: Cells, *, whole: Collection[int], last: Collection[int] = (), columns: int) -> list[int]:
+    """Return how wide each column may be: the widest texts give way first, as far as they can, those that are `last` behind all others."""
     widths = widths_of(heads, rows)
-    least = [width if at in whole else min(width, max(TEXT_CHARACTERS_MIN, len(heads[at]))) for at, width in enumerate(widths)]
-    while sum(widths) + GAP * (len(widths) - 1) > columns:
-        spare = [(width, at) for at, width in enumerate(widths) if width > least[at]]
-        if not spare:
-            break
-        widths[max(spare)[1]] -= 1
+    for held in ({*whole, *last}, {*whole}):
+        least = [width if at in held else min(width, max(TEXT_CHARACTERS_MIN, len(heads[at]))) for at, width in enumerate(widths)]
+        while sum(widths) + GAP * (len(widths) - 1) > columns:
+            spare = [(width, at) for at, width in enumerate(widths) if width > least[at]]
+            if not spare:
+                break
+            widths[max(spare)[1]] -= 1
     return widths
 
 

@@ -30,7 +30,7 @@ class Place(NamedTuple):
     amount: int
 
 
-class Line:
+class WaitingLine:
     """The places of a window of so many microseconds, the first to come first."""
 
     __slots__ = ("_keeps", "_places", "_span", "_waiting")

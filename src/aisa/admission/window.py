@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Protocol
 
-from aisa.admission.line import Line
+from aisa.admission.line import WaitingLine
 
 BUCKETS = 240  # of a window; each costs some 80 bytes while it is used
 
@@ -63,7 +63,7 @@ class Window:
         self._bucket = -1  # the number of the newest
         self._times: list[int] = []  # of the last use in each bucket, the oldest first
         self._amounts: list[int] = []
-        self._line: Line | None = None  # since somebody was refused
+        self._line: WaitingLine | None = None  # since somebody was refused
 
     def left(self, now: int) -> int:
         """Return how much there is room for beside what is kept for others; below zero where more was used than was foreseen."""
@@ -112,7 +112,7 @@ class Window:
         """
         self.left(now)
         if self._line is None:
-            self._line = Line(self.span)
+            self._line = WaitingLine(self.span)
         return self._line.take(now, amount, zip(self._times, self._amounts, strict=True), missing=self.used + amount - self.limit)
 
     def room_at(self, now: int, amount: int) -> int:

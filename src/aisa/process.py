@@ -33,6 +33,7 @@ from aisa.errors import ApiError
 from aisa.facts import BugFound, CrashSettled, Fact, ServerNotice, ServerStarted, ServerWarning
 from aisa.http.address import bracketed, is_loopback
 from aisa.http.sockets import reached_at
+from aisa.ignored_signals import IGNORED_SIGNALS
 from aisa.keys.first_key import not_kept, told
 from aisa.ledger.row import CallRow
 from aisa.ledger.rules import CRASHED
@@ -48,8 +49,6 @@ from aisa.storage.secret import keep_private
 from aisa.trace import Traces
 from aisa.wire.tokenized_text import Tokenizer
 
-#: Signals that end a process that has no answer to them. A log that was rotated goes on where it is.
-IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 WRITE_SECONDS_MAX = 10  # for the last rows at a stop; what the database does not take then stays in the journal
 RELOAD_SECONDS_MAX = 20.0  # that an administrator waits: catalogue and files are read in a thread
 LIBRARY_WORDS_CHARACTERS_MAX = 500  # of one line: an error may repeat a statement with all its values

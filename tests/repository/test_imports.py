@@ -22,6 +22,7 @@ LAYERS: list[tuple[str, str]] = [
     ("aisa.redaction", "words"),
     ("aisa.callbacks", "words"),
     ("aisa.endless", "words"),
+    ("aisa.ignored_signals", "words"),
     ("aisa.outages", "words"),
     ("aisa.timers", "words"),
     ("aisa.trace", "words"),

@@ -13,11 +13,10 @@ import click
 
 from aisa.cli.problems import Misuse, block, counted
 from aisa.cli.written import Number
+from aisa.ignored_signals import IGNORED_SIGNALS
 
 if TYPE_CHECKING:
     from aisa.config.load import Loaded
-
-IGNORED = (signal.SIGUSR1, signal.SIGUSR2)  # as `process.IGNORED_SIGNALS`, which takes long to import
 
 EXAMPLES = """\b
 Examples:
@@ -55,14 +54,14 @@ def signals_held() -> Generator[None]:
     By itself it would end the process, as would those that mean nothing: these are ignored before there is a log to say it in, too. At the
     end nobody is left who could answer, and what Python does at its own would let each of them take the place of the server's status.
     """
-    for number in IGNORED:
+    for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, and what is ignored does not wait
     try:
         yield
     finally:
-        for number in (*IGNORED, signal.SIGHUP):
+        for number in (*IGNORED_SIGNALS, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
